@@ -1,0 +1,35 @@
+// One block of memory that is handed out front to back and freed as a whole. The same layout code runs twice:
+// over a measuring arena, which only counts, and over a real one of that size.
+#ifndef MM_BASE_ARENA_H
+#define MM_BASE_ARENA_H
+
+#include <mm/base/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { MM_ARENA_ALIGNMENT = 64 }; // bytes: a cache line, and an AVX-512 register
+
+// Not thread safe; own one for each worker.
+typedef struct mm_arena {
+    unsigned char *base; // NULL in a measuring arena
+    size_t size;         // bytes
+    size_t used;         // bytes handed out
+    size_t peak;         // most that `used` has been
+} mm_arena;
+
+// A measuring arena: mm_arena_take returns NULL and `peak` says what a real one needs.
+mm_arena mm_arena_measure(void);
+
+// Maps `size` bytes of zeros (huge pages where the system gives them). MM_TROUBLE if memory is not to be had.
+MM_CHECKED mm_status mm_arena_open(mm_arena *arena, size_t size, mm_error *error);
+void mm_arena_close(mm_arena *arena);
+
+// `count` objects of `bytes` each, aligned to MM_ARENA_ALIGNMENT; zeros the first time, whatever was there after
+// a release. Asserts that it fits: sizes were measured before. NULL from a measuring arena.
+void *mm_arena_take(mm_arena *arena, size_t count, size_t bytes);
+
+// Phases: everything taken since the mark is given back.
+size_t mm_arena_mark(const mm_arena *arena);
+void mm_arena_release(mm_arena *arena, size_t mark);
+
+#endif

@@ -1,0 +1,68 @@
+// exp, log, sin, cos of our own, of + * / sqrt fma and integer steps only, so that every compiler and CPU gives the
+// same bits (libm's differ). The float ones are inlined into loops; the double ones serve scalars.
+#ifndef MM_BASE_MATHFN_H
+#define MM_BASE_MATHFN_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { MM_LANES = 16 }; // a sum's lanes: element i goes to lane i mod 16, the tail is filled with +0
+
+// The fixed tree over the lanes of a sum: lane l takes lane l + h for h = 8, 4, 2, 1.
+static inline float mm_lane_sum(const float lanes[MM_LANES]) {
+    float t[MM_LANES];
+    memcpy(t, lanes, sizeof t);
+    for (int h = MM_LANES / 2; h; h /= 2)
+        for (int l = 0; l < h; l++) t[l] += t[l + h];
+    return t[0];
+}
+
+// The same for the largest; any order gives the same.
+static inline float mm_lane_max(const float lanes[MM_LANES]) {
+    float m = lanes[0];
+    for (int l = 1; l < MM_LANES; l++) m = lanes[l] > m ? lanes[l] : m;
+    return m;
+}
+
+// +0 for what is below 2^-100 in magnitude (a subnormal costs 200 times as much in GEMM), else x. NaN stays.
+static inline float mm_flush(float x) { return fabsf(x) < 0x1p-100f ? 0.0f : x; }
+
+// e^x: exactly +0 below -87 and for -infinity, +infinity above 88.72283, NaN for NaN, within 2 ulp between.
+// Cody-Waite reduction and the minimax polynomial of Cephes' expf.
+static inline float mm_expf(float x) {
+    float c = x > -87.0f ? x : -87.0f; // NaN goes to -87: no conversion below may see it
+    c = c < 89.0f ? c : 89.0f;
+    float n = fmaf(c, 1.44269504f, 12582912.0f) - 12582912.0f;
+    float r = fmaf(n, -0.693359375f, c);
+    r = fmaf(n, 2.12194440e-4f, r);
+    float p = 1.9875691500e-4f;
+    p = fmaf(p, r, 1.3981999507e-3f);
+    p = fmaf(p, r, 8.3334519073e-3f);
+    p = fmaf(p, r, 4.1665795894e-2f);
+    p = fmaf(p, r, 1.6666665459e-1f);
+    p = fmaf(p, r, 5.0000001201e-1f);
+    p = fmaf(p * r, r, r) + 1.0f;
+    // 2^n in two factors, so that n = 128 does not overflow before the product does.
+    int32_t whole = (int32_t)n, half = whole >> 1;
+    int32_t first = (half + 127) << 23, second = (whole - half + 127) << 23;
+    float a, b;
+    memcpy(&a, &first, sizeof a);
+    memcpy(&b, &second, sizeof b);
+    float y = p * a * b;
+    y = x < -87.0f ? 0.0f : y;
+    y = x > 88.72283f ? INFINITY : y;
+    return x != x ? x : y;
+}
+
+// 1 / (1 + e^-x).
+static inline float mm_sigmoidf(float x) { return 1.0f / (1.0f + mm_expf(-x)); }
+
+// In double, for scalars, tables and reports; within 2 ulp over the ranges that they say. NaN gives NaN.
+double mm_exp(double x);          // 0 below -708, infinity above 709.78
+double mm_log(double x);          // -infinity for 0, NaN below it
+double mm_pow(double x, double y); // x > 0: mm_exp(y * mm_log(x)), the relative error grows with |y log x|
+double mm_powi(double x, int64_t n); // n >= 0, by repeated squaring
+void mm_sincos(double x, double *sine, double *cosine); // |x| < 2^30
+
+#endif

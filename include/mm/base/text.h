@@ -1,0 +1,24 @@
+// Text that grows. Failing to grow is remembered in `failed`, so that a writer checks once, at its end.
+#ifndef MM_BASE_TEXT_H
+#define MM_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+// {0} is an empty text. `data` ends with a NUL that `size` does not count, and is NULL while empty.
+typedef struct mm_text {
+    char *data;
+    size_t size, capacity;
+    bool failed; // memory ran out; what was added since is lost
+} mm_text;
+
+void mm_text_free(mm_text *text);
+// Empties it and keeps its memory.
+void mm_text_clear(mm_text *text);
+void mm_text_add(mm_text *text, const void *bytes, size_t size);
+void mm_text_add_string(mm_text *text, const char *string);
+__attribute__((format(printf, 2, 3))) void mm_text_format(mm_text *text, const char *format, ...);
+// Number with commas: "21,843".
+void mm_text_add_grouped(mm_text *text, long long number);
+
+#endif

@@ -1,0 +1,57 @@
+// BGZF: gzip members of at most 64 KiB with the BC extra field and an empty member at the end (RFC 1951, RFC
+// 1952, the SAM specification, section 4.1). The only place of zlib. Plain gzip is read too, for input text.
+#ifndef MM_FILES_BGZF_H
+#define MM_FILES_BGZF_H
+
+#include <mm/base/hash.h>
+#include <mm/base/status.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { MM_BGZF_BLOCK_MAX = 65280 }; // most raw bytes of a block
+
+// Appends blocks of exactly `block_bytes` raw bytes (the last may be shorter) to a new file.
+typedef struct mm_bgzf_writer mm_bgzf_writer;
+MM_CHECKED mm_status mm_bgzf_create(const char *path, int block_bytes, int level, mm_bgzf_writer **writer,
+                                    mm_error *error);
+MM_CHECKED mm_status mm_bgzf_write(mm_bgzf_writer *writer, const void *data, size_t size, mm_error *error);
+// Writes what is left and the end member, fsyncs and closes; frees the writer also in trouble. *hash (may be
+// NULL): of the raw stream; *raw_bytes (may be NULL) its length.
+MM_CHECKED mm_status mm_bgzf_finish(mm_bgzf_writer *writer, mm_hash *hash, uint64_t *raw_bytes,
+                                    mm_error *error);
+// Closes and frees; the file is left for whoever removes the draft.
+void mm_bgzf_discard(mm_bgzf_writer *writer);
+
+// Random access to a BGZF file whose blocks hold `block_bytes` each. Opening reads every member's header
+// (compared whole) and trailer size and builds an index of 8 bytes a block; nothing is trusted: a block's
+// length is checked against the file and MM_BGZF_BLOCK_MAX, every block but the last must hold block_bytes,
+// the end member must be there and last. Messages name file, block, byte offset, found, expected.
+typedef struct mm_bgzf mm_bgzf;
+MM_CHECKED mm_status mm_bgzf_open(const char *path, int block_bytes, mm_bgzf **file, mm_error *error);
+void mm_bgzf_close(mm_bgzf *file);
+uint64_t mm_bgzf_raw_bytes(const mm_bgzf *file);
+const char *mm_bgzf_path(const mm_bgzf *file);
+
+// A reader's own buffers: one for each thread, over a file that any number of threads share.
+typedef struct mm_bgzf_cursor mm_bgzf_cursor;
+MM_CHECKED mm_status mm_bgzf_cursor_new(const mm_bgzf *file, mm_bgzf_cursor **cursor, mm_error *error);
+void mm_bgzf_cursor_free(mm_bgzf_cursor *cursor);
+// Raw bytes [offset, offset + size) into `out`. The last block is kept, so reading on is cheap. Checks CRC
+// and size of each member that it inflates. A range beyond the end asserts. Allocates nothing.
+MM_CHECKED mm_status mm_bgzf_read(mm_bgzf_cursor *cursor, uint64_t offset, void *out, size_t size,
+                                  mm_error *error);
+
+// A gzip stream of any members, or a plain file if it does not begin with gzip's magic; "-" is standard
+// input.
+typedef struct mm_gzin mm_gzin;
+MM_CHECKED mm_status mm_gzin_open(const char *path, mm_gzin **in, mm_error *error);
+// At most `size` bytes; *got 0 at the end. A damaged or cut member is trouble.
+MM_CHECKED mm_status mm_gzin_read(mm_gzin *in, void *out, size_t size, size_t *got, mm_error *error);
+void mm_gzin_close(mm_gzin *in);
+
+// One gzip member of `size` bytes (a whole record group of a trace), appended to *out (realloc'd, *out_size
+// grows).
+MM_CHECKED mm_status mm_gzip_member(const void *data, size_t size, int level, unsigned char **out,
+                                    size_t *out_size, mm_error *error);
+
+#endif

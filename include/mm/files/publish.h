@@ -1,0 +1,40 @@
+// Atomic writing: a file or folder appears whole or not at all, and what stood there before stays until then.
+#ifndef MM_FILES_PUBLISH_H
+#define MM_FILES_PUBLISH_H
+
+#include <mm/base/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+// Writes `size` bytes to PATH by a temporary beside it, fsync, rename, fsync of the folder. Trouble (a full
+// disk, a short write) names the path, removes the temporary and leaves the old file.
+MM_CHECKED mm_status mm_publish_file(const char *path, const void *data, size_t size, mm_error *error);
+
+// A folder that is made under a temporary name beside `path` and published by one rename. Files are written
+// into `mm_draft_path`; commit fsyncs each of them and the folders. An existing `path` is trouble, at begin
+// and at commit.
+typedef struct mm_draft mm_draft;
+MM_CHECKED mm_status mm_draft_begin(const char *path, mm_draft **draft, mm_error *error);
+const char *mm_draft_path(const mm_draft *draft);
+// Both free the draft; abandon removes what was written, and so does a commit that fails.
+MM_CHECKED mm_status mm_draft_commit(mm_draft *draft, mm_error *error);
+void mm_draft_abandon(mm_draft *draft);
+
+// A symbolic link PATH -> target, replacing an older one by rename.
+MM_CHECKED mm_status mm_publish_link(const char *path, const char *target, mm_error *error);
+// mkdir -p.
+MM_CHECKED mm_status mm_make_folders(const char *path, mm_error *error);
+// Removes a folder and what is in it; a missing one is no trouble.
+MM_CHECKED mm_status mm_remove_folder(const char *path, mm_error *error);
+// Makes what was written to the descriptor's folder last; trouble names the path.
+MM_CHECKED mm_status mm_sync_folder(const char *path, mm_error *error);
+
+// The whole of a regular file of at most `limit` bytes, NUL-terminated beyond *size; free() it.
+MM_CHECKED mm_status mm_read_file(const char *path, size_t limit, char **data, size_t *size, mm_error *error);
+bool mm_is_folder(const char *path);
+bool mm_is_file(const char *path);
+// "a/b" of at most PATH_MAX bytes into `out`; trouble if it does not fit.
+MM_CHECKED mm_status mm_path_join(char *out, size_t size, const char *folder, const char *name,
+                                  mm_error *error);
+
+#endif

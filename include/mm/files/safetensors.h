@@ -1,0 +1,49 @@
+// safetensors: 8 bytes of header length, a JSON header, the tensors' bytes. Source: huggingface/safetensors,
+// README (format): offsets are relative to the data, contiguous, without holes or overlaps; the header at
+// most 100 MB.
+#ifndef MM_FILES_SAFETENSORS_H
+#define MM_FILES_SAFETENSORS_H
+
+#include <mm/base/status.h>
+#include <mm/base/tensor.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+// An open file, its header checked whole against the file's size. Types that mm has no name for (I8, BOOL,
+// ...) may stand in it, and tensors of more than MM_MAX_DIMS dimensions: their entries have `known` false and
+// cannot be read as numbers; tensor.type then means nothing, and tensor.dims is 0 where the shape does not
+// fit. A scalar is a tensor of shape {1}. Entries are in the order of their bytes. Immutable: threads may
+// share it.
+typedef struct mm_safetensors mm_safetensors;
+
+typedef struct mm_safetensors_entry {
+    mm_tensor tensor; // data NULL; name owned by the file
+    bool known;
+    char type_name[8]; // as the header says, cut to 7 bytes
+    uint64_t offset;   // of the first byte, in the file
+    uint64_t bytes;
+} mm_safetensors_entry;
+
+MM_CHECKED mm_status mm_safetensors_open(const char *path, mm_safetensors **file, mm_error *error);
+void mm_safetensors_close(mm_safetensors *file);
+const char *mm_safetensors_path(const mm_safetensors *file);
+int mm_safetensors_count(const mm_safetensors *file);
+const mm_safetensors_entry *mm_safetensors_at(const mm_safetensors *file, int index);
+// NULL if there is no such tensor.
+const mm_safetensors_entry *mm_safetensors_find(const mm_safetensors *file, const char *name);
+// The value of a key of __metadata__, or NULL.
+const char *mm_safetensors_metadata(const mm_safetensors *file, const char *key);
+// The tensor's numbers as float, F32, F16 or BF16 widened exactly; `out` holds its count. Another type is
+// trouble.
+MM_CHECKED mm_status mm_safetensors_read_float(const mm_safetensors *file, const mm_safetensors_entry *entry,
+                                               float *out, mm_error *error);
+// The tensor's bytes as they are.
+MM_CHECKED mm_status mm_safetensors_read(const mm_safetensors *file, const mm_safetensors_entry *entry,
+                                         void *out, mm_error *error);
+
+// Writes a new file (fsync'ed, in place: into a draft) with the tensors in the order given and __metadata__
+// {"format": "pt"}, header padded with spaces to a multiple of 8.
+MM_CHECKED mm_status mm_safetensors_write(const char *path, const mm_tensor *tensors, int count,
+                                          mm_error *error);
+
+#endif

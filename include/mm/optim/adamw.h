@@ -1,0 +1,36 @@
+// AdamW and the norm, as PyTorch has them. Source: I. Loshchilov and F. Hutter (2019); torch.optim.AdamW's order of
+// operations: decay first, then m, v, bias correction, eps outside the root.
+#ifndef MM_OPTIM_ADAMW_H
+#define MM_OPTIM_ADAMW_H
+
+#include <mm/base/isa.h>
+#include <stdint.h>
+
+typedef struct mm_adamw {
+    double lr, beta1, beta2, eps, weight_decay;
+} mm_adamw;
+
+// One step's numbers, made in double and rounded to float once.
+typedef struct mm_adamw_scalars {
+    float decay;                // 1 - lr * weight_decay
+    float beta1, one_minus_beta1;
+    float beta2, one_minus_beta2;
+    float step_size;            // lr / (1 - beta1^t)
+    float root_bias2;           // sqrt(1 - beta2^t)
+    float eps;
+    float scale;                // of the gradient: the clip's
+} mm_adamw_scalars;
+
+// `step` counts from 1. weight_decay 0 for tensors that are not decayed.
+mm_adamw_scalars mm_adamw_at(const mm_adamw *options, double lr, double weight_decay, double scale, int64_t step);
+
+typedef struct mm_optim_kernels {
+    // w, m, v, g of n floats each. m and v below 2^-100 in magnitude become +0.
+    void (*adamw)(float *w, float *m, float *v, const float *g, int64_t n, const mm_adamw_scalars *scalars);
+    // Sum of squares in double of at most 4096 floats, in 16 lanes.
+    double (*sum_squares)(const float *g, int64_t n);
+} mm_optim_kernels;
+
+const mm_optim_kernels *mm_optim_kernels_for(mm_isa isa);
+
+#endif

@@ -1,0 +1,25 @@
+// Which random numbers a rank draws: the knowledge that the project is named for (design: Random streams).
+#ifndef MM_RANK_STREAMS_H
+#define MM_RANK_STREAMS_H
+
+#include <mm/base/rng.h>
+#include <stdint.h>
+
+typedef enum mm_seed_policy {
+    MM_SEED_POLICY_RANK,   // base seed + rank
+    MM_SEED_POLICY_SHARED, // base seed: the trap
+    MM_SEED_POLICY_HASHED, // hash(base seed, rank)
+    MM_SEED_POLICY_SAMPLE  // hash(base seed); streams belong to samples
+} mm_seed_policy;
+
+// The key of a rank's streams.
+uint64_t mm_rank_key(mm_seed_policy policy, uint64_t seed, int rank);
+// In words, for people: "each rank draws its own masks: seed 1337 + rank".
+const char *mm_seed_policy_words(mm_seed_policy policy);
+
+// Where sample number `sample` of leaf `leaf_in_rank` of `rank` draws at `step`; `position` is its place in the endless
+// sequence (policy sample).
+mm_draw mm_rank_draw(mm_seed_policy policy, uint64_t seed, int rank, int64_t step, int64_t leaf_in_rank, int sample,
+                     uint64_t position);
+
+#endif

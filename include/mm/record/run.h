@@ -1,0 +1,71 @@
+// A run directory: everything that a training run read, drew and wrote (design: Commands).
+#ifndef MM_RECORD_RUN_H
+#define MM_RECORD_RUN_H
+
+#include <mm/base/hash.h>
+#include <mm/base/status.h>
+#include <mm/base/tensor.h>
+#include <mm/record/settings.h>
+#include <stdint.h>
+
+typedef struct mm_run_stream {
+    char purpose[32];
+    int rank; // -1: the same for all
+    uint64_t key;
+} mm_run_stream;
+
+typedef struct mm_run_tensor {
+    char *name;
+    int dims;
+    int64_t shape[MM_MAX_DIMS];
+    mm_hash hash;
+} mm_run_tensor;
+
+typedef struct mm_run_data {
+    char *path; // absolute
+    mm_hash hash, tokenizer;
+    uint64_t tokens, documents, samples;
+} mm_run_data;
+
+// What run.json says. Strings are owned (malloc).
+typedef struct mm_run_facts {
+    int argc;
+    char **argv;
+    mm_settings settings;
+    char *model_config; // config.json's text, whole: {"model_type": ...}
+    int64_t parameters;
+    mm_run_data data, val_data; // val_data.path NULL: none
+    int streams_version, arithmetic_version;
+    mm_run_stream *streams;
+    int stream_count;
+    mm_run_tensor *initial; // every tensor of the initial weights
+    int initial_count;
+    char *version, *compiler, *build_type, *isa; // build
+    char *gemm_kernel, *gemm_version;
+    char *cpu, *system;
+    int cores;
+} mm_run_facts;
+
+void mm_run_facts_free(mm_run_facts *facts);
+// CPU's model name, system name and cores, and this build's compiler, into `facts`.
+MM_CHECKED mm_status mm_run_facts_machine(mm_run_facts *facts, mm_error *error);
+
+// An open run directory, locked against other processes until closed.
+typedef struct mm_run mm_run;
+
+// Makes the folder of a run that has something to put there before run.json can be written (a packed text): `path`, or
+// with NULL runs/NNNN, the next number (taken by mkdir, so two at once do not meet). Its path goes to `out` (PATH_MAX).
+MM_CHECKED mm_status mm_run_reserve(const char *path, char *out, size_t size, mm_error *error);
+
+// `path` NULL: runs/NNNN, the next number (taken by mkdir, so two at once do not meet). An existing path is trouble
+// unless it is an empty folder: nothing is overwritten. run.json is published before this returns.
+MM_CHECKED mm_status mm_run_create(const char *path, const mm_run_facts *facts, mm_run **run, mm_error *error);
+// An existing run, to go on with; refused while another process has it.
+MM_CHECKED mm_status mm_run_open(const char *path, mm_run **run, mm_error *error);
+void mm_run_close(mm_run *run);
+const char *mm_run_path(const mm_run *run);
+
+// Reads run.json of a run directory, checked.
+MM_CHECKED mm_status mm_run_read(const char *path, mm_run_facts *facts, mm_error *error);
+
+#endif

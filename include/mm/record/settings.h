@@ -1,0 +1,62 @@
+// The resolved configuration of a training run: what run.json holds and --resume reads back. One table of fields makes
+// the writer, the reader, the comparison of two runs and (with tools/options.c) the command line.
+#ifndef MM_RECORD_SETTINGS_H
+#define MM_RECORD_SETTINGS_H
+
+#include <mm/base/status.h>
+#include <mm/files/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Integers, choices and flags are int64_t, numbers double, strings owned (malloc) and NULL when absent.
+typedef struct mm_settings {
+    int64_t threads, ranks, workers;
+    char *data, *val_data; // paths
+    int64_t val_every;     // 0: never
+    char *preset;          // NULL with model
+    char *model;           // a model directory to start from
+    int64_t steps, batch, micro_batch, seq_len;
+    int64_t packing;     // mm_packing
+    uint64_t seed;
+    int64_t seed_policy; // mm_seed_policy
+    double dropout, token_noise;
+    int64_t order;    // mm_order
+    double lr;
+    int64_t schedule; // mm_schedule
+    int64_t warmup;
+    double weight_decay, beta1, beta2, eps, clip; // clip 0: off
+    char *out;                                    // the run directory
+    int64_t save_every, keep;
+    int64_t trace; // mm_level
+} mm_settings;
+
+typedef enum mm_order { MM_ORDER_SHUFFLED, MM_ORDER_SEQUENTIAL } mm_order;
+
+typedef enum mm_field_kind { MM_FIELD_INTEGER, MM_FIELD_SEED, MM_FIELD_NUMBER, MM_FIELD_CHOICE, MM_FIELD_STRING } mm_field_kind;
+
+typedef struct mm_field {
+    const char *key;  // run.json's key: the option's name with '_' for '-'
+    mm_field_kind kind;
+    size_t offset;    // in mm_settings
+    double least, most;           // of an integer or a number
+    const char *const *choices;   // of a choice, in the order of its enumeration, NULL-terminated
+    bool changes_bits;            // may a change of it move a bit of the result?
+    bool on_resume;               // may it be given with --resume?
+} mm_field;
+
+// NULL-key-terminated.
+extern const mm_field mm_settings_fields[];
+const mm_field *mm_settings_field(const char *key);
+
+// All zero is unset; mm_train_resolve fills defaults.
+void mm_settings_free(mm_settings *settings);
+// Takes a value from text as the command line has it; trouble names `name`, the value and what is expected.
+MM_CHECKED mm_status mm_settings_parse(mm_settings *settings, const mm_field *field, const char *name,
+                                       const char *value, mm_error *error);
+// As members of an open object, in the table's order; seeds as hex strings and as a decimal "seed" where it fits 2^53.
+void mm_settings_write(const mm_settings *settings, mm_json_writer *w);
+MM_CHECKED mm_status mm_settings_read(mm_settings *settings, const mm_json_document *document, const mm_json *object,
+                                      mm_error *error);
+
+#endif

@@ -1,0 +1,13 @@
+// --data FILE: a text file becomes a dataset within the run's reach.
+#ifndef MM_RUN_PREPARE_H
+#define MM_RUN_PREPARE_H
+
+#include <mm/base/status.h>
+
+// Trains a tokenizer of `vocab` on the text inputs (or takes tokenizer_path's, if not NULL) and packs them into `out`
+// (a folder that must not exist). `progress` may be NULL: what is being done and its share, 0..1.
+MM_CHECKED mm_status mm_prepare_text(const char *input, const char *tokenizer_path, int vocab, const char *out,
+                                     void (*progress)(void *self, const char *what, double share), void *self,
+                                     mm_error *error);
+
+#endif

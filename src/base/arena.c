@@ -1,0 +1,80 @@
+#include <mm/base/arena.h>
+
+#include "limit.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static const size_t huge_page = (size_t)2 << 20;
+
+static size_t round_up(size_t size, size_t unit) {
+    return (size + unit - 1) / unit * unit;
+}
+
+// What is mapped for an arena of `size` bytes.
+static size_t mapped_size(size_t size) {
+    return round_up(size ? size : 1, huge_page);
+}
+
+mm_arena mm_arena_measure(void) {
+    return (mm_arena){.size = SIZE_MAX};
+}
+
+// `size` bytes, a multiple of a huge page, beginning at a multiple of it; NULL with errno.
+static unsigned char *map_aligned(size_t size) {
+    unsigned char *whole =
+        mmap(NULL, size + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (whole == MAP_FAILED) return NULL;
+    size_t before = round_up((uintptr_t)whole, huge_page) - (uintptr_t)whole;
+    if (before) munmap(whole, before);
+    if (before < huge_page) munmap(whole + before + size, huge_page - before);
+    madvise(whole + before, size, MADV_HUGEPAGE); // a wish: without huge pages it is slower, not wrong
+    return whole + before;
+}
+
+mm_status mm_arena_open(mm_arena *arena, size_t size, mm_error *error) {
+    *arena = (mm_arena){0};
+    static const char way_out[] =
+        "a smaller model, micro-batch or sequence length or fewer workers need less";
+    double needed = (double)size * 1e-9;
+    if (size > PTRDIFF_MAX - 2 * huge_page)
+        return mm_trouble(error, "memory: %.3g GB needed, which no process can address; %s", needed, way_out);
+    double available = mm_limits_memory();
+    if ((double)size > available)
+        return mm_trouble(error, "memory: %.3g GB needed, but %.3g GB available; %s", needed,
+                          available * 1e-9, way_out);
+    arena->base = map_aligned(mapped_size(size));
+    if (!arena->base)
+        return mm_trouble(error, "memory: cannot map %.3g GB: %s; %s", needed, strerror(errno), way_out);
+    arena->size = size;
+    return MM_OK;
+}
+
+void mm_arena_close(mm_arena *arena) {
+    if (arena->base) munmap(arena->base, mapped_size(arena->size));
+    *arena = (mm_arena){0};
+}
+
+void *mm_arena_take(mm_arena *arena, size_t count, size_t bytes) {
+    size_t size;
+    bool overflow = __builtin_mul_overflow(count, bytes, &size);
+    assert(!overflow && size <= PTRDIFF_MAX && "an arena's object is too large");
+    (void)overflow;
+    size_t begin = round_up(arena->used, MM_ARENA_ALIGNMENT);
+    assert(begin >= arena->used && begin <= arena->size && size <= arena->size - begin &&
+           "an arena is too small");
+    arena->used = begin + size;
+    if (arena->peak < arena->used) arena->peak = arena->used;
+    return arena->base ? arena->base + begin : NULL;
+}
+
+size_t mm_arena_mark(const mm_arena *arena) {
+    return arena->used;
+}
+
+void mm_arena_release(mm_arena *arena, size_t mark) {
+    assert(mark <= arena->used);
+    arena->used = mark;
+}

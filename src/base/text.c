@@ -1,0 +1,73 @@
+#include <mm/base/text.h>
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Room for `size` more bytes and the NUL.
+static bool grow(mm_text *text, size_t size) {
+    if (text->failed) return false;
+    if (size < text->capacity - text->size) return true;
+    if (size > SIZE_MAX / 4 || text->size > SIZE_MAX / 4) {
+        text->failed = true;
+        return false;
+    }
+    size_t capacity = text->capacity ? 2 * text->capacity : 64;
+    if (capacity < text->size + size + 1) capacity = text->size + size + 1;
+    char *data = realloc(text->data, capacity);
+    if (!data) {
+        text->failed = true;
+        return false;
+    }
+    text->data = data;
+    text->capacity = capacity;
+    return true;
+}
+
+void mm_text_free(mm_text *text) {
+    free(text->data);
+    *text = (mm_text){0};
+}
+
+void mm_text_clear(mm_text *text) {
+    text->size = 0;
+    text->failed = false;
+    if (text->data) text->data[0] = 0;
+}
+
+void mm_text_add(mm_text *text, const void *bytes, size_t size) {
+    if (!size || !grow(text, size)) return;
+    memcpy(text->data + text->size, bytes, size);
+    text->size += size;
+    text->data[text->size] = 0;
+}
+
+void mm_text_add_string(mm_text *text, const char *string) {
+    mm_text_add(text, string, strlen(string));
+}
+
+void mm_text_format(mm_text *text, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (size < 0) text->failed = true;
+    if (size <= 0 || !grow(text, (size_t)size)) return;
+    va_start(arguments, format);
+    vsnprintf(text->data + text->size, (size_t)size + 1, format, arguments);
+    va_end(arguments);
+    text->size += (size_t)size;
+}
+
+void mm_text_add_grouped(mm_text *text, long long number) {
+    char digits[24];
+    int count = snprintf(digits, sizeof digits, "%lld", number);
+    int i = 0;
+    if (digits[0] == '-') mm_text_add(text, &digits[i++], 1);
+    for (int first = i; i < count; i++) {
+        if (i > first && (count - i) % 3 == 0) mm_text_add(text, ",", 1);
+        mm_text_add(text, &digits[i], 1);
+    }
+}

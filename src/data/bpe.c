@@ -1,0 +1,73 @@
+#include "bpe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// Up to this many symbols the best pair is found by looking at all of them: quadratic, but without memory.
+enum { SHORT_WORD = 128 };
+
+bool mm_bpe_make(mm_bpe *bpe, size_t count) {
+    size_t slots = 16;
+    while (slots < 2 * count) slots *= 2;
+    *bpe = (mm_bpe){.mask = slots - 1};
+    bpe->keys = malloc(slots * sizeof *bpe->keys);
+    bpe->merges = malloc(slots * sizeof *bpe->merges);
+    if (!bpe->keys || !bpe->merges) {
+        mm_bpe_free(bpe);
+        return false;
+    }
+    memset(bpe->keys, 0xff, slots * sizeof *bpe->keys);
+    return true;
+}
+
+void mm_bpe_free(mm_bpe *bpe) {
+    free(bpe->keys);
+    free(bpe->merges);
+    *bpe = (mm_bpe){0};
+}
+
+void mm_bpe_add(mm_bpe *bpe, int32_t first, int32_t second, int32_t rank, int32_t made) {
+    uint64_t key = (uint64_t)(uint32_t)first << 32 | (uint32_t)second;
+    uint64_t hash = key * UINT64_C(0x9e3779b97f4a7c15);
+    size_t slot = (size_t)(hash >> 32) & bpe->mask;
+    while (bpe->keys[slot] != UINT64_MAX && bpe->keys[slot] != key) slot = (slot + 1) & bpe->mask;
+    bpe->keys[slot] = key;
+    bpe->merges[slot] = (mm_bpe_merge){rank, made};
+    if (rank >= bpe->ranks) bpe->ranks = rank + 1;
+}
+
+static size_t short_word(const mm_bpe *bpe, int32_t *symbols, size_t n) {
+    // No merge has the largest rank of all as unsigned numbers, so that the smallest is the best.
+    uint32_t ranks[SHORT_WORD];
+    int32_t made[SHORT_WORD];
+    for (size_t i = 0; i + 1 < n; i++) {
+        mm_bpe_merge merge = mm_bpe_find(bpe, symbols[i], symbols[i + 1]);
+        ranks[i] = (uint32_t)merge.rank;
+        made[i] = merge.made;
+    }
+    while (n > 1) {
+        size_t best = 0;
+        for (size_t i = 1; i + 1 < n; i++)
+            if (ranks[i] < ranks[best]) best = i;
+        if (ranks[best] == (uint32_t)MM_BPE_NONE) break;
+        symbols[best] = made[best];
+        for (size_t i = best + 1; i + 1 < n; i++) {
+            symbols[i] = symbols[i + 1];
+            ranks[i] = ranks[i + 1];
+            made[i] = made[i + 1];
+        }
+        n--;
+        for (size_t i = best ? best - 1 : 0; i <= best && i + 1 < n; i++) {
+            mm_bpe_merge merge = mm_bpe_find(bpe, symbols[i], symbols[i + 1]);
+            ranks[i] = (uint32_t)merge.rank;
+            made[i] = merge.made;
+        }
+    }
+    return n;
+}
+
+mm_status mm_bpe_word(const mm_bpe *bpe, int32_t *symbols, size_t n, size_t *left, mm_error *error) {
+    if (n > SHORT_WORD) return mm_bpe_long_word(bpe, symbols, n, left, error);
+    *left = short_word(bpe, symbols, n);
+    return MM_OK;
+}

@@ -1,0 +1,213 @@
+// Text to ids.
+#include "tokenizer_private.h"
+
+#include "tokenizer_utf8.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// Words that came before, with their ids: a text's words are mostly the same few. A word has two places; the
+// newer one goes first and pushes the other out. What is found never depends on what is in it.
+enum { CACHE_BYTES = 27, CACHE_IDS = 8, CACHE_SETS = 1 << 15, CACHE_WAYS = 2 };
+
+typedef struct cached_word {
+    uint32_t tag; // of the hash; the bytes decide
+    uint8_t size; // 0: empty
+    int8_t count;
+    char bytes[CACHE_BYTES - 1];
+    int32_t ids[CACHE_IDS];
+} cached_word;
+
+_Static_assert(sizeof(cached_word) == 64, "a cache line");
+
+struct mm_encoder {
+    const mm_tokenizer *tokenizer;
+    mm_pretokenizer_state *words;
+    mm_matcher *matcher;
+    cached_word *cache; // CACHE_SETS * CACHE_WAYS
+    int32_t *symbols;   // of the word at hand
+    size_t symbol_room;
+    mm_text spelling; // of the word at hand, as the vocabulary writes it
+    mm_text repaired; // the text, where it was not UTF-8
+    bool plain;
+    mm_ids *ids; // the caller's
+};
+
+void mm_ids_free(mm_ids *ids) {
+    free(ids->data);
+    *ids = (mm_ids){0};
+}
+
+static mm_status reserve(mm_ids *ids, size_t more, mm_error *error) {
+    if (more <= ids->capacity - ids->size) return MM_OK;
+    size_t capacity = 2 * ids->capacity + more + 64;
+    int32_t *data = realloc(ids->data, capacity * sizeof *data);
+    if (!data) return mm_trouble(error, "no memory for %zu ids", capacity);
+    ids->data = data;
+    ids->capacity = capacity;
+    return MM_OK;
+}
+
+static mm_status append(mm_ids *ids, const int32_t *more, size_t count, mm_error *error) {
+    mm_status status = reserve(ids, count, error);
+    if (status != MM_OK) return status;
+    for (size_t i = 0; i < count; i++) ids->data[ids->size + i] = more[i];
+    ids->size += count;
+    return MM_OK;
+}
+
+mm_status mm_encoder_new(const mm_tokenizer *tokenizer, mm_encoder **encoder, mm_error *error) {
+    *encoder = NULL;
+    mm_encoder *made = calloc(1, sizeof *made);
+    if (!made) return mm_trouble(error, "no memory to encode with %s", tokenizer->name);
+    made->tokenizer = tokenizer;
+    made->matcher = mm_matcher_new();
+    made->cache = calloc((size_t)CACHE_SETS * CACHE_WAYS, sizeof *made->cache);
+    mm_status status = mm_pretokenizer_state_new(tokenizer->pretokenizer, &made->words, error);
+    if (status == MM_OK && (!made->matcher || !made->cache))
+        status = mm_trouble(error, "no memory to encode with %s", tokenizer->name);
+    if (status != MM_OK) {
+        mm_encoder_free(made);
+        return status;
+    }
+    *encoder = made;
+    return MM_OK;
+}
+
+void mm_encoder_free(mm_encoder *encoder) {
+    if (!encoder) return;
+    mm_pretokenizer_state_free(encoder->words);
+    mm_matcher_free(encoder->matcher);
+    free(encoder->cache);
+    free(encoder->symbols);
+    mm_text_free(&encoder->spelling);
+    mm_text_free(&encoder->repaired);
+    free(encoder);
+}
+
+// The word as one token, if the model takes whole words first; else -1. An added token that is also the
+// model's is not to be had by writing it where added tokens are plain text.
+static mm_status whole_word(mm_encoder *e, const char *word, size_t size, int32_t *id, mm_error *error) {
+    const mm_tokenizer *t = e->tokenizer;
+    *id = -1;
+    if (!t->ignore_merges) return MM_OK;
+    if (mm_pretokenizer_byte_level(t->pretokenizer)) {
+        mm_text_clear(&e->spelling);
+        for (size_t i = 0; i < size; i++) {
+            char symbol[2];
+            size_t bytes = mm_byte_symbol((unsigned char)word[i], symbol);
+            mm_text_add(&e->spelling, symbol, bytes);
+        }
+        if (e->spelling.failed) return mm_trouble(error, "no memory for a word of %zu bytes", size);
+        word = e->spelling.data;
+        size = e->spelling.size;
+    }
+    int32_t found = mm_vocab_find(&t->vocab, word, size);
+    if (found < 0 || !(t->flags[found] & MM_TOKEN_IN_MODEL)) return MM_OK;
+    if (!e->plain || !(t->flags[found] & MM_TOKEN_ADDED)) *id = found;
+    return MM_OK;
+}
+
+// The word's symbols before any merge; what the vocabulary lacks is left out, as the library does without an
+// unknown token.
+static mm_status spell(mm_encoder *e, const char *word, size_t size, size_t *count, mm_error *error) {
+    const mm_tokenizer *t = e->tokenizer;
+    if (size > e->symbol_room) {
+        size_t room = size < 1024 ? 1024 : size;
+        int32_t *symbols = realloc(e->symbols, room * sizeof *symbols);
+        if (!symbols) return mm_trouble(error, "no memory for a word of %zu bytes", size);
+        e->symbols = symbols;
+        e->symbol_room = room;
+    }
+    size_t n = 0;
+    bool byte_level = mm_pretokenizer_byte_level(t->pretokenizer);
+    for (size_t i = 0; i < size;) {
+        size_t width = byte_level ? 1 : mm_utf8_width((unsigned char)word[i]);
+        int32_t id =
+            byte_level ? t->byte_ids[(unsigned char)word[i]] : mm_vocab_find(&t->vocab, word + i, width);
+        if (id >= 0 && t->flags[id] & MM_TOKEN_IN_MODEL) e->symbols[n++] = id;
+        i += width;
+    }
+    *count = n;
+    return MM_OK;
+}
+
+static void remember(cached_word *set, uint32_t tag, const char *word, size_t size, const int32_t *ids,
+                     size_t count) {
+    set[1] = set[0];
+    set[0].tag = tag;
+    set[0].size = (uint8_t)size;
+    set[0].count = (int8_t)count;
+    memcpy(set[0].bytes, word, size);
+    memcpy(set[0].ids, ids, count * sizeof *ids);
+}
+
+static mm_status encode_word(mm_encoder *e, const char *word, size_t size, cached_word *set, uint32_t tag,
+                             mm_error *error) {
+    int32_t whole;
+    mm_status status = whole_word(e, word, size, &whole, error);
+    if (status != MM_OK) return status;
+    if (whole >= 0) {
+        if (set) remember(set, tag, word, size, &whole, 1);
+        return append(e->ids, &whole, 1, error);
+    }
+    size_t count = 0;
+    status = spell(e, word, size, &count, error);
+    if (status == MM_OK) status = mm_bpe_word(&e->tokenizer->bpe, e->symbols, count, &count, error);
+    if (status != MM_OK) return status;
+    if (set && count <= CACHE_IDS) remember(set, tag, word, size, e->symbols, count);
+    return append(e->ids, e->symbols, count, error);
+}
+
+static mm_status take_word(void *self, const char *word, size_t size, mm_error *error) {
+    mm_encoder *e = self;
+    if (size >= CACHE_BYTES) return encode_word(e, word, size, NULL, 0, error);
+    uint64_t hash = mm_word_hash(word, size);
+    cached_word *set = &e->cache[(hash & (CACHE_SETS - 1)) * CACHE_WAYS];
+    uint32_t tag = (uint32_t)(hash >> 32);
+    for (int way = 0; way < CACHE_WAYS; way++) {
+        const cached_word *c = &set[way];
+        if (c->tag == tag && c->size == size && !memcmp(c->bytes, word, size))
+            return append(e->ids, c->ids, (size_t)c->count, error);
+    }
+    return encode_word(e, word, size, set, tag, error);
+}
+
+static mm_status take_id(mm_encoder *e, const mm_added_token *token, mm_error *error) {
+    return append(e->ids, &token->id, 1, error);
+}
+
+static mm_status take_normalized_part(void *self, const mm_added_token *token, const char *text, size_t size,
+                                      mm_error *error) {
+    mm_encoder *e = self;
+    return token ? take_id(e, token, error) : mm_pretokenize(e->words, text, size, take_word, e, error);
+}
+
+static mm_status take_part(void *self, const mm_added_token *token, const char *text, size_t size,
+                           mm_error *error) {
+    mm_encoder *e = self;
+    const mm_tokenizer *t = e->tokenizer;
+    if (token) return take_id(e, token, error);
+    return mm_added_split(&t->normalized, t->word_character, e->matcher, text, size, take_normalized_part, e,
+                          error);
+}
+
+mm_status mm_encode(mm_encoder *encoder, const char *text, size_t size, bool plain, mm_ids *ids,
+                    mm_error *error) {
+    const mm_tokenizer *t = encoder->tokenizer;
+    encoder->ids = ids;
+    // With ignore_merges a word may be another token when added tokens are plain text.
+    if (encoder->plain != plain && t->ignore_merges)
+        memset(encoder->cache, 0, (size_t)CACHE_SETS * CACHE_WAYS * sizeof *encoder->cache);
+    encoder->plain = plain;
+    if (mm_utf8_valid(text, size) != size) {
+        mm_text_clear(&encoder->repaired);
+        mm_utf8_repair(text, size, &encoder->repaired);
+        if (encoder->repaired.failed) return mm_trouble(error, "no memory for a text of %zu bytes", size);
+        text = encoder->repaired.data;
+        size = encoder->repaired.size;
+    }
+    if (plain) return mm_pretokenize(encoder->words, text, size, take_word, encoder, error);
+    return mm_added_split(&t->added, t->word_character, encoder->matcher, text, size, take_part, encoder,
+                          error);
+}

@@ -1,0 +1,116 @@
+// mm eval: a model's loss over a dataset.
+#include "evaluate.h"
+#include <mm/base/clock.h>
+#include <mm/base/mathfn.h>
+#include <mm/files/publish.h>
+#include <mm/record/checkpoint.h>
+#include <mm/run/eval.h>
+#include <limits.h>
+#include <stdlib.h>
+
+enum { DEFAULT_SEQ_LEN = 256 };
+
+typedef struct eval_room {
+    mm_arena arena;
+    mm_batch batch;
+} eval_room;
+
+typedef struct eval_session {
+    mm_gemm *gemm;
+    mm_dataset *dataset;
+    mm_plan plan;
+    mm_model model;
+    mm_arena weights;
+    int workers;
+    mm_evaluator *evaluators;
+    eval_room *rooms;
+    double *sums;
+} eval_session;
+
+static mm_status load_model(eval_session *e, const char *path, int64_t seq_len, mm_error *error) {
+    mm_isa isa;
+    mm_config config;
+    mm_status status = mm_isa_pick(&isa, error);
+    if (!status) status = mm_gemm_open(isa, &e->gemm, error);
+    if (!status) status = mm_config_read(path, &config, error);
+    if (!status) status = mm_model_open(&e->model, &config, mm_kernels_for(isa), e->gemm, seq_len, NULL, error);
+    if (status) return status;
+    const mm_parameters *p = &e->model.parameters;
+    status = mm_arena_open(&e->weights, p->floats * sizeof(float), error);
+    if (status) return status;
+    e->model.weights = mm_arena_take(&e->weights, p->floats, sizeof(float));
+    mm_tensor *tensors = calloc((size_t)p->count, sizeof *tensors);
+    if (!tensors) return mm_trouble(error, "%s: out of memory", path);
+    for (int i = 0; i < p->count; i++) tensors[i] = mm_parameter_in(p, i, e->model.weights);
+    char file[PATH_MAX];
+    status = mm_path_join(file, sizeof file, path, "model.safetensors", error);
+    if (!status) status = mm_tensors_read(file, tensors, p->count, false, error);
+    free(tensors);
+    return status;
+}
+
+static mm_status load_data(eval_session *e, const char *path, int64_t seq_len, const char *model, mm_error *error) {
+    mm_status status = mm_dataset_open(path, &e->dataset, error);
+    if (!status) status = mm_plan_make(&e->plan, e->dataset, MM_PACKING_WINDOW, seq_len, false, 0, error);
+    if (!status && mm_dataset_vocab(e->dataset) > e->model.config.vocab)
+        status = mm_trouble(error, "%s has a vocabulary of %d, %s one of %d; pack the text with the model's tokenizer",
+                            model, e->model.config.vocab, path, mm_dataset_vocab(e->dataset));
+    return status;
+}
+
+static void place(const eval_session *e, eval_room *room, mm_evaluator *evaluator, mm_arena *arena) {
+    evaluator->activations = mm_activations_place(&e->model, e->plan.seq_len, false, arena);
+    mm_batch_place(&room->batch, 1, e->plan.seq_len, arena);
+    evaluator->batch = &room->batch;
+}
+
+static mm_status open_workers(eval_session *e, mm_error *error) {
+    e->evaluators = calloc((size_t)e->workers, sizeof *e->evaluators);
+    e->rooms = calloc((size_t)e->workers, sizeof *e->rooms);
+    e->sums = calloc(e->plan.samples, sizeof *e->sums);
+    if (!e->evaluators || !e->rooms || !e->sums) return mm_trouble(error, "evaluation: out of memory");
+    mm_arena measure = mm_arena_measure();
+    place(e, &e->rooms[0], &e->evaluators[0], &measure);
+    for (int w = 0; w < e->workers; w++) {
+        mm_status status = mm_arena_open(&e->rooms[w].arena, measure.peak, error);
+        if (status) return status;
+        place(e, &e->rooms[w], &e->evaluators[w], &e->rooms[w].arena);
+        status = mm_dataset_cursor_new(e->dataset, &e->evaluators[w].cursor, error);
+        if (status) return status;
+    }
+    return MM_OK;
+}
+
+static void close_session(eval_session *e) {
+    for (int w = 0; e->evaluators && e->rooms && w < e->workers; w++) {
+        mm_dataset_cursor_free(e->evaluators[w].cursor);
+        mm_arena_close(&e->rooms[w].arena);
+    }
+    free(e->evaluators);
+    free(e->rooms);
+    free(e->sums);
+    mm_model_close(&e->model);
+    mm_arena_close(&e->weights);
+    mm_dataset_close(e->dataset);
+    mm_gemm_close(e->gemm);
+}
+
+mm_status mm_eval(const char *model_path, const char *data_path, int64_t seq_len, int workers,
+                  void (*progress)(void *self, uint64_t done, uint64_t total), void *self, mm_eval_result *result,
+                  mm_error *error) {
+    double began = mm_clock_seconds();
+    eval_session e = {.workers = workers};
+    if (seq_len == 0) seq_len = DEFAULT_SEQ_LEN;
+    mm_status status = load_model(&e, model_path, seq_len, error);
+    if (!status) status = load_data(&e, data_path, seq_len, model_path, error);
+    if (!status && e.plan.samples < (uint64_t)e.workers) e.workers = (int)e.plan.samples;
+    if (!status) status = open_workers(&e, error);
+    *result = (mm_eval_result){0};
+    if (!status)
+        status = mm_evaluate(&e.model, &e.plan, e.evaluators, e.workers, e.sums, progress, self, &result->loss,
+                             &result->tokens, error);
+    result->perplexity = mm_exp(result->loss);
+    result->seconds = mm_clock_seconds() - began;
+    close_session(&e);
+    return status;
+}

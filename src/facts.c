@@ -1,0 +1,99 @@
+// What run.json says of a run that begins.
+#include "trainer.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void put_stream(mm_run_facts *facts, const char *purpose, int rank, uint64_t key) {
+    mm_run_stream *stream = &facts->streams[facts->stream_count++];
+    *stream = (mm_run_stream){.rank = rank, .key = key};
+    snprintf(stream->purpose, sizeof stream->purpose, "%s", purpose);
+}
+
+// Every stream's key, from the functions that training draws with.
+static bool list_streams(const mm_trainer *t, mm_run_facts *facts) {
+    static const char *const of_rank[] = {"embedding_dropout", "attention_dropout", "output_dropout", "token_noise"};
+    enum { SHARED = 2, OF_RANK = sizeof of_rank / sizeof of_rank[0] };
+    const mm_settings *s = &t->settings;
+    facts->streams = calloc(SHARED + OF_RANK * (size_t)s->ranks, sizeof *facts->streams);
+    if (!facts->streams) return false;
+    put_stream(facts, "initial_weights", -1, s->seed);
+    put_stream(facts, "sample_order", -1, s->seed);
+    bool samples = s->seed_policy == MM_SEED_POLICY_SAMPLE;
+    for (int purpose = 0; purpose < OF_RANK; purpose++)
+        for (int rank = 0; rank < (samples ? 1 : s->ranks); rank++)
+            put_stream(facts, of_rank[purpose], samples ? -1 : rank,
+                       mm_rank_key((mm_seed_policy)s->seed_policy, s->seed, rank));
+    return true;
+}
+
+static bool list_initial(const mm_trainer *t, mm_run_facts *facts) {
+    const mm_parameters *p = &t->model.parameters;
+    facts->initial = calloc((size_t)p->count, sizeof *facts->initial);
+    if (!facts->initial) return false;
+    for (int i = 0; i < p->count; i++) {
+        mm_tensor tensor = mm_parameter_in(p, i, t->weights);
+        mm_run_tensor *out = &facts->initial[facts->initial_count++];
+        out->name = strdup(tensor.name);
+        if (!out->name) return false;
+        out->dims = tensor.dims;
+        memcpy(out->shape, tensor.shape, sizeof out->shape);
+        out->hash = mm_hash_bytes(tensor.data, mm_tensor_bytes(&tensor));
+    }
+    return true;
+}
+
+static bool describe_data(const mm_source *source, const char *path, mm_run_data *out) {
+    if (!source->dataset) return true;
+    *out = (mm_run_data){.path = strdup(path),
+                         .hash = mm_dataset_hash(source->dataset),
+                         .tokenizer = mm_dataset_tokenizer_hash(source->dataset),
+                         .tokens = mm_dataset_tokens(source->dataset),
+                         .documents = mm_dataset_documents(source->dataset),
+                         .samples = source->plan.samples};
+    return out->path != NULL;
+}
+
+static bool copy_settings(const mm_trainer *t, mm_run_facts *facts) {
+    mm_trainer holder = {0};
+    bool copied = mm_trainer_take(&holder, &t->settings, NULL) == MM_OK;
+    facts->settings = holder.settings;
+    return copied;
+}
+
+static bool copy_command(int argc, char *const *argv, mm_run_facts *facts) {
+    facts->argv = calloc((size_t)argc + 1, sizeof *facts->argv);
+    if (!facts->argv) return false;
+    for (; facts->argc < argc; facts->argc++) {
+        facts->argv[facts->argc] = strdup(argv[facts->argc]);
+        if (!facts->argv[facts->argc]) return false;
+    }
+    return true;
+}
+
+static bool describe_program(const mm_trainer *t, mm_run_facts *facts) {
+    mm_text config = {0};
+    mm_config_write(&t->model.config, &config);
+    facts->model_config = config.data;
+    facts->parameters = t->model.parameters.numbers;
+    facts->streams_version = MM_STREAMS_VERSION;
+    facts->arithmetic_version = MM_ARITHMETIC_VERSION;
+    facts->version = strdup(MM_VERSION);
+    facts->build_type = strdup(MM_BUILD_TYPE);
+    facts->isa = strdup(mm_isa_name(t->kernels->isa));
+    facts->gemm_kernel = strdup(mm_gemm_kernel(t->gemm));
+    facts->gemm_version = strdup(mm_gemm_version(t->gemm));
+    return !config.failed && facts->version && facts->build_type && facts->isa && facts->gemm_kernel &&
+           facts->gemm_version;
+}
+
+mm_status mm_trainer_facts(const mm_trainer *t, int argc, char *const *argv, mm_run_facts *facts, mm_error *error) {
+    *facts = (mm_run_facts){0};
+    bool complete = copy_settings(t, facts) && copy_command(argc, argv, facts) && describe_program(t, facts) &&
+                    list_streams(t, facts) && list_initial(t, facts) &&
+                    describe_data(&t->train, t->settings.data, &facts->data) &&
+                    describe_data(&t->val, t->settings.val_data, &facts->val_data);
+    mm_status status = complete ? mm_run_facts_machine(facts, error) : mm_trouble(error, "run.json: out of memory");
+    if (status) mm_run_facts_free(facts);
+    return status;
+}

@@ -1,0 +1,317 @@
+// Reading JSON. Everything of Jansson's stays in this file: mm_json is a json_t under another name.
+#include <mm/files/json.h>
+#include <mm/files/publish.h>
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct mm_json_document {
+    json_t *root;
+    char *name;
+};
+
+// Jansson takes no const, but these calls do not write.
+static json_t *as_jansson(const mm_json *value) {
+    return (json_t *)(uintptr_t)value;
+}
+static const mm_json *from_jansson(const json_t *value) {
+    return (const mm_json *)value;
+}
+
+// What was expected, where Jansson's own sentence does not say it.
+static const char *expectation(const json_error_t *found) {
+    switch (json_error_code(found)) {
+    case json_error_duplicate_key:
+        return "expected each key once in an object";
+    case json_error_numeric_overflow:
+        return "expected a number within 64 bits (larger ones are written as strings)";
+    case json_error_invalid_utf8:
+        return "expected UTF-8";
+    case json_error_null_character:
+    case json_error_null_byte_in_key:
+        return "expected no NUL there";
+    case json_error_stack_overflow:
+        return "expected no deeper nesting";
+    case json_error_premature_end_of_input:
+        return "expected the rest of the value; it was cut";
+    case json_error_end_of_input_expected:
+        return "expected nothing after the first value";
+    case json_error_out_of_memory:
+        return "expected more memory";
+    default:
+        return "expected JSON (RFC 8259)";
+    }
+}
+
+static mm_status parse_trouble(const char *name, json_error_t *found, mm_error *error) {
+    for (char *c = found->text; *c; c++) {
+        if ((unsigned char)*c < 0x20) *c = '?';
+    }
+    return mm_trouble(error, "%s: line %d, column %d: %s; %s", name, found->line, found->column, found->text,
+                      expectation(found));
+}
+
+mm_status mm_json_parse(const char *text, size_t size, const char *name, mm_json_document **document,
+                        mm_error *error) {
+    *document = NULL;
+    mm_json_document *made = calloc(1, sizeof *made);
+    if (!made || !(made->name = strdup(name))) {
+        free(made);
+        return mm_trouble(error, "%s: no memory to read it", name);
+    }
+    json_error_t found;
+    const char *bytes = size > 0 ? text : "";
+    made->root = json_loadb(bytes, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &found);
+    if (!made->root) {
+        mm_json_free(made);
+        return parse_trouble(name, &found, error);
+    }
+    *document = made;
+    return MM_OK;
+}
+
+mm_status mm_json_read(const char *path, size_t limit, mm_json_document **document, mm_error *error) {
+    *document = NULL;
+    char *text;
+    size_t size;
+    mm_status status = mm_read_file(path, limit, &text, &size, error);
+    if (status != MM_OK) return status;
+    status = mm_json_parse(text, size, path, document, error);
+    free(text);
+    return status;
+}
+
+void mm_json_free(mm_json_document *document) {
+    if (!document) return;
+    json_decref(document->root);
+    free(document->name);
+    free(document);
+}
+
+const mm_json *mm_json_root(const mm_json_document *document) {
+    return from_jansson(document->root);
+}
+const char *mm_json_name(const mm_json_document *document) {
+    return document->name;
+}
+
+mm_json_kind mm_json_kind_of(const mm_json *value) {
+    if (!value) return MM_JSON_NULL;
+    switch (json_typeof(as_jansson(value))) {
+    case JSON_OBJECT:
+        return MM_JSON_OBJECT;
+    case JSON_ARRAY:
+        return MM_JSON_ARRAY;
+    case JSON_STRING:
+        return MM_JSON_STRING;
+    case JSON_INTEGER:
+        return MM_JSON_INTEGER;
+    case JSON_REAL:
+        return MM_JSON_REAL;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return MM_JSON_BOOL;
+    default:
+        return MM_JSON_NULL;
+    }
+}
+
+const char *mm_json_kind_name(mm_json_kind kind) {
+    static const char *const names[] = {
+        [MM_JSON_NULL] = "null",          [MM_JSON_BOOL] = "true or false", [MM_JSON_INTEGER] = "an integer",
+        [MM_JSON_REAL] = "a real number", [MM_JSON_STRING] = "a string",    [MM_JSON_ARRAY] = "an array",
+        [MM_JSON_OBJECT] = "an object",
+    };
+    return names[kind];
+}
+
+const mm_json *mm_json_get(const mm_json *object, const char *key) {
+    return from_jansson(json_object_get(as_jansson(object), key));
+}
+
+size_t mm_json_size(const mm_json *value) {
+    json_t *json = as_jansson(value);
+    return json_is_array(json) ? json_array_size(json) : json_object_size(json);
+}
+
+const mm_json *mm_json_at(const mm_json *array, size_t index) {
+    return from_jansson(json_array_get(as_jansson(array), index));
+}
+
+const char *mm_json_string(const mm_json *value, size_t *size) {
+    if (size) *size = json_string_length(as_jansson(value));
+    return json_string_value(as_jansson(value));
+}
+
+int64_t mm_json_integer(const mm_json *value) {
+    return json_integer_value(as_jansson(value));
+}
+double mm_json_number(const mm_json *value) {
+    return json_number_value(as_jansson(value));
+}
+bool mm_json_true(const mm_json *value) {
+    return json_is_true(as_jansson(value));
+}
+
+const void *mm_json_first(const mm_json *object) {
+    return json_object_iter(as_jansson(object));
+}
+
+const void *mm_json_next(const mm_json *object, const void *iterator) {
+    return json_object_iter_next(as_jansson(object), (void *)(uintptr_t)iterator);
+}
+
+const char *mm_json_key(const void *iterator, size_t *size) {
+    void *member = (void *)(uintptr_t)iterator;
+    if (size) *size = json_object_iter_key_len(member);
+    return json_object_iter_key(member);
+}
+
+const mm_json *mm_json_value(const void *iterator) {
+    return from_jansson(json_object_iter_value((void *)(uintptr_t)iterator));
+}
+
+// What was found, in a few words: 12, "abc", an array.
+static const char *describe(const mm_json *value, char text[80]) {
+    switch (mm_json_kind_of(value)) {
+    case MM_JSON_INTEGER:
+        snprintf(text, 80, "%lld", (long long)mm_json_integer(value));
+        break;
+    case MM_JSON_REAL:
+        snprintf(text, 80, "%.17g", mm_json_number(value));
+        break;
+    case MM_JSON_BOOL:
+        snprintf(text, 80, "%s", mm_json_true(value) ? "true" : "false");
+        break;
+    case MM_JSON_STRING: {
+        snprintf(text, 80, "\"%.40s\"", mm_json_string(value, NULL));
+        for (char *c = text; *c; c++) {
+            if ((unsigned char)*c < 0x20) *c = '?';
+        }
+        break;
+    }
+    default:
+        snprintf(text, 80, "%s", mm_json_kind_name(mm_json_kind_of(value)));
+    }
+    return text;
+}
+
+static mm_status unexpected(const mm_json_document *document, const char *key, const mm_json *found,
+                            const char *expected, mm_error *error) {
+    char text[80];
+    return mm_trouble(error, "%s: \"%s\": found %s, expected %s", document->name, key, describe(found, text),
+                      expected);
+}
+
+// The member, of whatever kind; `expected` is for the message.
+static mm_status need(const mm_json_document *document, const mm_json *object, const char *key,
+                      const char *expected, const mm_json **value, mm_error *error) {
+    *value = NULL;
+    if (mm_json_kind_of(object) != MM_JSON_OBJECT) {
+        char text[80];
+        return mm_trouble(error, "%s: found %s, expected an object with \"%s\"", document->name,
+                          describe(object, text), key);
+    }
+    *value = mm_json_get(object, key);
+    if (*value) return MM_OK;
+    return mm_trouble(error, "%s: found no \"%s\", expected %s there", document->name, key, expected);
+}
+
+mm_status mm_json_need(const mm_json_document *document, const mm_json *object, const char *key,
+                       mm_json_kind kind, const mm_json **value, mm_error *error) {
+    mm_status status = need(document, object, key, mm_json_kind_name(kind), value, error);
+    if (status != MM_OK || mm_json_kind_of(*value) == kind) return status;
+    const mm_json *found = *value;
+    *value = NULL;
+    return unexpected(document, key, found, mm_json_kind_name(kind), error);
+}
+
+mm_status mm_json_need_integer(const mm_json_document *document, const mm_json *object, const char *key,
+                               int64_t least, int64_t most, int64_t *value, mm_error *error) {
+    char expected[80];
+    snprintf(expected, sizeof expected, "an integer from %lld to %lld", (long long)least, (long long)most);
+    const mm_json *found;
+    mm_status status = need(document, object, key, expected, &found, error);
+    if (status != MM_OK) return status;
+    if (mm_json_kind_of(found) != MM_JSON_INTEGER || mm_json_integer(found) < least ||
+        mm_json_integer(found) > most) {
+        return unexpected(document, key, found, expected, error);
+    }
+    *value = mm_json_integer(found);
+    return MM_OK;
+}
+
+mm_status mm_json_need_number(const mm_json_document *document, const mm_json *object, const char *key,
+                              double least, double most, double *value, mm_error *error) {
+    char expected[80];
+    snprintf(expected, sizeof expected, "a number from %g to %g", least, most);
+    const mm_json *found;
+    mm_status status = need(document, object, key, expected, &found, error);
+    if (status != MM_OK) return status;
+    mm_json_kind kind = mm_json_kind_of(found);
+    double number = mm_json_number(found);
+    if ((kind != MM_JSON_INTEGER && kind != MM_JSON_REAL) || !(number >= least && number <= most)) {
+        return unexpected(document, key, found, expected, error);
+    }
+    *value = number;
+    return MM_OK;
+}
+
+mm_status mm_json_need_string(const mm_json_document *document, const mm_json *object, const char *key,
+                              const char **value, mm_error *error) {
+    *value = NULL;
+    const mm_json *found;
+    mm_status status = mm_json_need(document, object, key, MM_JSON_STRING, &found, error);
+    if (status != MM_OK) return status;
+    size_t size;
+    const char *text = mm_json_string(found, &size);
+    if (memchr(text, '\0', size)) {
+        return mm_trouble(error, "%s: \"%s\": found a string with a NUL in it, expected one without",
+                          document->name, key);
+    }
+    *value = text;
+    return MM_OK;
+}
+
+mm_status mm_json_need_hash(const mm_json_document *document, const mm_json *object, const char *key,
+                            mm_hash *value, mm_error *error) {
+    const mm_json *found;
+    mm_status status = need(document, object, key, "32 hex digits", &found, error);
+    if (status != MM_OK) return status;
+    size_t size;
+    const char *text = mm_json_string(found, &size);
+    if (!text || size != MM_HASH_TEXT - 1 || !mm_hash_parse(text, value)) {
+        return unexpected(document, key, found, "a string of 32 hex digits", error);
+    }
+    return MM_OK;
+}
+
+static bool parse_hex64(const char *text, size_t size, uint64_t *value) {
+    uint64_t number = 0;
+    if (size != 16) return false;
+    for (size_t i = 0; i < size; i++) {
+        char c = text[i];
+        unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+                         : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
+                                                : 16;
+        if (digit > 15) return false;
+        number = number << 4 | digit;
+    }
+    *value = number;
+    return true;
+}
+
+mm_status mm_json_need_hex64(const mm_json_document *document, const mm_json *object, const char *key,
+                             uint64_t *value, mm_error *error) {
+    const mm_json *found;
+    mm_status status = need(document, object, key, "16 hex digits", &found, error);
+    if (status != MM_OK) return status;
+    size_t size;
+    const char *text = mm_json_string(found, &size);
+    if (!text || !parse_hex64(text, size, value)) {
+        return unexpected(document, key, found, "a string of 16 hex digits", error);
+    }
+    return MM_OK;
+}

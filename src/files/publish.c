@@ -1,0 +1,181 @@
+#include "io.h"
+#include "tree.h"
+
+#include <mm/files/publish.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// A path in two: the folder ("." if none is named) and the last name, without slashes at the end.
+typedef struct place {
+    char folder[PATH_MAX];
+    char name[NAME_MAX + 1];
+} place;
+
+static mm_status place_of(const char *path, place *at, mm_error *error) {
+    size_t end = strlen(path);
+    while (end > 0 && path[end - 1] == '/') end--;
+    size_t start = end;
+    while (start > 0 && path[start - 1] != '/') start--;
+    if (end - start > NAME_MAX || start >= PATH_MAX) {
+        return mm_trouble(error, "%s: the path is too long, expected names of at most %d bytes", path,
+                          NAME_MAX);
+    }
+    memcpy(at->name, path + start, end - start);
+    at->name[end - start] = '\0';
+    if (end == start || strcmp(at->name, ".") == 0 || strcmp(at->name, "..") == 0) {
+        return mm_trouble(error, "%s: found no name at the end of the path, expected one to write to",
+                          *path ? path : "\"\"");
+    }
+    while (start > 1 && path[start - 1] == '/') start--;
+    memcpy(at->folder, start > 0 ? path : ".", start > 0 ? start : 1);
+    at->folder[start > 0 ? start : 1] = '\0';
+    return MM_OK;
+}
+
+typedef enum temporary_kind { TEMPORARY_FILE, TEMPORARY_FOLDER, TEMPORARY_LINK } temporary_kind;
+
+// Fails with EEXIST if something of that name is there. *fd is a file's.
+static int make_named(temporary_kind kind, const char *path, const char *target, int *fd) {
+    if (kind == TEMPORARY_FOLDER) return mkdir(path, 0777);
+    if (kind == TEMPORARY_LINK) return symlink(target, path);
+    *fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    return *fd < 0 ? -1 : 0;
+}
+
+// Makes ".NAME.tmp-PID-COUNT" beside the place. Names of other processes, hosts on a shared disk, and what a
+// killed process left are passed over, since making one never replaces anything.
+static mm_status make_temporary(const place *at, temporary_kind kind, const char *target, char out[PATH_MAX],
+                                int *fd, mm_error *error) {
+    static atomic_uint counter;
+    enum { ATTEMPTS = 10000, NAME_KEPT = 200 };
+    for (int i = 0; i < ATTEMPTS; i++) {
+        char name[NAME_MAX + 1];
+        snprintf(name, sizeof name, ".%.*s.tmp-%ld-%u", NAME_KEPT, at->name, (long)getpid(),
+                 atomic_fetch_add(&counter, 1));
+        mm_status status = mm_path_join(out, PATH_MAX, at->folder, name, error);
+        if (status != MM_OK) return status;
+        if (make_named(kind, out, target, fd) == 0) return MM_OK;
+        if (errno != EEXIST) break;
+    }
+    return mm_io_trouble(error, out, "create it");
+}
+
+mm_status mm_publish_file(const char *path, const void *data, size_t size, mm_error *error) {
+    place at;
+    char temporary[PATH_MAX];
+    int fd = -1;
+    mm_status status = place_of(path, &at, error);
+    if (status == MM_OK) status = make_temporary(&at, TEMPORARY_FILE, NULL, temporary, &fd, error);
+    if (status != MM_OK) return status;
+
+    status = mm_io_write(fd, data, size, path, error);
+    if (status == MM_OK) {
+        status = mm_io_finish(fd, path, error);
+    } else {
+        close(fd);
+    }
+    if (status == MM_OK && rename(temporary, path) < 0) {
+        status = mm_io_trouble(error, path, "put the new file in its place");
+    }
+    if (status != MM_OK) {
+        unlink(temporary);
+        return status;
+    }
+    return mm_sync_folder(at.folder, error);
+}
+
+mm_status mm_publish_link(const char *path, const char *target, mm_error *error) {
+    place at;
+    char temporary[PATH_MAX];
+    mm_status status = place_of(path, &at, error);
+    if (status == MM_OK) status = make_temporary(&at, TEMPORARY_LINK, target, temporary, NULL, error);
+    if (status != MM_OK) return status;
+    if (rename(temporary, path) < 0) {
+        status = mm_io_trouble(error, path, "put the new link in its place");
+        unlink(temporary);
+        return status;
+    }
+    return mm_sync_folder(at.folder, error);
+}
+
+struct mm_draft {
+    place at;
+    char path[PATH_MAX];      // where it will be
+    char temporary[PATH_MAX]; // where it is
+};
+
+static mm_status taken(const char *path, mm_error *error) {
+    return mm_trouble(error, "%s: already there, expected a new path; choose another, or move this one away",
+                      path);
+}
+
+static bool is_there(const char *path) {
+    struct stat info;
+    return lstat(path, &info) == 0;
+}
+
+mm_status mm_draft_begin(const char *path, mm_draft **draft, mm_error *error) {
+    *draft = NULL;
+    mm_draft *made = malloc(sizeof *made);
+    if (!made) return mm_trouble(error, "%s: no memory for its draft", path);
+    mm_status status = place_of(path, &made->at, error);
+    if (status == MM_OK) status = mm_path_join(made->path, PATH_MAX, made->at.folder, made->at.name, error);
+    if (status == MM_OK && is_there(made->path)) status = taken(path, error);
+    if (status == MM_OK) {
+        status = make_temporary(&made->at, TEMPORARY_FOLDER, NULL, made->temporary, NULL, error);
+    }
+    if (status != MM_OK) {
+        free(made);
+        return status;
+    }
+    *draft = made;
+    return MM_OK;
+}
+
+const char *mm_draft_path(const mm_draft *draft) {
+    return draft->temporary;
+}
+
+// Renames without ever replacing. File systems that cannot promise it (EINVAL) are asked first instead.
+static mm_status rename_to_new(const char *from, const char *to, mm_error *error) {
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return MM_OK;
+    if (errno == EINVAL || errno == ENOSYS) {
+        if (is_there(to)) return taken(to, error);
+        if (rename(from, to) == 0) return MM_OK;
+    }
+    if (errno == EEXIST) return taken(to, error);
+    return mm_io_trouble(error, to, "put the new folder in its place");
+}
+
+mm_status mm_draft_commit(mm_draft *draft, mm_error *error) {
+    mm_status status = mm_tree(draft->temporary, MM_TREE_SYNC, error);
+    if (status == MM_OK) status = rename_to_new(draft->temporary, draft->path, error);
+    if (status != MM_OK) {
+        mm_draft_abandon(draft);
+        return status;
+    }
+    status = mm_sync_folder(draft->at.folder, error);
+    if (status != MM_OK) {
+        // A power cut could lose it now, so it must not look published.
+        mm_status removed = mm_tree(draft->path, MM_TREE_REMOVE, NULL);
+        (void)removed;
+    }
+    free(draft);
+    return status;
+}
+
+void mm_draft_abandon(mm_draft *draft) {
+    if (!draft) return;
+    // What cannot be removed keeps its temporary name, which nothing reads.
+    mm_status removed = mm_tree(draft->temporary, MM_TREE_REMOVE, NULL);
+    (void)removed;
+    free(draft);
+}

@@ -1,0 +1,86 @@
+#include "internal.h"
+
+static float *take(mm_arena *arena, int64_t rows, int64_t columns) {
+    return mm_arena_take(arena, (size_t)rows * (size_t)columns, sizeof(float));
+}
+
+static layer_room place_layer(const mm_config *c, int64_t rows, mm_arena *arena) {
+    int64_t head = c->head_dim;
+    return (layer_room){
+        .x = take(arena, rows, c->hidden),
+        .rstd_in = take(arena, rows, 1),
+        .qkv = take(arena, rows, (c->heads + 2 * c->kv_heads) * head),
+        .qk = take(arena, rows, (c->heads + 2 * c->kv_heads) * head),
+        .rstd_q = take(arena, rows, c->heads),
+        .rstd_k = take(arena, rows, c->kv_heads),
+        .o = take(arena, rows, c->heads * head),
+        .lse = take(arena, rows, c->heads),
+        .mid = take(arena, rows, c->hidden),
+        .rstd_post = take(arena, rows, 1),
+        .gate_up = take(arena, rows, 2 * (int64_t)c->intermediate),
+    };
+}
+
+static int64_t widest_row(const mm_config *c) {
+    int64_t widest = c->hidden, q = (int64_t)c->heads * c->head_dim;
+    return q > widest ? q : widest;
+}
+
+mm_activations *mm_activations_place(const mm_model *model, int64_t rows, bool backward, mm_arena *arena) {
+    const mm_config *c = &model->config;
+    int layers = backward ? c->layers : 1;
+    mm_activations *placed = mm_arena_take(arena, 1, sizeof *placed);
+    layer_room *rooms = mm_arena_take(arena, (size_t)layers, sizeof *rooms);
+    for (int layer = 0; layer < layers; layer++) {
+        layer_room room = place_layer(c, rows, arena);
+        if (rooms) rooms[layer] = room;
+    }
+    mm_activations a = {.rows = rows, .backward = backward, .layers = rooms};
+    a.rstd_final = take(arena, rows, 1);
+    a.norm = take(arena, rows, c->hidden);
+    a.branch = take(arena, rows, c->hidden);
+    a.wide = take(arena, rows, c->intermediate);
+    a.logits = take(arena, rows < MM_LOGIT_ROWS ? rows : MM_LOGIT_ROWS, c->vocab);
+    a.attention = take(arena, 1, (int64_t)mm_attention_scratch(c->heads, c->kv_heads, c->head_dim));
+    if (backward) {
+        a.x_final = take(arena, rows, c->hidden);
+        a.dx = take(arena, rows, c->hidden);
+        a.d_qkv = take(arena, rows, (c->heads + 2 * c->kv_heads) * (int64_t)c->head_dim);
+        a.d_o = take(arena, rows, (int64_t)c->heads * c->head_dim);
+        a.column = take(arena, 1, widest_row(c));
+    } else if (rooms) {
+        a.x_final = rooms[0].x;
+    }
+    if (placed) *placed = a;
+    return placed;
+}
+
+layer_room *room_of(const leaf_run *run, int layer) {
+    return &run->room->layers[run->room->backward ? layer : 0];
+}
+
+float *layer_output(const leaf_run *run, int layer) {
+    bool last = layer + 1 == run->model->config.layers;
+    return last ? run->room->x_final : room_of(run, layer + 1)->x;
+}
+
+const float *weight_of(const leaf_run *run, int index) {
+    return run->model->weights + run->model->parameters.offsets[index];
+}
+
+float *gradient_of(const leaf_run *run, int index) {
+    return run->gradient + run->model->parameters.offsets[index];
+}
+
+void look(const leaf_run *run, const look_at *at, bool output, const char *tensor, float *data, int64_t rows,
+          int64_t columns, int64_t ld) {
+    if (!mm_probe_wants(run->probe, at->level)) return;
+    mm_sight sight = {.level = at->level,
+                      .pass = at->pass,
+                      .layer = at->layer,
+                      .operation = at->operation,
+                      .output = output,
+                      .tensor = mm_tensor_2d(tensor, data, rows, columns),
+                      .ld = ld};
+    run->probe->see(run->probe->self, &sight);
+}

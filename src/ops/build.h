@@ -1,0 +1,37 @@
+// The kernels are compiled once for each build (baseline, x86-64-v3, x86-64-v4; arm64: once), all into one
+// program. So a kernel's file has only static functions and exports one table, whose name carries the build's
+// suffix; functions that are not in a table live in files that are compiled once.
+#ifndef MM_OPS_BUILD_H
+#define MM_OPS_BUILD_H
+
+#include "gemm_plain.h"
+#include <mm/ops/kernels.h>
+
+#define MM_PASTE_(name, suffix) name##suffix
+#define MM_PASTE(name, suffix) MM_PASTE_(name, suffix)
+
+// Everything of one build.
+typedef struct mm_ops_build {
+    mm_kernels kernels;
+    const mm_gemm_plain *gemm;
+} mm_ops_build;
+
+// In a file that is compiled for each build: MM_BUILD(mm_rope) is mm_rope_baseline, mm_rope_v3, ...
+#ifdef MM_ISA_SUFFIX
+#define MM_BUILD(name) MM_PASTE(name, MM_ISA_SUFFIX)
+extern const mm_rmsnorm_kernels MM_BUILD(mm_rmsnorm);
+extern const mm_rope_kernels MM_BUILD(mm_rope);
+extern const mm_attention_kernels MM_BUILD(mm_attention);
+extern const mm_swiglu_kernels MM_BUILD(mm_swiglu);
+extern const mm_embedding_kernels MM_BUILD(mm_embedding);
+extern const mm_dropout_kernels MM_BUILD(mm_dropout);
+extern const mm_cross_entropy_kernels MM_BUILD(mm_cross_entropy);
+extern const mm_bias_kernels MM_BUILD(mm_bias);
+extern const mm_gemm_plain MM_BUILD(mm_gemm_plain);
+extern const mm_ops_build MM_BUILD(mm_ops_build);
+#endif
+
+// The build for `isa`, as mm_kernels_for.
+const mm_ops_build *mm_ops_build_for(mm_isa isa);
+
+#endif

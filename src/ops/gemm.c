@@ -1,0 +1,277 @@
+#include <mm/ops/gemm.h>
+
+#include "build.h"
+#include <assert.h>
+#include <blis.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#if !defined(__x86_64__)
+#include <sys/auxv.h>
+#endif
+
+struct mm_gemm {
+    const mm_gemm_plain *plain;
+    bool blis; // BLIS serves, else `plain`
+    const char *kernel, *version;
+    cntx_t context; // BLIS's own, but for the chunk of k
+    rntm_t runtime; // one thread, no path of its own for small matrices
+};
+
+// What a kernel of BLIS asks of the CPU.
+typedef enum cpu_demand { ANY, SSSE3, AVX, AVX_FMA, AVX_FMA4, AVX2_FMA, AVX512, AVX512_KNL, SVE } cpu_demand;
+
+// The kernels that this BLIS was built with.
+static const struct {
+    arch_t id;
+    cpu_demand demand;
+} built[] = {
+#ifdef BLIS_CONFIG_SKX
+    {BLIS_ARCH_SKX, AVX512},
+#endif
+#ifdef BLIS_CONFIG_KNL
+    {BLIS_ARCH_KNL, AVX512_KNL},
+#endif
+#ifdef BLIS_CONFIG_HASWELL
+    {BLIS_ARCH_HASWELL, AVX2_FMA},
+#endif
+#ifdef BLIS_CONFIG_SANDYBRIDGE
+    {BLIS_ARCH_SANDYBRIDGE, AVX},
+#endif
+#ifdef BLIS_CONFIG_PENRYN
+    {BLIS_ARCH_PENRYN, SSSE3},
+#endif
+#ifdef BLIS_CONFIG_ZEN3
+    {BLIS_ARCH_ZEN3, AVX2_FMA},
+#endif
+#ifdef BLIS_CONFIG_ZEN2
+    {BLIS_ARCH_ZEN2, AVX2_FMA},
+#endif
+#ifdef BLIS_CONFIG_ZEN
+    {BLIS_ARCH_ZEN, AVX2_FMA},
+#endif
+#ifdef BLIS_CONFIG_EXCAVATOR
+    {BLIS_ARCH_EXCAVATOR, AVX_FMA},
+#endif
+#ifdef BLIS_CONFIG_STEAMROLLER
+    {BLIS_ARCH_STEAMROLLER, AVX_FMA},
+#endif
+#ifdef BLIS_CONFIG_PILEDRIVER
+    {BLIS_ARCH_PILEDRIVER, AVX_FMA},
+#endif
+#ifdef BLIS_CONFIG_BULLDOZER
+    {BLIS_ARCH_BULLDOZER, AVX_FMA4},
+#endif
+#ifdef BLIS_CONFIG_ARMSVE
+    {BLIS_ARCH_ARMSVE, SVE},
+#endif
+#ifdef BLIS_CONFIG_A64FX
+    {BLIS_ARCH_A64FX, SVE},
+#endif
+#ifdef BLIS_CONFIG_FIRESTORM
+    {BLIS_ARCH_FIRESTORM, ANY},
+#endif
+#ifdef BLIS_CONFIG_THUNDERX2
+    {BLIS_ARCH_THUNDERX2, ANY},
+#endif
+#ifdef BLIS_CONFIG_CORTEXA57
+    {BLIS_ARCH_CORTEXA57, ANY},
+#endif
+#ifdef BLIS_CONFIG_CORTEXA53
+    {BLIS_ARCH_CORTEXA53, ANY},
+#endif
+#ifdef BLIS_CONFIG_GENERIC
+    {BLIS_ARCH_GENERIC, ANY},
+#endif
+};
+
+#if defined(__x86_64__)
+static bool cpu_meets(cpu_demand demand) {
+    __builtin_cpu_init();
+    switch (demand) {
+    case ANY:
+        return true;
+    case SSSE3:
+        return __builtin_cpu_supports("ssse3");
+    case AVX:
+        return __builtin_cpu_supports("avx");
+    case AVX_FMA:
+        return __builtin_cpu_supports("avx") && __builtin_cpu_supports("fma");
+    case AVX_FMA4:
+        return __builtin_cpu_supports("avx") && __builtin_cpu_supports("fma4");
+    case AVX2_FMA:
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case AVX512:
+        return mm_isa_best() == MM_ISA_V4;
+    case AVX512_KNL:
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512pf");
+    case SVE:
+        break;
+    }
+    return false;
+}
+
+// Of kernels that give the same bits, the fastest: BLIS 0.9.0 leaves AVX-512 unused on newer CPUs and takes
+// its generic kernel on CPUs of vendors or families that it does not know. -1: leave it to BLIS.
+static int best_kernel(void) {
+    if (cpu_meets(AVX512)) return BLIS_ARCH_SKX;
+    bool known = __builtin_cpu_is("znver1") || __builtin_cpu_is("znver2") || __builtin_cpu_is("znver3");
+    return cpu_meets(AVX2_FMA) && !known ? BLIS_ARCH_HASWELL : -1;
+}
+#else
+static bool cpu_meets(cpu_demand demand) {
+#if defined(HWCAP_SVE)
+    if (demand == SVE) return getauxval(AT_HWCAP) & HWCAP_SVE;
+#endif
+    return demand == ANY;
+}
+
+static int best_kernel(void) {
+    return -1;
+}
+#endif
+
+static bool kernel_runs(long id) {
+    for (size_t i = 0; i < sizeof built / sizeof *built; i++)
+        if ((long)built[i].id == id) return cpu_meets(built[i].demand);
+    return false;
+}
+
+// BLIS reads BLIS_ARCH_TYPE when it starts, ends the program if it is out of range, and takes what is no
+// number or empty for 0.
+static mm_status choose_kernel(mm_error *error) {
+    const char *wanted = getenv("BLIS_ARCH_TYPE");
+    if (wanted && *wanted) {
+        char *end;
+        errno = 0;
+        long id = strtol(wanted, &end, 10);
+        if (*end || errno)
+            return mm_trouble(error,
+                              "BLIS_ARCH_TYPE=%s: expected the number of one of BLIS's kernels, such as %d "
+                              "for haswell; unset it for the best",
+                              wanted, (int)BLIS_ARCH_HASWELL);
+        if (!kernel_runs(id))
+            return mm_trouble(error,
+                              "BLIS_ARCH_TYPE=%s: this CPU cannot run that kernel or this BLIS lacks it; "
+                              "unset it for the best",
+                              wanted);
+        return MM_OK;
+    }
+    int best = best_kernel();
+    char number[16];
+    snprintf(number, sizeof number, "%d", best);
+    int failed =
+        best >= 0 && kernel_runs(best) ? setenv("BLIS_ARCH_TYPE", number, 1) : unsetenv("BLIS_ARCH_TYPE");
+    return failed ? mm_trouble_errno(error, "BLIS_ARCH_TYPE", "set it") : MM_OK;
+}
+
+static void fill(float *x, int64_t n, uint32_t seed) {
+    for (int64_t i = 0; i < n; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        x[i] = (float)((int32_t)(seed >> 8) - (1 << 23)) * 0x1p-24f;
+    }
+}
+
+// One product of more than two chunks and of no whole tiles, against the definition in the header.
+static mm_status meets_definition(const mm_gemm *gemm, bool *equal, mm_error *error) {
+    enum { M = 37, N = 29, K = 600 };
+    float *a = malloc((M * K + K * N + M * N) * sizeof *a);
+    if (!a) return mm_trouble(error, "out of memory for the check of GEMM");
+    float *b = a + M * K, *c = b + K * N;
+    fill(a, M * K, 1);
+    fill(b, K * N, 2);
+    mm_gemm_run(gemm, false, false, M, N, K, 1.0f, a, K, b, N, 0.0f, c, N);
+    *equal = true;
+    for (int i = 0; i < M; i++)
+        for (int j = 0; j < N; j++) {
+            float sum = 0;
+            for (int first = 0; first < K; first += MM_GEMM_CHUNK) {
+                float acc = 0;
+                for (int p = first; p < K && p < first + MM_GEMM_CHUNK; p++)
+                    acc = fmaf(a[i * K + p], b[p * N + j], acc);
+                sum = first ? sum + acc : acc;
+            }
+            *equal = *equal && memcmp(&sum, &c[i * N + j], sizeof sum) == 0;
+        }
+    free(a);
+    return MM_OK;
+}
+
+static void start_blis(mm_gemm *gemm) {
+    bli_init();
+    gemm->blis = true;
+    gemm->kernel = bli_arch_string(bli_arch_query_id());
+    gemm->version = bli_info_get_version_str();
+    gemm->context = *bli_gks_query_cntx();
+    blksz_t *chunk = bli_cntx_get_blksz(BLIS_KC, &gemm->context);
+    bli_blksz_set_def(MM_GEMM_CHUNK, BLIS_FLOAT, chunk);
+    bli_blksz_set_max(MM_GEMM_CHUNK, BLIS_FLOAT, chunk);
+    bli_rntm_init(&gemm->runtime);
+    bli_rntm_set_num_threads(1, &gemm->runtime);
+    bli_rntm_disable_l3_sup(&gemm->runtime);
+}
+
+mm_status mm_gemm_open_plain(mm_isa isa, mm_gemm **gemm, mm_error *error) {
+    *gemm = calloc(1, sizeof **gemm);
+    if (!*gemm) return mm_trouble(error, "out of memory for GEMM's context");
+    (*gemm)->plain = mm_ops_build_for(isa)->gemm;
+    (*gemm)->kernel = "plain";
+    (*gemm)->version = "";
+    return MM_OK;
+}
+
+mm_status mm_gemm_open(mm_isa isa, mm_gemm **gemm, mm_error *error) {
+    *gemm = NULL;
+    mm_status status = choose_kernel(error);
+    if (status != MM_OK) return status;
+    mm_gemm *opened;
+    status = mm_gemm_open_plain(isa, &opened, error);
+    if (status != MM_OK) return status;
+    start_blis(opened);
+    bool equal = false;
+    status = meets_definition(opened, &equal, error);
+    if (status != MM_OK) {
+        mm_gemm_close(opened);
+        return status;
+    }
+    if (!equal) {
+        opened->blis = false;
+        opened->kernel = "plain";
+        opened->version = "";
+    }
+    *gemm = opened;
+    return MM_OK;
+}
+
+void mm_gemm_close(mm_gemm *gemm) {
+    free(gemm);
+}
+
+const char *mm_gemm_kernel(const mm_gemm *gemm) {
+    return gemm->kernel;
+}
+
+const char *mm_gemm_version(const mm_gemm *gemm) {
+    return gemm->version;
+}
+
+void mm_gemm_run(const mm_gemm *gemm, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+                 float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
+                 int64_t ldc) {
+    assert(m >= 0 && n >= 0 && k >= 0 && (beta == 0.0f || beta == 1.0f));
+    if (m == 0 || n == 0) return;
+    // With alpha 0 BLIS leaves out the product, and with it its signs and what is not finite.
+    if (!gemm->blis || alpha == 0.0f) {
+        mm_gemm_operand left = {a, transpose_a ? 1 : lda, transpose_a ? lda : 1};
+        mm_gemm_operand right = {b, transpose_b ? 1 : ldb, transpose_b ? ldb : 1};
+        gemm->plain->run(m, n, k, alpha, left, right, beta, c, ldc);
+        return;
+    }
+    rntm_t runtime = gemm->runtime; // BLIS writes into it
+    // BLIS's interface lacks const; it writes C alone.
+    bli_sgemm_ex(transpose_a ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE,
+                 transpose_b ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE, m, n, k, &alpha, (float *)a, lda, 1,
+                 (float *)b, ldb, 1, &beta, c, ldc, 1, (cntx_t *)&gemm->context, &runtime);
+}

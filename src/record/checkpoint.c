@@ -1,0 +1,301 @@
+#include <mm/files/json.h>
+#include <mm/files/publish.h>
+#include <mm/files/safetensors.h>
+#include <mm/record/checkpoint.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { STATE_LIMIT = 1 << 16, HASH_PIECE = 1 << 20 };
+
+mm_status mm_checkpoint_path(const char *run_path, int64_t step, char *out, size_t size, mm_error *error) {
+    char name[64];
+    snprintf(name, sizeof name, "checkpoints/step-%06lld", (long long)step);
+    return mm_path_join(out, size, run_path, name, error);
+}
+
+// --- writing
+
+static mm_status hash_file(const char *path, mm_hash *hash, mm_error *error) {
+    mm_hasher *hasher = mm_hasher_new();
+    char *piece = malloc(HASH_PIECE);
+    FILE *file = fopen(path, "re");
+    mm_status status = MM_OK;
+    if (!hasher || !piece)
+        status = mm_trouble(error, "%s: out of memory", path);
+    else if (!file)
+        status = mm_trouble_errno(error, path, "open it");
+    while (!status) {
+        size_t got = fread(piece, 1, HASH_PIECE, file);
+        if (!got) break;
+        mm_hasher_add(hasher, piece, got);
+    }
+    if (!status && ferror(file)) status = mm_trouble_errno(error, path, "read it");
+    if (!status) *hash = mm_hasher_end(hasher);
+    if (file) fclose(file);
+    free(piece);
+    mm_hasher_free(hasher);
+    return status;
+}
+
+static mm_status write_text(const char *folder, const char *name, const char *text, size_t size, mm_error *error) {
+    char path[PATH_MAX];
+    mm_status status = mm_path_join(path, sizeof path, folder, name, error);
+    return status ? status : mm_publish_file(path, text, size, error);
+}
+
+static mm_status write_tensors(const char *folder, const char *name, const mm_tensor *tensors, int count, mm_hash *hash,
+                               mm_error *error) {
+    char path[PATH_MAX];
+    mm_status status = mm_path_join(path, sizeof path, folder, name, error);
+    if (!status) status = mm_safetensors_write(path, tensors, count, error);
+    if (!status && hash) status = hash_file(path, hash, error);
+    return status;
+}
+
+static mm_status write_model(const char *folder, const mm_checkpoint *c, mm_hash *hash, mm_error *error) {
+    mm_status status = write_text(folder, "config.json", c->config, strlen(c->config), error);
+    if (!status) status = write_tensors(folder, "model.safetensors", c->tensors, c->count, hash, error);
+    if (!status && c->tokenizer) status = write_text(folder, "tokenizer.json", c->tokenizer, c->tokenizer_size, error);
+    return status;
+}
+
+static mm_status write_state(const char *folder, const mm_checkpoint_state *s, mm_error *error) {
+    mm_text text = {0};
+    mm_json_writer writer = mm_json_writer_on(&text, 2), *w = &writer;
+    mm_json_open_object(w);
+    mm_json_pair_string(w, "format", "mm-checkpoint");
+    mm_json_pair_integer(w, "version", 1);
+    mm_json_pair_integer(w, "step", s->step);
+    mm_json_pair_integer(w, "position", (int64_t)s->position);
+    mm_json_pair_integer(w, "tokens", s->tokens);
+    mm_json_pair_integer(w, "arithmetic", s->arithmetic_version);
+    mm_json_pair_integer(w, "streams", s->streams_version);
+    mm_json_pair_hash(w, "model_xxh128", s->model);
+    mm_json_pair_hash(w, "optimizer_xxh128", s->optimizer);
+    mm_json_close(w);
+    mm_text_add_string(&text, "\n");
+    mm_status status = text.failed ? mm_trouble(error, "%s/state.json: out of memory", folder)
+                                   : write_text(folder, "state.json", text.data, text.size, error);
+    mm_text_free(&text);
+    return status;
+}
+
+static mm_status write_draft(const mm_checkpoint *c, bool whole, const char *path, mm_error *error) {
+    mm_draft *draft;
+    mm_status status = mm_draft_begin(path, &draft, error);
+    if (status) return status;
+    const char *folder = mm_draft_path(draft);
+    mm_checkpoint_state state = c->state;
+    status = write_model(folder, c, whole ? &state.model : NULL, error);
+    if (!status && whole)
+        status = write_tensors(folder, "optimizer.safetensors", c->optimizer, c->optimizer_count, &state.optimizer, error);
+    if (!status && whole) status = write_state(folder, &state, error);
+    if (!status) return mm_draft_commit(draft, error);
+    mm_draft_abandon(draft);
+    return status;
+}
+
+mm_status mm_model_save(const char *path, const mm_checkpoint *checkpoint, mm_error *error) {
+    return write_draft(checkpoint, false, path, error);
+}
+
+// Removes all but the newest `keep`.
+static mm_status prune(const char *run_path, int keep, mm_error *error) {
+    int64_t *steps;
+    int count;
+    if (keep == 0) return MM_OK;
+    mm_status status = mm_checkpoint_list(run_path, &steps, &count, error);
+    for (int i = 0; !status && i < count - keep; i++) {
+        char path[PATH_MAX];
+        status = mm_checkpoint_path(run_path, steps[i], path, sizeof path, error);
+        if (!status) status = mm_remove_folder(path, error);
+    }
+    if (!status) free(steps);
+    return status;
+}
+
+// A checkpoint that a run stopped after stands already when the run ends by the same step again.
+static mm_status save_over(const mm_checkpoint *c, const char *path, mm_error *error) {
+    if (!mm_is_folder(path)) return write_draft(c, true, path, error);
+    mm_checkpoint_state state;
+    if (mm_checkpoint_state_read(path, &state, NULL) == MM_OK && state.step == c->state.step) {
+        char again[PATH_MAX];
+        if ((size_t)snprintf(again, sizeof again, "%s.again", path) >= sizeof again)
+            return mm_trouble(error, "%s: the path is too long", path);
+        mm_checkpoint_state new_state;
+        mm_status status = mm_remove_folder(again, error);
+        if (!status) status = write_draft(c, true, again, error);
+        if (!status) status = mm_checkpoint_state_read(again, &new_state, error);
+        bool equal = !status && mm_hash_equal(state.model, new_state.model) &&
+                     mm_hash_equal(state.optimizer, new_state.optimizer);
+        if (!status && equal) return mm_remove_folder(again, error);
+        if (status) return status;
+        status = mm_remove_folder(again, error);
+        if (status) return status;
+    }
+    mm_status status = mm_remove_folder(path, error);
+    return status ? status : write_draft(c, true, path, error);
+}
+
+mm_status mm_checkpoint_save(const char *run_path, const mm_checkpoint *c, int keep, mm_error *error) {
+    char path[PATH_MAX], link[PATH_MAX], target[64];
+    mm_status status = mm_path_join(path, sizeof path, run_path, "checkpoints", error);
+    if (!status) status = mm_make_folders(path, error);
+    if (!status) status = mm_checkpoint_path(run_path, c->state.step, path, sizeof path, error);
+    if (!status) status = save_over(c, path, error);
+    if (!status) status = mm_path_join(link, sizeof link, run_path, "model", error);
+    if (status) return status;
+    snprintf(target, sizeof target, "checkpoints/step-%06lld", (long long)c->state.step);
+    status = mm_publish_link(link, target, error);
+    return status ? status : prune(run_path, keep, error);
+}
+
+// --- reading
+
+static int ascending(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+// The step of "step-NNNNNN", or -1.
+static int64_t step_of(const char *name) {
+    char *end;
+    if (strncmp(name, "step-", 5) != 0 || strlen(name) < 11) return -1;
+    for (const char *c = name + 5; *c; c++)
+        if (*c < '0' || *c > '9') return -1;
+    errno = 0;
+    int64_t step = strtoll(name + 5, &end, 10);
+    return errno ? -1 : step;
+}
+
+mm_status mm_checkpoint_list(const char *run_path, int64_t **steps, int *count, mm_error *error) {
+    char path[PATH_MAX];
+    *steps = NULL;
+    *count = 0;
+    mm_status status = mm_path_join(path, sizeof path, run_path, "checkpoints", error);
+    if (status) return status;
+    DIR *folder = opendir(path);
+    if (!folder) return errno == ENOENT ? MM_OK : mm_trouble_errno(error, path, "open it");
+    int capacity = 0;
+    for (struct dirent *e; !status && (e = readdir(folder));) {
+        int64_t step = step_of(e->d_name);
+        if (step < 0) continue;
+        if (*count == capacity) {
+            capacity = capacity ? 2 * capacity : 16;
+            int64_t *grown = realloc(*steps, (size_t)capacity * sizeof **steps);
+            if (!grown) {
+                status = mm_trouble(error, "%s: out of memory", path);
+                break;
+            }
+            *steps = grown;
+        }
+        (*steps)[(*count)++] = step;
+    }
+    closedir(folder);
+    if (status) {
+        free(*steps);
+        *steps = NULL;
+    } else if (*count) {
+        qsort(*steps, (size_t)*count, sizeof **steps, ascending);
+    }
+    return status;
+}
+
+static mm_status read_state(const mm_json_document *document, mm_checkpoint_state *s, mm_error *error) {
+    const mm_json *root = mm_json_root(document);
+    const char *format;
+    int64_t version, position = 0, arithmetic = 0, streams = 0;
+    *s = (mm_checkpoint_state){0};
+    mm_status status = mm_json_need_string(document, root, "format", &format, error);
+    if (!status && strcmp(format, "mm-checkpoint") != 0)
+        status = mm_trouble(error, "%s: format \"%s\", expected \"mm-checkpoint\"", mm_json_name(document), format);
+    if (!status) status = mm_json_need_integer(document, root, "version", 1, 1, &version, error);
+    if (!status) status = mm_json_need_integer(document, root, "step", 0, INT64_MAX, &s->step, error);
+    if (!status) status = mm_json_need_integer(document, root, "position", 0, INT64_MAX, &position, error);
+    if (!status) status = mm_json_need_integer(document, root, "tokens", 0, INT64_MAX, &s->tokens, error);
+    if (!status) status = mm_json_need_integer(document, root, "arithmetic", 1, INT32_MAX, &arithmetic, error);
+    if (!status) status = mm_json_need_integer(document, root, "streams", 1, INT32_MAX, &streams, error);
+    if (!status) status = mm_json_need_hash(document, root, "model_xxh128", &s->model, error);
+    if (!status) status = mm_json_need_hash(document, root, "optimizer_xxh128", &s->optimizer, error);
+    s->position = (uint64_t)position;
+    s->arithmetic_version = (int)arithmetic;
+    s->streams_version = (int)streams;
+    return status;
+}
+
+static mm_status check_file(const char *folder, const char *name, mm_hash expected, mm_error *error) {
+    char path[PATH_MAX], a[MM_HASH_TEXT], b[MM_HASH_TEXT];
+    mm_hash found = {0};
+    mm_status status = mm_path_join(path, sizeof path, folder, name, error);
+    if (!status) status = hash_file(path, &found, error);
+    if (status || mm_hash_equal(found, expected)) return status;
+    return mm_trouble(error, "%s: its XXH3-128 is %s, state.json says %s; the checkpoint is damaged: go on from an older one",
+                      path, mm_hash_print(found, a), mm_hash_print(expected, b));
+}
+
+mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state, mm_error *error) {
+    char file[PATH_MAX];
+    mm_json_document *document;
+    mm_status status = mm_path_join(file, sizeof file, path, "state.json", error);
+    if (!status) status = mm_json_read(file, STATE_LIMIT, &document, error);
+    if (status) return status;
+    status = read_state(document, state, error);
+    mm_json_free(document);
+    if (!status) status = check_file(path, "model.safetensors", state->model, error);
+    if (!status) status = check_file(path, "optimizer.safetensors", state->optimizer, error);
+    return status;
+}
+
+static void print_shape(char *out, size_t size, const mm_tensor *tensor) {
+    size_t used = (size_t)snprintf(out, size, "[");
+    for (int i = 0; i < tensor->dims && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%lld", i ? ", " : "", (long long)tensor->shape[i]);
+    if (used < size) snprintf(out + used, size - used, "]");
+}
+
+static bool same_shape(const mm_tensor *a, const mm_tensor *b) {
+    if (a->dims != b->dims) return false;
+    for (int i = 0; i < a->dims; i++)
+        if (a->shape[i] != b->shape[i]) return false;
+    return true;
+}
+
+static mm_status read_one(const mm_safetensors *file, const mm_tensor *tensor, mm_error *error) {
+    const mm_safetensors_entry *entry = mm_safetensors_find(file, tensor->name);
+    const char *path = mm_safetensors_path(file);
+    if (!entry) return mm_trouble(error, "%s: has no tensor %s, which config.json asks for", path, tensor->name);
+    if (!entry->known || !same_shape(&entry->tensor, tensor)) {
+        char found[128], expected[128];
+        print_shape(found, sizeof found, &entry->tensor);
+        print_shape(expected, sizeof expected, tensor);
+        return mm_trouble(error, "%s: tensor %s is %s %s, expected floats of shape %s", path, tensor->name,
+                          entry->type_name, found, expected);
+    }
+    return mm_safetensors_read_float(file, entry, tensor->data, error);
+}
+
+static bool asked_for(const mm_tensor *tensors, int count, const char *name) {
+    for (int i = 0; i < count; i++)
+        if (strcmp(tensors[i].name, name) == 0) return true;
+    return false;
+}
+
+mm_status mm_tensors_read(const char *path, const mm_tensor *tensors, int count, bool all, mm_error *error) {
+    mm_safetensors *file;
+    mm_status status = mm_safetensors_open(path, &file, error);
+    if (status) return status;
+    for (int i = 0; !status && i < count; i++) status = read_one(file, &tensors[i], error);
+    for (int i = 0; !status && all && i < mm_safetensors_count(file); i++) {
+        const char *name = mm_safetensors_at(file, i)->tensor.name;
+        if (!asked_for(tensors, count, name))
+            status = mm_trouble(error, "%s: holds the tensor %s, which config.json does not ask for", path, name);
+    }
+    mm_safetensors_close(file);
+    return status;
+}

@@ -1,0 +1,183 @@
+// run.json and the run's folder.
+#include "run_json.h"
+#include <mm/base/par.h>
+#include <mm/files/publish.h>
+#include <mm/record/run.h>
+#include <errno.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+enum { RUN_JSON_LIMIT = 1 << 28, RUNS_MOST = 999999 };
+
+struct mm_run {
+    char path[PATH_MAX];
+    int lock;
+};
+
+// --- facts
+
+static void free_data(mm_run_data *data) { free(data->path); }
+
+void mm_run_facts_free(mm_run_facts *f) {
+    for (int i = 0; i < f->argc; i++) free(f->argv[i]);
+    for (int i = 0; i < f->initial_count; i++) free(f->initial[i].name);
+    char *const strings[] = {f->model_config, f->version,      f->compiler,     f->build_type, f->isa,
+                             f->gemm_kernel,  f->gemm_version, f->cpu,          f->system};
+    for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) free(strings[i]);
+    free(f->argv);
+    free(f->streams);
+    free(f->initial);
+    free_data(&f->data);
+    free_data(&f->val_data);
+    mm_settings_free(&f->settings);
+    *f = (mm_run_facts){0};
+}
+
+#if defined(__clang__)
+static const char compiler[] = "clang " __clang_version__;
+#else
+static const char compiler[] = "gcc " __VERSION__;
+#endif
+
+// "model name" of /proc/cpuinfo; on arm64, which has none, the implementer and part numbers.
+static char *cpu_name(void) {
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    char line[512], name[512] = "";
+    while (file && fgets(line, sizeof line, file)) {
+        char *value = strchr(line, ':');
+        if (!value) continue;
+        value[strcspn(value, "\n")] = 0;
+        bool model = strncmp(line, "model name", 10) == 0;
+        if (model || (!name[0] && strncmp(line, "CPU part", 8) == 0))
+            snprintf(name, sizeof name, "%s%s", model ? "" : "arm64 part", value + 1 + (model && value[1] == ' '));
+        if (model) break;
+    }
+    if (file) fclose(file);
+    return strdup(name[0] ? name : "unknown");
+}
+
+mm_status mm_run_facts_machine(mm_run_facts *facts, mm_error *error) {
+    struct utsname system;
+    char text[sizeof system.sysname + sizeof system.release + sizeof system.machine + 3] = "unknown";
+    if (uname(&system) == 0)
+        snprintf(text, sizeof text, "%s %s %s", system.sysname, system.release, system.machine);
+    facts->cpu = cpu_name();
+    facts->system = strdup(text);
+    facts->compiler = strdup(compiler);
+    facts->cores = mm_par_cores();
+    return facts->cpu && facts->system && facts->compiler ? MM_OK : mm_trouble(error, "run.json: out of memory");
+}
+
+mm_status mm_run_read(const char *path, mm_run_facts *facts, mm_error *error) {
+    *facts = (mm_run_facts){0};
+    char file[PATH_MAX];
+    mm_status status = mm_path_join(file, sizeof file, path, "run.json", error);
+    if (status) return status;
+    if (!mm_is_folder(path)) return mm_trouble(error, "%s: no such folder; expected a run directory", path);
+    char *text;
+    size_t size;
+    status = mm_read_file(file, RUN_JSON_LIMIT, &text, &size, error);
+    if (status) return status;
+    status = run_json_read(text, size, file, facts, error);
+    free(text);
+    if (status) mm_run_facts_free(facts);
+    return status;
+}
+
+// --- the folder
+
+static mm_status take_lock(mm_run *run, mm_error *error) {
+    char path[PATH_MAX];
+    mm_status status = mm_path_join(path, sizeof path, run->path, "lock", error);
+    if (status) return status;
+    run->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (run->lock < 0) return mm_trouble_errno(error, path, "open it");
+    if (flock(run->lock, LOCK_EX | LOCK_NB) == 0) return MM_OK;
+    if (errno != EWOULDBLOCK) return mm_trouble_errno(error, path, "lock it");
+    return mm_trouble(error, "%s: another process is training this run; wait for it to end, or stop it", run->path);
+}
+
+static mm_status open_folder(const char *path, mm_run **out, mm_error *error) {
+    mm_run *run = *out = calloc(1, sizeof *run);
+    if (!run) return mm_trouble(error, "%s: out of memory", path);
+    run->lock = -1;
+    mm_status status = realpath(path, run->path) ? take_lock(run, error) : mm_trouble_errno(error, path, "open it");
+    if (!status) return MM_OK;
+    mm_run_close(run);
+    *out = NULL;
+    return status;
+}
+
+mm_status mm_run_open(const char *path, mm_run **run, mm_error *error) { return open_folder(path, run, error); }
+
+void mm_run_close(mm_run *run) {
+    if (!run) return;
+    if (run->lock >= 0) close(run->lock);
+    free(run);
+}
+
+const char *mm_run_path(const mm_run *run) { return run->path; }
+
+static mm_status next_number(char *out, size_t size, mm_error *error) {
+    mm_status status = mm_make_folders("runs", error);
+    for (int number = 1; !status && number <= RUNS_MOST; number++) {
+        snprintf(out, size, "runs/%04d", number);
+        if (mkdir(out, 0777) == 0) return mm_sync_folder("runs", error);
+        if (errno != EEXIST) return mm_trouble_errno(error, out, "make it");
+    }
+    return status ? status : mm_trouble(error, "runs: all numbers up to %d are taken; name the run with --out", RUNS_MOST);
+}
+
+// What a reserved run may hold before its run.json: packed text, and the lock.
+static bool may_be_there(const char *name) {
+    static const char *const names[] = {".", "..", "data", "val-data", "lock"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0) return true;
+    return false;
+}
+
+static mm_status check_unused(const char *path, mm_error *error) {
+    DIR *folder = opendir(path);
+    if (!folder) return mm_trouble_errno(error, path, "open it as the run's folder");
+    mm_status status = MM_OK;
+    for (struct dirent *e; !status && (e = readdir(folder));)
+        if (!may_be_there(e->d_name))
+            status = mm_trouble(error, "%s: exists and holds %s; nothing is overwritten: go on with it by --resume, or "
+                                       "name another --out",
+                                path, e->d_name);
+    closedir(folder);
+    return status;
+}
+
+mm_status mm_run_reserve(const char *path, char *out, size_t size, mm_error *error) {
+    if (!path) return next_number(out, size, error);
+    if ((size_t)snprintf(out, size, "%s", path) >= size)
+        return mm_trouble(error, "%s: the path is longer than %zu bytes", path, size);
+    if (mm_is_folder(path)) return check_unused(path, error);
+    return mm_make_folders(path, error);
+}
+
+mm_status mm_run_create(const char *path, const mm_run_facts *facts, mm_run **out, mm_error *error) {
+    char folder[PATH_MAX], file[PATH_MAX];
+    mm_text text = {0};
+    *out = NULL;
+    mm_status status = mm_run_reserve(path, folder, sizeof folder, error);
+    if (!status) status = open_folder(folder, out, error);
+    if (!status) status = check_unused(folder, error); // again, now that nobody else can be at it
+    if (!status) status = run_json_write(facts, &text, error);
+    if (!status) status = mm_path_join(file, sizeof file, (*out)->path, "run.json", error);
+    if (!status) status = mm_publish_file(file, text.data, text.size, error);
+    mm_text_free(&text);
+    if (!status) return MM_OK;
+    mm_run_close(*out);
+    *out = NULL;
+    return status;
+}

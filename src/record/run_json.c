@@ -1,0 +1,328 @@
+#include "run_json.h"
+#include <mm/files/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char seal_key[] = "\"seal\": \"";
+enum { SEAL_DIGITS = 32, STREAMS_MOST = 1 << 20, TENSORS_MOST = 1 << 14, WORDS_MOST = 1 << 16 };
+
+// --- writing
+
+static void write_data(const mm_run_data *data, const char *key, mm_json_writer *w) {
+    mm_json_put_key(w, key);
+    if (!data->path) {
+        mm_json_put_null(w);
+        return;
+    }
+    mm_json_open_object(w);
+    mm_json_pair_string(w, "path", data->path);
+    mm_json_pair_hash(w, "xxh128", data->hash);
+    mm_json_pair_hash(w, "tokenizer_xxh128", data->tokenizer);
+    mm_json_pair_integer(w, "tokens", (int64_t)data->tokens);
+    mm_json_pair_integer(w, "documents", (int64_t)data->documents);
+    mm_json_pair_integer(w, "samples", (int64_t)data->samples);
+    mm_json_close(w);
+}
+
+static void write_streams(const mm_run_facts *f, mm_json_writer *w) {
+    mm_json_put_key(w, "streams");
+    mm_json_open_object(w);
+    mm_json_pair_integer(w, "version", f->streams_version);
+    mm_json_put_key(w, "keys");
+    mm_json_open_array(w);
+    for (int i = 0; i < f->stream_count; i++) {
+        mm_json_open_inline_object(w);
+        mm_json_pair_string(w, "purpose", f->streams[i].purpose);
+        mm_json_put_key(w, "rank");
+        if (f->streams[i].rank < 0)
+            mm_json_put_null(w);
+        else
+            mm_json_put_integer(w, f->streams[i].rank);
+        mm_json_pair_hex64(w, "key", f->streams[i].key);
+        mm_json_close(w);
+    }
+    mm_json_close(w);
+    mm_json_close(w);
+}
+
+static void write_initial(const mm_run_facts *f, mm_json_writer *w) {
+    mm_json_put_key(w, "initial");
+    mm_json_open_array(w);
+    for (int i = 0; i < f->initial_count; i++) {
+        mm_json_open_inline_object(w);
+        mm_json_pair_string(w, "tensor", f->initial[i].name);
+        mm_json_put_key(w, "shape");
+        mm_json_open_inline_array(w);
+        for (int d = 0; d < f->initial[i].dims; d++) mm_json_put_integer(w, f->initial[i].shape[d]);
+        mm_json_close(w);
+        mm_json_pair_hash(w, "xxh128", f->initial[i].hash);
+        mm_json_close(w);
+    }
+    mm_json_close(w);
+}
+
+static void write_build(const mm_run_facts *f, mm_json_writer *w) {
+    mm_json_put_key(w, "build");
+    mm_json_open_object(w);
+    mm_json_pair_string(w, "version", f->version);
+    mm_json_pair_string(w, "compiler", f->compiler);
+    mm_json_pair_string(w, "type", f->build_type);
+    mm_json_pair_string(w, "kernels", f->isa);
+    mm_json_close(w);
+    mm_json_put_key(w, "gemm");
+    mm_json_open_object(w);
+    mm_json_pair_string(w, "kernel", f->gemm_kernel);
+    mm_json_pair_string(w, "version", f->gemm_version);
+    mm_json_close(w);
+    mm_json_put_key(w, "machine");
+    mm_json_open_object(w);
+    mm_json_pair_string(w, "cpu", f->cpu);
+    mm_json_pair_integer(w, "cores", f->cores);
+    mm_json_pair_string(w, "system", f->system);
+    mm_json_close(w);
+}
+
+// Zeros where the seal's digits are; NULL if the text does not end with a seal.
+static char *find_seal(char *text, size_t size) {
+    static const char end[] = "\"\n}\n";
+    size_t key = sizeof seal_key - 1, tail = sizeof end - 1;
+    if (size < key + SEAL_DIGITS + tail) return NULL;
+    char *digits = text + size - tail - SEAL_DIGITS;
+    bool whole = memcmp(digits - key, seal_key, key) == 0 && memcmp(digits + SEAL_DIGITS, end, tail) == 0;
+    return whole ? digits : NULL;
+}
+
+static void seal(mm_text *out) {
+    char *digits = find_seal(out->data, out->size);
+    char text[MM_HASH_TEXT];
+    if (digits) memcpy(digits, mm_hash_print(mm_hash_bytes(out->data, out->size), text), SEAL_DIGITS);
+}
+
+mm_status run_json_write(const mm_run_facts *f, mm_text *out, mm_error *error) {
+    mm_json_document *model;
+    mm_status status = mm_json_parse(f->model_config, strlen(f->model_config), "config.json", &model, error);
+    if (status) return status;
+    mm_json_writer writer = mm_json_writer_on(out, 2), *w = &writer;
+    mm_json_open_object(w);
+    mm_json_pair_string(w, "format", "mm-run");
+    mm_json_pair_integer(w, "version", 1);
+    mm_json_put_key(w, "command");
+    mm_json_open_inline_array(w);
+    for (int i = 0; i < f->argc; i++) mm_json_put_string(w, f->argv[i]);
+    mm_json_close(w);
+    mm_json_put_key(w, "configuration");
+    mm_json_open_object(w);
+    mm_settings_write(&f->settings, w);
+    mm_json_close(w);
+    mm_json_put_key(w, "model");
+    mm_json_put_value(w, mm_json_root(model));
+    mm_json_pair_integer(w, "parameters", f->parameters);
+    write_data(&f->data, "data", w);
+    write_data(&f->val_data, "val_data", w);
+    mm_json_pair_integer(w, "arithmetic", f->arithmetic_version);
+    write_streams(f, w);
+    write_initial(f, w);
+    write_build(f, w);
+    mm_json_pair_hash(w, "seal", (mm_hash){0});
+    mm_json_close(w);
+    mm_text_add_string(out, "\n");
+    mm_json_free(model);
+    if (out->failed) return mm_trouble(error, "run.json: out of memory");
+    seal(out);
+    return MM_OK;
+}
+
+// --- reading
+
+typedef struct reading {
+    const mm_json_document *document;
+    const mm_json *root;
+    mm_run_facts *facts;
+    mm_error *error;
+} reading;
+
+static mm_status check_seal(char *text, size_t size, const char *path, mm_error *error) {
+    char found[SEAL_DIGITS], expected[MM_HASH_TEXT];
+    char *digits = find_seal(text, size);
+    if (!digits) return mm_trouble(error, "%s: found no seal at its end, expected a whole run.json; it was cut or edited", path);
+    memcpy(found, digits, SEAL_DIGITS);
+    memset(digits, '0', SEAL_DIGITS);
+    mm_hash_print(mm_hash_bytes(text, size), expected);
+    memcpy(digits, found, SEAL_DIGITS);
+    if (memcmp(found, expected, SEAL_DIGITS) == 0) return MM_OK;
+    return mm_trouble(error, "%s: its seal is %.32s, its text gives %s; it was edited or damaged after the run began", path,
+                      found, expected);
+}
+
+static mm_status need_copy(const reading *r, const mm_json *object, const char *key, char **out) {
+    const char *text;
+    mm_status status = mm_json_need_string(r->document, object, key, &text, r->error);
+    if (status) return status;
+    *out = strdup(text);
+    return *out ? MM_OK : mm_trouble(r->error, "run.json: out of memory");
+}
+
+static mm_status need_array(const reading *r, const mm_json *object, const char *key, size_t most,
+                            const mm_json **array) {
+    mm_status status = mm_json_need(r->document, object, key, MM_JSON_ARRAY, array, r->error);
+    if (!status && mm_json_size(*array) > most)
+        status = mm_trouble(r->error, "%s: \"%s\" has %zu entries, expected at most %zu", mm_json_name(r->document), key,
+                            mm_json_size(*array), most);
+    return status;
+}
+
+static void *make(const reading *r, size_t count, size_t bytes, mm_status *status) {
+    void *made = calloc(count + 1, bytes);
+    if (!made) *status = mm_trouble(r->error, "run.json: out of memory");
+    return made;
+}
+
+static mm_status read_command(const reading *r) {
+    const mm_json *words;
+    mm_run_facts *f = r->facts;
+    mm_status status = need_array(r, r->root, "command", WORDS_MOST, &words);
+    if (status) return status;
+    f->argv = make(r, mm_json_size(words), sizeof *f->argv, &status);
+    for (size_t i = 0; !status && i < mm_json_size(words); i++) {
+        const char *word = mm_json_string(mm_json_at(words, i), NULL);
+        f->argv[f->argc++] = strdup(word ? word : "");
+        if (!f->argv[i]) status = mm_trouble(r->error, "run.json: out of memory");
+    }
+    return status;
+}
+
+static mm_status read_data(const reading *r, const char *key, mm_run_data *data) {
+    const mm_json *object = mm_json_get(r->root, key);
+    if (mm_json_kind_of(object) == MM_JSON_NULL) return MM_OK;
+    int64_t tokens = 0, documents = 0, samples = 0;
+    mm_status status = need_copy(r, object, "path", &data->path);
+    if (!status) status = mm_json_need_hash(r->document, object, "xxh128", &data->hash, r->error);
+    if (!status) status = mm_json_need_hash(r->document, object, "tokenizer_xxh128", &data->tokenizer, r->error);
+    if (!status) status = mm_json_need_integer(r->document, object, "tokens", 0, INT64_MAX, &tokens, r->error);
+    if (!status) status = mm_json_need_integer(r->document, object, "documents", 0, INT64_MAX, &documents, r->error);
+    if (!status) status = mm_json_need_integer(r->document, object, "samples", 0, INT64_MAX, &samples, r->error);
+    data->tokens = (uint64_t)tokens;
+    data->documents = (uint64_t)documents;
+    data->samples = (uint64_t)samples;
+    return status;
+}
+
+static mm_status read_version(const reading *r, const mm_json *object, const char *key, int *version) {
+    int64_t number = 0;
+    mm_status status = mm_json_need_integer(r->document, object, key, 1, INT32_MAX, &number, r->error);
+    *version = (int)number;
+    return status;
+}
+
+static mm_status read_stream(const reading *r, const mm_json *object, mm_run_stream *stream) {
+    const char *purpose;
+    int64_t rank = -1;
+    mm_status status = mm_json_need_string(r->document, object, "purpose", &purpose, r->error);
+    if (!status && mm_json_kind_of(mm_json_get(object, "rank")) != MM_JSON_NULL)
+        status = mm_json_need_integer(r->document, object, "rank", 0, INT32_MAX, &rank, r->error);
+    if (!status) status = mm_json_need_hex64(r->document, object, "key", &stream->key, r->error);
+    if (status) return status;
+    stream->rank = (int)rank;
+    snprintf(stream->purpose, sizeof stream->purpose, "%s", purpose);
+    return MM_OK;
+}
+
+static mm_status read_streams(const reading *r) {
+    const mm_json *object, *keys;
+    mm_run_facts *f = r->facts;
+    mm_status status = mm_json_need(r->document, r->root, "streams", MM_JSON_OBJECT, &object, r->error);
+    if (!status) status = read_version(r, object, "version", &f->streams_version);
+    if (!status) status = need_array(r, object, "keys", STREAMS_MOST, &keys);
+    if (status) return status;
+    f->streams = make(r, mm_json_size(keys), sizeof *f->streams, &status);
+    for (size_t i = 0; !status && i < mm_json_size(keys); i++)
+        status = read_stream(r, mm_json_at(keys, i), &f->streams[f->stream_count++]);
+    return status;
+}
+
+static mm_status read_tensor(const reading *r, const mm_json *object, mm_run_tensor *tensor) {
+    const mm_json *shape;
+    mm_status status = need_copy(r, object, "tensor", &tensor->name);
+    if (!status) status = mm_json_need_hash(r->document, object, "xxh128", &tensor->hash, r->error);
+    if (!status) status = need_array(r, object, "shape", MM_MAX_DIMS, &shape);
+    if (status) return status;
+    tensor->dims = (int)mm_json_size(shape);
+    for (int i = 0; i < tensor->dims; i++) tensor->shape[i] = mm_json_integer(mm_json_at(shape, (size_t)i));
+    return MM_OK;
+}
+
+static mm_status read_initial(const reading *r) {
+    const mm_json *tensors;
+    mm_run_facts *f = r->facts;
+    mm_status status = need_array(r, r->root, "initial", TENSORS_MOST, &tensors);
+    if (status) return status;
+    f->initial = make(r, mm_json_size(tensors), sizeof *f->initial, &status);
+    for (size_t i = 0; !status && i < mm_json_size(tensors); i++)
+        status = read_tensor(r, mm_json_at(tensors, i), &f->initial[f->initial_count++]);
+    return status;
+}
+
+static mm_status read_build(const reading *r) {
+    mm_run_facts *f = r->facts;
+    const mm_json *build, *gemm, *machine;
+    int64_t cores = 0;
+    mm_status status = mm_json_need(r->document, r->root, "build", MM_JSON_OBJECT, &build, r->error);
+    if (!status) status = need_copy(r, build, "version", &f->version);
+    if (!status) status = need_copy(r, build, "compiler", &f->compiler);
+    if (!status) status = need_copy(r, build, "type", &f->build_type);
+    if (!status) status = need_copy(r, build, "kernels", &f->isa);
+    if (!status) status = mm_json_need(r->document, r->root, "gemm", MM_JSON_OBJECT, &gemm, r->error);
+    if (!status) status = need_copy(r, gemm, "kernel", &f->gemm_kernel);
+    if (!status) status = need_copy(r, gemm, "version", &f->gemm_version);
+    if (!status) status = mm_json_need(r->document, r->root, "machine", MM_JSON_OBJECT, &machine, r->error);
+    if (!status) status = need_copy(r, machine, "cpu", &f->cpu);
+    if (!status) status = need_copy(r, machine, "system", &f->system);
+    if (!status) status = mm_json_need_integer(r->document, machine, "cores", 1, 1 << 20, &cores, r->error);
+    f->cores = (int)cores;
+    return status;
+}
+
+static mm_status read_model(const reading *r) {
+    const mm_json *model;
+    mm_status status = mm_json_need(r->document, r->root, "model", MM_JSON_OBJECT, &model, r->error);
+    if (status) return status;
+    mm_text text = {0};
+    mm_json_writer w = mm_json_writer_on(&text, 2);
+    mm_json_put_value(&w, model);
+    r->facts->model_config = text.data; // the caller's to free
+    if (text.failed) return mm_trouble(r->error, "run.json: out of memory");
+    return mm_json_need_integer(r->document, r->root, "parameters", 1, INT64_MAX, &r->facts->parameters, r->error);
+}
+
+static mm_status read_format(const reading *r) {
+    const char *format;
+    int64_t version;
+    mm_status status = mm_json_need_string(r->document, r->root, "format", &format, r->error);
+    if (!status && strcmp(format, "mm-run") != 0)
+        status = mm_trouble(r->error, "%s: format \"%s\", expected \"mm-run\"", mm_json_name(r->document), format);
+    if (!status) status = mm_json_need_integer(r->document, r->root, "version", 1, 1, &version, r->error);
+    return status;
+}
+
+mm_status run_json_read(char *text, size_t size, const char *path, mm_run_facts *facts, mm_error *error) {
+    mm_json_document *document;
+    mm_status status = check_seal(text, size, path, error);
+    if (!status) status = mm_json_parse(text, size, path, &document, error);
+    if (status) return status;
+    reading r = {document, mm_json_root(document), facts, error};
+    const mm_json *configuration;
+    status = read_format(&r);
+    if (!status) status = read_command(&r);
+    if (!status) status = mm_json_need(document, r.root, "configuration", MM_JSON_OBJECT, &configuration, error);
+    if (!status) status = mm_settings_read(&facts->settings, document, configuration, error);
+    if (!status) status = read_model(&r);
+    if (!status) status = read_data(&r, "data", &facts->data);
+    if (!status) status = read_data(&r, "val_data", &facts->val_data);
+    if (!status) status = read_version(&r, r.root, "arithmetic", &facts->arithmetic_version);
+    if (!status) status = read_streams(&r);
+    if (!status) status = read_initial(&r);
+    if (!status) status = read_build(&r);
+    mm_json_free(document);
+    return status;
+}

@@ -1,0 +1,224 @@
+#include <mm/base/probe.h>
+#include <mm/record/settings.h>
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const packings[] = {"window", "document", NULL};
+static const char *const policies[] = {"rank", "shared", "hashed", "sample", NULL};
+static const char *const orders[] = {"shuffled", "sequential", NULL};
+static const char *const schedules[] = {"minimind", "constant", NULL};
+static const char *const levels[] = {"off", "step", "layer", "op", NULL};
+
+static const double below_one = 0x1.fffffffffffffp-1, tiniest = 1e-300, huge = 1e300;
+
+#define AT(member) .key = #member, .offset = offsetof(mm_settings, member)
+#define INTEGER(member, from, to) AT(member), .kind = MM_FIELD_INTEGER, .least = (from), .most = (to)
+#define NUMBER(member, from, to) AT(member), .kind = MM_FIELD_NUMBER, .least = (from), .most = (to)
+#define CHOICE(member, names) AT(member), .kind = MM_FIELD_CHOICE, .choices = (names)
+#define STRING(member) AT(member), .kind = MM_FIELD_STRING
+
+// Paths never move a bit by themselves (what they lead to is compared by hash), nor do threads, workers, what is
+// written and how often. Validation only adds val_loss to metrics.jsonl.
+const mm_field mm_settings_fields[] = {
+    {INTEGER(threads, 1, 65536)},
+    {INTEGER(ranks, 1, 65536), .changes_bits = true},
+    {INTEGER(workers, 1, 1024), .on_resume = true},
+    {STRING(data)},
+    {STRING(val_data)},
+    {INTEGER(val_every, 0, 1e9)},
+    {STRING(preset), .changes_bits = true},
+    {STRING(model)},
+    {INTEGER(steps, 1, 1e9), .on_resume = true, .changes_bits = true},
+    {INTEGER(batch, 1, 1e6), .changes_bits = true},
+    {INTEGER(micro_batch, 1, 65536), .changes_bits = true},
+    {INTEGER(seq_len, 1, 1 << 20), .changes_bits = true},
+    {CHOICE(packing, packings), .changes_bits = true},
+    {AT(seed), .kind = MM_FIELD_SEED, .changes_bits = true},
+    {CHOICE(seed_policy, policies), .changes_bits = true},
+    {NUMBER(dropout, 0, 0x1.fffffffffffffp-1), .changes_bits = true},
+    {NUMBER(token_noise, 0, 0x1.fffffffffffffp-1), .changes_bits = true},
+    {CHOICE(order, orders), .changes_bits = true},
+    {NUMBER(lr, 1e-300, 1e9), .changes_bits = true},
+    {CHOICE(schedule, schedules), .changes_bits = true},
+    {INTEGER(warmup, 0, 1e9), .changes_bits = true},
+    {NUMBER(weight_decay, 0, 1e9), .changes_bits = true},
+    {NUMBER(beta1, 0, 0x1.fffffffffffffp-1), .changes_bits = true},
+    {NUMBER(beta2, 0, 0x1.fffffffffffffp-1), .changes_bits = true},
+    {NUMBER(eps, 0, 1e9), .changes_bits = true},
+    {NUMBER(clip, 0, 1e300), .changes_bits = true},
+    {STRING(out)},
+    {INTEGER(save_every, 0, 1e9), .on_resume = true},
+    {INTEGER(keep, 0, 1e9), .on_resume = true},
+    {CHOICE(trace, levels), .on_resume = true},
+    {.key = NULL},
+};
+
+const mm_field *mm_settings_field(const char *key) {
+    for (const mm_field *f = mm_settings_fields; f->key; f++)
+        if (strcmp(f->key, key) == 0) return f;
+    return NULL;
+}
+
+static void *slot_of(mm_settings *settings, const mm_field *field) { return (char *)settings + field->offset; }
+
+static const void *const_slot_of(const mm_settings *settings, const mm_field *field) {
+    return (const char *)settings + field->offset;
+}
+
+void mm_settings_free(mm_settings *settings) {
+    for (const mm_field *f = mm_settings_fields; f->key; f++)
+        if (f->kind == MM_FIELD_STRING) free(*(char **)slot_of(settings, f));
+    *settings = (mm_settings){0};
+}
+
+// --- from the command line
+
+static mm_status parse_integer(int64_t *slot, const mm_field *field, const char *name, const char *value,
+                               mm_error *error) {
+    char *end;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    if (end == value || *end || errno || (double)number < field->least || (double)number > field->most)
+        return mm_trouble(error, "%s %s: expected a whole number from %.0f to %.0f", name, value, field->least,
+                          field->most);
+    *slot = number;
+    return MM_OK;
+}
+
+static mm_status parse_seed(uint64_t *slot, const char *name, const char *value, mm_error *error) {
+    char *end;
+    errno = 0;
+    bool hexadecimal = value[0] == '0' && (value[1] == 'x' || value[1] == 'X');
+    unsigned long long number = strtoull(value, &end, hexadecimal ? 16 : 10);
+    if (value[0] < '0' || value[0] > '9' || *end || errno)
+        return mm_trouble(error, "%s %s: expected a whole number from 0 to 2^64 - 1, decimal or 0x...", name, value);
+    *slot = number;
+    return MM_OK;
+}
+
+static mm_status refuse_number(const mm_field *field, const char *name, const char *value, mm_error *error) {
+    if (field->most == below_one)
+        return mm_trouble(error, "%s %s: expected a number from %g up to but not including 1", name, value,
+                          field->least);
+    if (field->least == tiniest)
+        return mm_trouble(error, "%s %s: expected a number above 0 and up to %g", name, value, field->most);
+    if (field->most == huge) return mm_trouble(error, "%s %s: expected a number of at least %g", name, value, field->least);
+    return mm_trouble(error, "%s %s: expected a number from %g to %g", name, value, field->least, field->most);
+}
+
+static mm_status parse_number(double *slot, const mm_field *field, const char *name, const char *value,
+                              mm_error *error) {
+    char *end;
+    double number = strtod(value, &end);
+    bool fits = number >= field->least && number <= field->most; // NaN fits nowhere
+    if (end == value || *end || !fits) return refuse_number(field, name, value, error);
+    *slot = number;
+    return MM_OK;
+}
+
+static void list_choices(const mm_field *field, char *out, size_t size) {
+    size_t used = 0;
+    for (int i = 0; field->choices[i] && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%s", i == 0 ? "" : field->choices[i + 1] ? ", " : " or ",
+                                 field->choices[i]);
+}
+
+static mm_status parse_choice(int64_t *slot, const mm_field *field, const char *name, const char *value,
+                              mm_error *error) {
+    for (int i = 0; field->choices[i]; i++) {
+        if (strcmp(field->choices[i], value) != 0) continue;
+        *slot = i;
+        return MM_OK;
+    }
+    char choices[256];
+    list_choices(field, choices, sizeof choices);
+    return mm_trouble(error, "%s %s: expected %s", name, value, choices);
+}
+
+static mm_status take_string(char **slot, const char *value, mm_error *error) {
+    char *copy = strdup(value);
+    if (!copy) return mm_trouble(error, "settings: out of memory");
+    free(*slot);
+    *slot = copy;
+    return MM_OK;
+}
+
+mm_status mm_settings_parse(mm_settings *settings, const mm_field *field, const char *name, const char *value,
+                            mm_error *error) {
+    void *slot = slot_of(settings, field);
+    switch (field->kind) {
+    case MM_FIELD_INTEGER: return parse_integer(slot, field, name, value, error);
+    case MM_FIELD_SEED: return parse_seed(slot, name, value, error);
+    case MM_FIELD_NUMBER: return parse_number(slot, field, name, value, error);
+    case MM_FIELD_CHOICE: return parse_choice(slot, field, name, value, error);
+    case MM_FIELD_STRING: break;
+    }
+    if (!*value) return mm_trouble(error, "%s: found an empty value, expected a name", name);
+    return take_string(slot, value, error);
+}
+
+// --- run.json
+
+static void write_field(const mm_settings *settings, const mm_field *field, mm_json_writer *w) {
+    const void *slot = const_slot_of(settings, field);
+    switch (field->kind) {
+    case MM_FIELD_INTEGER: mm_json_pair_integer(w, field->key, *(const int64_t *)slot); return;
+    case MM_FIELD_SEED: mm_json_pair_hex64(w, field->key, *(const uint64_t *)slot); return;
+    case MM_FIELD_NUMBER: mm_json_pair_double(w, field->key, *(const double *)slot); return;
+    case MM_FIELD_CHOICE: mm_json_pair_string(w, field->key, field->choices[*(const int64_t *)slot]); return;
+    case MM_FIELD_STRING: mm_json_pair_string(w, field->key, *(char *const *)slot); return;
+    }
+}
+
+void mm_settings_write(const mm_settings *settings, mm_json_writer *w) {
+    for (const mm_field *f = mm_settings_fields; f->key; f++) write_field(settings, f, w);
+}
+
+static mm_status read_string(char **slot, const mm_field *field, const mm_json_document *document,
+                             const mm_json *object, mm_error *error) {
+    *slot = NULL;
+    if (mm_json_kind_of(mm_json_get(object, field->key)) == MM_JSON_NULL) return MM_OK;
+    const char *text;
+    mm_status status = mm_json_need_string(document, object, field->key, &text, error);
+    return status ? status : take_string(slot, text, error);
+}
+
+static mm_status read_field(mm_settings *settings, const mm_field *field, const mm_json_document *document,
+                            const mm_json *object, mm_error *error) {
+    void *slot = slot_of(settings, field);
+    const char *text;
+    mm_status status;
+    switch (field->kind) {
+    case MM_FIELD_INTEGER:
+        return mm_json_need_integer(document, object, field->key, (int64_t)field->least, (int64_t)field->most, slot,
+                                    error);
+    case MM_FIELD_SEED: return mm_json_need_hex64(document, object, field->key, slot, error);
+    case MM_FIELD_NUMBER:
+        return mm_json_need_number(document, object, field->key, field->least, field->most, slot, error);
+    case MM_FIELD_CHOICE:
+        status = mm_json_need_string(document, object, field->key, &text, error);
+        if (status) return status;
+        char name[256];
+        snprintf(name, sizeof name, "%s: %s", mm_json_name(document), field->key);
+        return parse_choice(slot, field, name, text, error);
+    case MM_FIELD_STRING: break;
+    }
+    return read_string(slot, field, document, object, error);
+}
+
+mm_status mm_settings_read(mm_settings *settings, const mm_json_document *document, const mm_json *object,
+                           mm_error *error) {
+    *settings = (mm_settings){0};
+    for (const mm_field *f = mm_settings_fields; f->key; f++) {
+        mm_status status = read_field(settings, f, document, object, error);
+        if (status) {
+            mm_settings_free(settings);
+            return status;
+        }
+    }
+    return MM_OK;
+}

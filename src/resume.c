@@ -1,0 +1,151 @@
+// Going on with a run: its settings, the check that it is the same run, its newest checkpoint.
+#include "trainer.h"
+#include <mm/base/par.h>
+#include <mm/files/publish.h>
+#include <mm/optim/schedule.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static mm_status refuse(const mm_field *field, const char *out, mm_error *error) {
+    char option[64];
+    snprintf(option, sizeof option, "%s", field->key);
+    for (char *c = option; *c; c++)
+        if (*c == '_') *c = '-';
+    return mm_trouble(error,
+                      "--resume %s --%s: a run goes on with the settings of its run.json; only --workers, --save-every, "
+                      "--keep, --trace and, with a constant schedule, --steps may be given; start a new run instead",
+                      out, option);
+}
+
+// Takes the given fields from `given_settings` into the run's.
+static mm_status take_given(mm_trainer *t, const mm_settings *from, const bool *given, mm_error *error) {
+    mm_settings *s = &t->settings;
+    for (const mm_field *f = mm_settings_fields; f->key; f++) {
+        if (!given[f - mm_settings_fields] || strcmp(f->key, "out") == 0) continue;
+        bool steps = strcmp(f->key, "steps") == 0;
+        if (!f->on_resume || (steps && s->schedule != MM_SCHEDULE_CONSTANT)) return refuse(f, from->out, error);
+        *(int64_t *)(void *)((char *)s + f->offset) = *(const int64_t *)(const void *)((const char *)from + f->offset);
+    }
+    if (!given[mm_settings_field("workers") - mm_settings_fields]) {
+        int cores = mm_par_cores();
+        s->workers = s->threads < cores ? s->threads : cores;
+    }
+    return MM_OK;
+}
+
+static mm_status replace(char **slot, const char *value, mm_error *error) {
+    char *copy = strdup(value);
+    if (!copy) return mm_trouble(error, "settings: out of memory");
+    free(*slot);
+    *slot = copy;
+    return MM_OK;
+}
+
+// Data that was packed into the run lies there, wherever the run has been moved.
+static mm_status find_packed(const char *run, const char *name, char **slot, mm_error *error) {
+    char path[PATH_MAX];
+    mm_status status = mm_path_join(path, sizeof path, run, name, error);
+    return status || !mm_is_folder(path) ? status : replace(slot, path, error);
+}
+
+mm_status mm_trainer_recall(mm_trainer *t, const mm_settings *settings, const bool *given, mm_error *error) {
+    mm_run_facts facts;
+    mm_status status = mm_run_read(settings->out, &facts, error);
+    if (status) return status;
+    status = mm_trainer_take(t, &facts.settings, error);
+    mm_run_facts_free(&facts);
+    if (!status) status = take_given(t, settings, given, error);
+    if (!status) status = replace(&t->settings.out, settings->out, error);
+    if (!status) status = find_packed(settings->out, "data", &t->settings.data, error);
+    if (!status && t->settings.val_data) status = find_packed(settings->out, "val-data", &t->settings.val_data, error);
+    return status;
+}
+
+static mm_status check_source(const mm_source *now, const mm_run_data *then, const char *option, const char *path,
+                              mm_error *error) {
+    if (!now->dataset || !then->path || mm_hash_equal(mm_dataset_hash(now->dataset), then->hash)) return MM_OK;
+    char found[MM_HASH_TEXT], expected[MM_HASH_TEXT];
+    return mm_trouble(error, "%s: its data (%s) have hash %s, run.json says %s; bring the old data back", path, option,
+                      mm_hash_print(mm_dataset_hash(now->dataset), found), mm_hash_print(then->hash, expected));
+}
+
+// The data, the arithmetic and the initial weights are those that the run began with.
+static mm_status check_same(const mm_trainer *t, const mm_run_facts *facts, mm_error *error) {
+    const char *run = mm_run_path(t->run);
+    if (facts->arithmetic_version != MM_ARITHMETIC_VERSION || facts->streams_version != MM_STREAMS_VERSION)
+        return mm_trouble(error, "%s: made with arithmetic %d and streams %d, this mm has %d and %d; go on with the old mm",
+                          run, facts->arithmetic_version, facts->streams_version, MM_ARITHMETIC_VERSION,
+                          MM_STREAMS_VERSION);
+    mm_status status = check_source(&t->train, &facts->data, "--data", t->settings.data, error);
+    if (!status) status = check_source(&t->val, &facts->val_data, "--val-data", t->settings.val_data, error);
+    return status;
+}
+
+static mm_status check_initial(const mm_trainer *t, const mm_run_facts *facts, mm_error *error) {
+    const mm_parameters *p = &t->model.parameters;
+    for (int i = 0; i < p->count && i < facts->initial_count; i++) {
+        mm_tensor tensor = mm_parameter_in(p, i, t->weights);
+        if (mm_hash_equal(mm_hash_bytes(tensor.data, mm_tensor_bytes(&tensor)), facts->initial[i].hash)) continue;
+        return mm_trouble(error, "%s: initial tensor %s is not the one of run.json; bring the old --model back",
+                          mm_run_path(t->run), tensor.name);
+    }
+    return MM_OK;
+}
+
+static mm_status load_checkpoint(mm_trainer *t, int64_t step, mm_error *error) {
+    const mm_parameters *p = &t->model.parameters;
+    char folder[PATH_MAX], path[PATH_MAX];
+    mm_checkpoint_state state;
+    mm_status status = mm_checkpoint_path(mm_run_path(t->run), step, folder, sizeof folder, error);
+    if (!status) status = mm_checkpoint_state_read(folder, &state, error);
+    if (!status) status = mm_path_join(path, sizeof path, folder, "model.safetensors", error);
+    if (status) return status;
+    if (state.step != step || state.position != (uint64_t)step * (uint64_t)t->settings.batch)
+        return mm_trouble(error, "%s: state.json says step %lld at sample %llu; expected step %lld at sample %llu", folder,
+                          (long long)state.step, (unsigned long long)state.position, (long long)step,
+                          (unsigned long long)((uint64_t)step * (uint64_t)t->settings.batch));
+    mm_tensor *tensors = calloc((size_t)p->count, sizeof *tensors);
+    if (!tensors) return mm_trouble(error, "%s: out of memory", folder);
+    for (int i = 0; i < p->count; i++) tensors[i] = mm_parameter_in(p, i, t->weights);
+    status = mm_tensors_read(path, tensors, p->count, true, error);
+    free(tensors);
+    if (!status) status = mm_path_join(path, sizeof path, folder, "optimizer.safetensors", error);
+    if (!status) status = mm_tensors_read(path, t->optimizer, 2 * p->count, true, error);
+    t->step = state.step;
+    t->tokens = state.tokens;
+    return status;
+}
+
+// The newest checkpoint, or the beginning: the run was stopped before its first.
+static mm_status load_newest(mm_trainer *t, const mm_run_facts *facts, mm_error *error) {
+    int64_t *steps;
+    int count;
+    mm_status status = mm_checkpoint_list(mm_run_path(t->run), &steps, &count, error);
+    if (status) return status;
+    if (count) {
+        status = load_checkpoint(t, steps[count - 1], error);
+    } else {
+        status = mm_trainer_initial_weights(t, error);
+        if (!status) status = check_initial(t, facts, error);
+    }
+    free(steps);
+    return status;
+}
+
+mm_status mm_trainer_continue(mm_trainer *t, mm_error *error) {
+    mm_status status = mm_run_open(t->settings.out, &t->run, error);
+    if (status) return status;
+    mm_run_facts facts;
+    status = mm_run_read(t->settings.out, &facts, error);
+    if (status) return status;
+    status = check_same(t, &facts, error);
+    if (!status) status = load_newest(t, &facts, error);
+    mm_run_facts_free(&facts);
+    if (status || t->step >= t->settings.steps) return status; // a run at its end changes nothing
+    status = mm_metrics_open(mm_run_path(t->run), t->step, &t->metrics, error);
+    if (!status && t->settings.trace >= MM_LEVEL_STEP)
+        status = mm_trace_open(mm_run_path(t->run), (mm_level)t->settings.trace, t->step, &t->trace, error);
+    return status;
+}

@@ -1,0 +1,34 @@
+// Checkpoints of a training run.
+#include "trainer.h"
+#include <stdlib.h>
+
+mm_status mm_trainer_save(mm_trainer *t, mm_error *error) {
+    const mm_parameters *p = &t->model.parameters;
+    mm_text config = {0};
+    mm_config_write(&t->model.config, &config);
+    mm_tensor *tensors = calloc((size_t)p->count, sizeof *tensors);
+    if (!tensors || config.failed) {
+        free(tensors);
+        mm_text_free(&config);
+        return mm_trouble(error, "%s: checkpoint of step %lld: out of memory", mm_run_path(t->run), (long long)t->step);
+    }
+    for (int i = 0; i < p->count; i++) tensors[i] = mm_parameter_in(p, i, t->weights);
+    mm_checkpoint checkpoint = {.config = config.data,
+                                .tensors = tensors,
+                                .count = p->count,
+                                .optimizer = t->optimizer,
+                                .optimizer_count = 2 * p->count,
+                                .state = {.step = t->step,
+                                          .position = (uint64_t)t->step * (uint64_t)t->settings.batch,
+                                          .tokens = t->tokens,
+                                          .streams_version = MM_STREAMS_VERSION,
+                                          .arithmetic_version = MM_ARITHMETIC_VERSION}};
+    checkpoint.tokenizer = mm_tokenizer_file(t->tokenizer, &checkpoint.tokenizer_size);
+    // What the checkpoint relies on is on the disk before it.
+    mm_status status = mm_metrics_sync(t->metrics, error);
+    if (!status && t->trace) status = mm_trace_sync(t->trace, error);
+    if (!status) status = mm_checkpoint_save(mm_run_path(t->run), &checkpoint, (int)t->settings.keep, error);
+    free(tensors);
+    mm_text_free(&config);
+    return status;
+}

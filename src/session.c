@@ -1,0 +1,243 @@
+// Opening and closing of what a training run holds.
+#include "trainer.h"
+#include <mm/files/publish.h>
+#include <mm/optim/clip.h>
+#include <assert.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static mm_status out_of_memory(const char *what, mm_error *error) {
+    return mm_trouble(error, "%s: out of memory; use fewer --workers, a smaller --micro-batch or --seq-len", what);
+}
+
+static mm_status open_source(mm_trainer *t, mm_source *source, const char *path, bool shuffled, mm_error *error) {
+    const mm_settings *s = &t->settings;
+    mm_status status = mm_dataset_open(path, &source->dataset, error);
+    if (status) return status;
+    return mm_plan_make(&source->plan, source->dataset, (mm_packing)s->packing, s->seq_len, shuffled, s->seed, error);
+}
+
+static mm_status open_data(mm_trainer *t, mm_error *error) {
+    const mm_settings *s = &t->settings;
+    mm_status status = open_source(t, &t->train, s->data, s->order == MM_ORDER_SHUFFLED, error);
+    if (!status) status = mm_tokenizer_open(s->data, &t->tokenizer, error);
+    if (status || !s->val_data || s->val_every == 0) return status;
+    status = open_source(t, &t->val, s->val_data, false, error);
+    if (status) return status;
+    if (!mm_hash_equal(mm_dataset_tokenizer_hash(t->train.dataset), mm_dataset_tokenizer_hash(t->val.dataset)))
+        return mm_trouble(error, "%s and %s were packed with different tokenizers; pack both with one", s->data,
+                          s->val_data);
+    t->val_sums = calloc(t->val.plan.samples, sizeof *t->val_sums);
+    return t->val_sums ? MM_OK : out_of_memory("validation losses", error);
+}
+
+// Ids that token noise may draw: all that are not special.
+static mm_status list_ordinary(mm_trainer *t, mm_error *error) {
+    if (t->settings.token_noise <= 0) return MM_OK;
+    int vocab = mm_dataset_vocab(t->train.dataset);
+    t->ordinary = malloc((size_t)vocab * sizeof *t->ordinary);
+    if (!t->ordinary) return out_of_memory("ordinary tokens", error);
+    for (int32_t id = 0; id < vocab; id++)
+        if (!mm_tokenizer_is_special(t->tokenizer, id)) t->ordinary[t->ordinary_count++] = id;
+    if (t->ordinary_count) return MM_OK;
+    return mm_trouble(error, "--token-noise: the tokenizer of %s has special tokens only", t->settings.data);
+}
+
+static mm_status check_tokenizers(const mm_trainer *t, mm_error *error) {
+    char path[PATH_MAX];
+    mm_status status = mm_path_join(path, sizeof path, t->settings.model, "tokenizer.json", error);
+    if (status || !mm_is_file(path)) return status;
+    mm_tokenizer *own;
+    status = mm_tokenizer_open(path, &own, error);
+    if (status) return status;
+    const char *what;
+    if (!mm_tokenizer_same(own, t->tokenizer, &what))
+        status = mm_trouble(error, "%s and the tokenizer of %s differ in their %s; pack the text with the model's", path,
+                            t->settings.data, what);
+    mm_tokenizer_close(own);
+    return status;
+}
+
+static mm_status choose_config(const mm_trainer *t, mm_config *config, mm_error *error) {
+    const mm_settings *s = &t->settings;
+    int vocab = mm_dataset_vocab(t->train.dataset);
+    if (!s->model) {
+        mm_status status = mm_config_preset(s->preset, config, error);
+        config->vocab = vocab;
+        config->bos = mm_dataset_bos(t->train.dataset);
+        config->eos = mm_dataset_eos(t->train.dataset);
+        config->pad = mm_tokenizer_id(t->tokenizer, "<|endoftext|>");
+        return status;
+    }
+    mm_status status = mm_config_read(s->model, config, error);
+    if (!status) status = check_tokenizers(t, error);
+    if (!status && config->vocab < vocab)
+        status = mm_trouble(error, "%s has a vocabulary of %d, %s one of %d; pack the text with the model's tokenizer",
+                            s->model, config->vocab, s->data, vocab);
+    return status;
+}
+
+// The optimizer's tensors under PyTorch's names.
+static mm_status name_optimizer(mm_trainer *t, mm_error *error) {
+    static const char *const prefixes[] = {"exp_avg.", "exp_avg_sq."};
+    const mm_parameters *p = &t->model.parameters;
+    size_t bytes = 0;
+    for (int i = 0; i < p->count; i++) bytes += 2 * (strlen(p->tensors[i].name) + sizeof "exp_avg_sq.");
+    t->optimizer = calloc(2 * (size_t)p->count, sizeof *t->optimizer);
+    char *name = t->optimizer_names = malloc(bytes);
+    if (!t->optimizer || !name) return out_of_memory("optimizer state", error);
+    for (int i = 0; i < 2 * p->count; i++) {
+        int of = i % p->count, which = i / p->count;
+        t->optimizer[i] = mm_parameter_in(p, of, which ? t->v : t->m);
+        t->optimizer[i].name = name;
+        name += sprintf(name, "%s%s", prefixes[which], p->tensors[of].name) + 1;
+    }
+    return MM_OK;
+}
+
+static mm_status cut_pieces(mm_trainer *t, mm_error *error) {
+    const mm_parameters *p = &t->model.parameters;
+    for (int i = 0; i < p->count; i++)
+        t->piece_count += (mm_tensor_count(&p->tensors[i]) + MM_NORM_BLOCK - 1) / MM_NORM_BLOCK;
+    t->pieces = malloc((size_t)t->piece_count * sizeof *t->pieces);
+    t->piece_sums = malloc((size_t)t->piece_count * sizeof *t->piece_sums);
+    if (!t->pieces || !t->piece_sums) return out_of_memory("table of pieces", error);
+    mm_piece *piece = t->pieces;
+    for (int i = 0; i < p->count; i++) {
+        int64_t left = mm_tensor_count(&p->tensors[i]);
+        for (size_t offset = p->offsets[i]; left > 0; offset += MM_NORM_BLOCK, left -= MM_NORM_BLOCK)
+            *piece++ = (mm_piece){.offset = offset,
+                                  .floats = (int32_t)(left < MM_NORM_BLOCK ? left : MM_NORM_BLOCK),
+                                  .decays = p->tensors[i].dims == 2};
+    }
+    return MM_OK;
+}
+
+static mm_status open_model(mm_trainer *t, mm_error *error) {
+    mm_config config;
+    mm_status status = choose_config(t, &config, error);
+    if (!status)
+        status = mm_model_open(&t->model, &config, t->kernels, t->gemm, t->settings.seq_len, NULL, error);
+    if (status) return status;
+    size_t floats = t->model.parameters.floats;
+    status = mm_arena_open(&t->state, 3 * floats * sizeof(float), error);
+    if (status) return status;
+    t->weights = mm_arena_take(&t->state, floats, sizeof(float));
+    t->m = mm_arena_take(&t->state, floats, sizeof(float));
+    t->v = mm_arena_take(&t->state, floats, sizeof(float));
+    t->model.weights = t->weights;
+    status = name_optimizer(t, error);
+    return status ? status : cut_pieces(t, error);
+}
+
+static void place_worker(const mm_trainer *t, mm_worker *worker, mm_arena *arena) {
+    const mm_settings *s = &t->settings;
+    worker->activations = mm_activations_place(&t->model, s->micro_batch * s->seq_len, true, arena);
+    mm_batch_place(&worker->batch, (int)s->micro_batch, s->seq_len, arena);
+    worker->draws = mm_arena_take(arena, (size_t)s->micro_batch, sizeof *worker->draws);
+}
+
+static size_t worker_bytes(const mm_trainer *t) {
+    mm_worker planned;
+    mm_arena arena = mm_arena_measure();
+    place_worker(t, &planned, &arena);
+    return arena.peak;
+}
+
+// Workers beyond the leaves have none to run; they take part in the norm and the update.
+static int64_t leaf_workers(const mm_trainer *t) {
+    return t->settings.workers < t->leaves ? t->settings.workers : t->leaves;
+}
+
+static mm_status open_workers(mm_trainer *t, mm_error *error) {
+    t->workers = calloc((size_t)t->settings.workers, sizeof *t->workers);
+    if (!t->workers) return out_of_memory("workers", error);
+    size_t bytes = worker_bytes(t);
+    for (int64_t w = 0; w < leaf_workers(t); w++) {
+        mm_worker *worker = &t->workers[w];
+        mm_status status = mm_arena_open(&worker->arena, bytes, error);
+        if (status) return status;
+        place_worker(t, worker, &worker->arena);
+        status = mm_dataset_cursor_new(t->train.dataset, &worker->cursor, error);
+        if (!status && t->val.dataset) status = mm_dataset_cursor_new(t->val.dataset, &worker->val_cursor, error);
+        if (status) return status;
+    }
+    return MM_OK;
+}
+
+static mm_status open_lists(mm_trainer *t, mm_error *error) {
+    t->leaf_lists = calloc((size_t)t->leaves, sizeof *t->leaf_lists);
+    t->rank_lists = calloc((size_t)t->settings.ranks, sizeof *t->rank_lists);
+    t->update_lists = calloc((size_t)t->model.parameters.count + 1, sizeof *t->update_lists);
+    if (!t->leaf_lists || !t->rank_lists || !t->update_lists) return out_of_memory("trace", error);
+    return MM_OK;
+}
+
+mm_status mm_trainer_open(mm_trainer *t, mm_error *error) {
+    const mm_settings *s = &t->settings;
+    t->leaves = s->batch / s->micro_batch;
+    t->leaves_in_rank = t->leaves / s->ranks;
+    mm_isa isa;
+    mm_status status = mm_isa_pick(&isa, error);
+    if (status) return status;
+    t->kernels = mm_kernels_for(isa);
+    t->optim = mm_optim_kernels_for(isa);
+    status = mm_gemm_open(isa, &t->gemm, error);
+    if (!status) status = open_data(t, error);
+    if (!status) status = list_ordinary(t, error);
+    if (!status) status = open_model(t, error);
+    if (!status)
+        status = mm_tree_open(&t->tree, t->leaves, (int)leaf_workers(t), t->model.parameters.floats, error);
+    if (!status) status = open_workers(t, error);
+    if (!status) status = open_lists(t, error);
+    return status;
+}
+
+double mm_trainer_bytes(const mm_trainer *t) {
+    double floats = (double)t->model.parameters.floats * sizeof(float);
+    double buffers = (double)mm_tree_buffers(t->leaves, (int)leaf_workers(t));
+    return floats * (3 + buffers) + (double)leaf_workers(t) * (double)worker_bytes(t);
+}
+
+static void close_workers(mm_trainer *t) {
+    for (int64_t w = 0; t->workers && w < t->settings.workers; w++) {
+        mm_dataset_cursor_free(t->workers[w].cursor);
+        mm_dataset_cursor_free(t->workers[w].val_cursor);
+        mm_arena_close(&t->workers[w].arena);
+    }
+    free(t->workers);
+}
+
+static void close_lists(mm_trainer *t) {
+    for (int64_t i = 0; t->leaf_lists && i < t->leaves; i++) mm_trace_list_free(&t->leaf_lists[i]);
+    for (int64_t i = 0; t->rank_lists && i < t->settings.ranks; i++) mm_trace_list_free(&t->rank_lists[i]);
+    for (int i = 0; t->update_lists && i <= t->model.parameters.count; i++) mm_trace_list_free(&t->update_lists[i]);
+    free(t->leaf_lists);
+    free(t->rank_lists);
+    free(t->update_lists);
+}
+
+void mm_trainer_close(mm_trainer *t) {
+    mm_trace_close(t->trace);
+    mm_metrics_close(t->metrics);
+    mm_run_close(t->run);
+    close_lists(t);
+    close_workers(t);
+    mm_tree_close(t->tree);
+    free(t->pieces);
+    free(t->piece_sums);
+    free(t->optimizer);
+    free(t->optimizer_names);
+    mm_arena_close(&t->state);
+    mm_model_close(&t->model);
+    free(t->ordinary);
+    free(t->val_sums);
+    mm_tokenizer_close(t->tokenizer);
+    mm_dataset_close(t->val.dataset);
+    mm_dataset_close(t->train.dataset);
+    mm_gemm_close(t->gemm);
+    mm_settings_free(&t->settings);
+    *t = (mm_trainer){0};
+}

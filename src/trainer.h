@@ -1,0 +1,117 @@
+// Everything that a training run holds, and its stages. src/train.c has their order.
+#ifndef MM_SRC_TRAINER_H
+#define MM_SRC_TRAINER_H
+
+#include <mm/base/arena.h>
+#include <mm/data/batch.h>
+#include <mm/data/tokenizer.h>
+#include <mm/model/model.h>
+#include <mm/optim/adamw.h>
+#include <mm/rank/reduce.h>
+#include <mm/rank/streams.h>
+#include <mm/record/checkpoint.h>
+#include <mm/record/metrics.h>
+#include <mm/record/run.h>
+#include <mm/record/trace.h>
+#include <mm/run/train.h>
+
+// What one worker has to itself.
+typedef struct mm_worker {
+    mm_arena arena;
+    mm_activations *activations;
+    mm_batch batch;
+    mm_draw *draws;            // micro-batch
+    mm_dataset_cursor *cursor; // on the training data
+    mm_dataset_cursor *val_cursor;
+    mm_status status;          // of this step's work; the first trouble stops it
+    mm_error error;
+    mm_trace_list *list;       // where its probe writes: the leaf's
+    int64_t leaf;
+} mm_worker;
+
+// A piece of a tensor, at most MM_NORM_BLOCK floats: the unit of the norm and of the update.
+typedef struct mm_piece {
+    size_t offset;
+    int32_t floats;
+    bool decays;
+} mm_piece;
+
+// One dataset and its order.
+typedef struct mm_source {
+    mm_dataset *dataset; // NULL: none
+    mm_plan plan;
+} mm_source;
+
+typedef struct mm_trainer {
+    mm_settings settings;
+    const mm_train_watch *watch;
+    const mm_kernels *kernels;
+    const mm_optim_kernels *optim;
+    mm_gemm *gemm;
+    mm_source train, val;
+    mm_tokenizer *tokenizer; // the dataset's
+    int32_t *ordinary;       // ids that token noise may draw
+    int64_t ordinary_count;
+    mm_model model;
+    mm_arena state;                  // weights, m, v
+    float *weights, *m, *v;          // model.parameters.floats each
+    mm_tensor *optimizer;            // exp_avg and exp_avg_sq of each tensor
+    char *optimizer_names;           // their names, one block
+    mm_piece *pieces;
+    double *piece_sums;
+    int64_t piece_count;
+    mm_tree *tree;
+    int64_t leaves, leaves_in_rank;
+    mm_worker *workers;
+    mm_run *run;
+    mm_metrics *metrics;
+    mm_trace *trace;
+    mm_trace_list *leaf_lists;   // one a leaf
+    mm_trace_list *rank_lists;   // one a rank
+    mm_trace_list *update_lists; // merged gradient and norm; then one for each tensor
+    int64_t step;                // updates done
+    int64_t tokens;              // targets seen
+    int64_t batch_targets;       // of the step in work
+    float *gradient;             // the merged gradient of the step in work
+    double scale;                // of clipping
+    double lr;
+    double *val_sums; // losses of validation samples
+} mm_trainer;
+
+// src/begin.c. A copy of the settings; text files of --data and --val-data are packed into the run.
+MM_CHECKED mm_status mm_trainer_take(mm_trainer *t, const mm_settings *settings, mm_error *error);
+MM_CHECKED mm_status mm_trainer_prepare(mm_trainer *t, mm_error *error);
+// src/resume.c. The settings of the run in settings->out, with those that were given in their place.
+MM_CHECKED mm_status mm_trainer_recall(mm_trainer *t, const mm_settings *settings, const bool *given,
+                                       mm_error *error);
+
+// src/session.c. Opens everything from resolved settings; with `resume` the run of settings.out is gone on with.
+MM_CHECKED mm_status mm_trainer_open(mm_trainer *t, mm_error *error);
+void mm_trainer_close(mm_trainer *t);
+// Bytes that the run will take, from the same layout.
+double mm_trainer_bytes(const mm_trainer *t);
+
+// src/begin.c. The initial weights (drawn, or from --model) and the run directory.
+MM_CHECKED mm_status mm_trainer_begin(mm_trainer *t, int argc, char *const *argv, mm_error *error);
+MM_CHECKED mm_status mm_trainer_initial_weights(mm_trainer *t, mm_error *error);
+// src/resume.c. Locks the run and loads its newest checkpoint, or starts it again if it has none.
+MM_CHECKED mm_status mm_trainer_continue(mm_trainer *t, mm_error *error);
+// src/facts.c. What run.json says; free it with mm_run_facts_free.
+MM_CHECKED mm_status mm_trainer_facts(const mm_trainer *t, int argc, char *const *argv, mm_run_facts *facts,
+                                      mm_error *error);
+
+// src/step.c, the stages of a step.
+MM_CHECKED mm_status mm_step_gradients(mm_trainer *t, mm_partial *sum, mm_error *error);
+double mm_step_norm(mm_trainer *t, const float *gradient);
+void mm_step_update(mm_trainer *t, const float *gradient);
+void mm_step_fingerprint_gradient(mm_trainer *t, const float *gradient, double norm);
+void mm_step_fingerprint_state(mm_trainer *t);
+MM_CHECKED mm_status mm_step_trace(mm_trainer *t, mm_error *error);
+
+// src/evaluate.c. Mean loss over the validation data; the samples' losses are summed in order.
+MM_CHECKED mm_status mm_trainer_validate(mm_trainer *t, double *loss, mm_error *error);
+
+// src/save.c. The checkpoint of the current step.
+MM_CHECKED mm_status mm_trainer_save(mm_trainer *t, mm_error *error);
+
+#endif

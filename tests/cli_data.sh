@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# Text to tokenizer to dataset, and every wrong input on that way.
+# shellcheck source=tests/cli_lib.sh
+. "${0%/*}/cli_lib.sh"
+
+make_text 400 7 >text.txt
+{ make_text 20 8; echo %; make_text 10 9; echo %; make_text 15 10; } >split.txt
+printf '{"text": "ba do ki"}\n{"text": "lu me\\nno"}\n' >two.jsonl
+
+# tokenizer train
+expect 0 tokenizer train --vocab-size 300 --out tokenizer.json text.txt
+has out "tokenizer.json" "300" "mm pack"
+kept=$(cksum <tokenizer.json)
+trouble 'tokenizer.json|already there' tokenizer train --vocab-size 300 --out tokenizer.json text.txt
+[ "$(cksum <tokenizer.json)" = "$kept" ] || fail "a refused training changed its output"
+expect 0 tokenizer train --vocab-size 300 --out again.json text.txt
+cmp -s tokenizer.json again.json || fail "training twice gave two tokenizers"
+trouble 'missing.txt' tokenizer train --vocab-size 300 --out x.json missing.txt
+: >empty.txt
+trouble 'empty' tokenizer train --vocab-size 300 --out x.json empty.txt
+trouble '900000' tokenizer train --vocab-size 900000 --out x.json text.txt
+[ -e x.json ] && fail "a failed training left x.json"
+
+# encode and decode are inverse, line by line, to the byte
+{ head -n 5 text.txt; printf '\n  two  blanks\tand tab\n<|im_start|>x<|im_end|>\n\303\251\344\275\240\n'; } >lines
+"$mm" tokenizer encode --tokenizer tokenizer.json <lines >ids || fail "encode: exit $?"
+[ "$(wc -l <ids)" = "$(wc -l <lines)" ] || fail "encode: not a line of ids for each line"
+"$mm" tokenizer decode --tokenizer tokenizer.json <ids | cmp -s - lines || fail "decode is not encode's inverse"
+[ "$(sed -n 8p ids | cut -d' ' -f1)" = 1 ] || fail "<|im_start|> is not token 1: $(sed -n 8p ids)"
+"$mm" tokenizer encode --tokenizer tokenizer.json --no-special <lines | sed -n 8p | grep -q '^1 ' &&
+    fail "--no-special took <|im_start|> for a token"
+[ "$(echo "1 2" | "$mm" tokenizer decode --tokenizer tokenizer.json --skip-special)" = "" ] || fail "--skip-special"
+[ "$(printf 'ba' | "$mm" tokenizer encode --tokenizer tokenizer.json | wc -l)" = 1 ] || fail "a line without a newline"
+echo "1 x" | "$mm" tokenizer decode --tokenizer tokenizer.json >out 2>err
+[ $? = 2 ] || fail "decode of no number: not exit 2"
+has err 'line 1' '"x"'
+echo "5 70000" | "$mm" tokenizer decode --tokenizer tokenizer.json >out 2>err
+[ $? = 2 ] || fail "decode of an id beyond the vocabulary: not exit 2"
+has err 70000
+"$mm" tokenizer encode --tokenizer tokenizer.json <text.txt >/dev/full 2>err
+[ $? = 2 ] || fail "a full standard output: not exit 2"
+has err "standard output" "No space left"
+
+# show and inspect
+expect 0 tokenizer show --tokenizer tokenizer.json
+has out "300, 41 merges, 3 special" "<|im_start|>" "<|im_end|>"
+expect 0 tokenizer show --tokenizer tokenizer.json --json
+has out '"vocab_size": 300' '"merges": 41'
+expect 0 tokenizer show --tokenizer tokenizer.json --tokens
+[ "$(wc -l <out)" = 300 ] || fail "show --tokens: $(wc -l <out) lines"
+expect 0 inspect tokenizer.json
+has out "300, 41 merges"
+trouble 'text.txt|no known kind' inspect text.txt
+trouble 'missing' inspect missing
+mkdir bare
+trouble 'bare|dataset.json' inspect bare
+echo '{' >broken.json
+trouble 'broken.json' tokenizer show --tokenizer broken.json
+trouble 'bare' tokenizer show --tokenizer bare
+
+# pack
+expect 0 pack --tokenizer tokenizer.json --out plain text.txt
+has out "plain" "1 document" "train --data plain"
+expect 0 inspect plain
+has out "1 document" "vocabulary 300"
+expect 0 inspect plain/dataset.json --check
+has out "every block"
+expect 0 inspect plain --json
+has out '"kind": "dataset"' '"documents": 1' '"shards": [{'
+state_of plain >before
+trouble 'plain|already there' pack --tokenizer tokenizer.json --out plain text.txt
+state_of plain | cmp -s - before || fail "a refused pack changed its output"
+expect 0 pack --tokenizer tokenizer.json --split % --val-share 0.34 --json --out parts split.txt
+has out '"documents": 2' '"val_documents": 1'
+expect 0 inspect parts
+has out "2 documents" "parts/val"
+expect 0 pack --tokenizer tokenizer.json --out lines.set two.jsonl
+has out "2 documents"
+gzip -k text.txt
+expect 0 pack --tokenizer tokenizer.json --out zipped text.txt.gz
+cmp -s plain/dataset.json zipped/dataset.json || fail "the .gz gave another dataset"
+"$mm" pack --tokenizer tokenizer.json --out piped - <text.txt >out 2>err || fail "pack of standard input: $(cat err)"
+cmp -s plain/dataset.json piped/dataset.json || fail "standard input gave another dataset"
+trouble 'missing.txt' pack --tokenizer tokenizer.json --out x missing.txt
+trouble 'missing.json' pack --tokenizer missing.json --out x text.txt
+trouble 'empty' pack --tokenizer tokenizer.json --out x empty.txt
+echo 'no json' >bad.jsonl
+trouble 'bad.jsonl|line 1' pack --tokenizer tokenizer.json --out x bad.jsonl
+trouble 'nowhere' pack --tokenizer tokenizer.json --out nowhere/x text.txt
+(
+    ulimit -f 4
+    make_text 4000 11 >&2
+    "$mm" pack --tokenizer tokenizer.json --out x - >out 2>err < <(make_text 4000 11)
+    [ $? = 2 ]
+) 2>/dev/null || fail "pack beyond the file size limit: not exit 2"
+has err "x"
+[ -e x ] && fail "a failed pack left x"
+find . -name '.*.tmp-*' | grep -q . && fail "a failed command left $(find . -name '.*.tmp-*' | head -n 1)"
+
+# damage is named
+cp -r plain damaged
+printf 'X' | dd of=damaged/tokens-00000.gz bs=1 seek=300 conv=notrunc 2>/dev/null
+trouble 'tokens-00000.gz' inspect damaged --check
+cp -r plain cut
+truncate -s -20 cut/tokens-00000.gz
+trouble 'tokens-00000.gz' inspect cut
+finish

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Help, and what a wrong command line is told.
+# shellcheck source=tests/cli_lib.sh
+. "${0%/*}/cli_lib.sh"
+
+# Help is whole: every command, every option of it, examples; on stdout, exit 0.
+expect 0 --help
+has out "Usage:" "Examples:" "train" "eval" "inspect" "pack" "tokenizer train" "tokenizer encode" "MM_DATA" "NO_COLOR"
+cp out overview
+expect 0 help
+cmp -s out overview || fail "mm help and mm --help differ"
+expect 0 --version
+grep -qE '^mm [0-9]+\.[0-9]+\.[0-9]+$' out || fail "--version: found $(cat out)"
+expect 0 train --help
+has out "--seed-policy rank|shared|hashed|sample" "--resume RUN" "--trace off|step|layer|op" "Examples:"
+cp out train_help
+expect 0 --steps 3 --help
+cmp -s out train_help || fail "mm OPTION --help is not mm train --help"
+expect 0 help train
+cmp -s out train_help || fail "mm help train is not mm train --help"
+for command in eval inspect pack "tokenizer train" "tokenizer encode" "tokenizer decode" "tokenizer show" help; do
+    # shellcheck disable=SC2086
+    expect 0 $command --help
+    has out "Usage:" "$command" "--help"
+    # shellcheck disable=SC2086
+    expect 0 help $command
+done
+expect 0 tokenizer --help
+has out "tokenizer train" "tokenizer show"
+
+# No line of help is wider than a terminal.
+"$mm" help train | awk 'length > 80 {print "FAILED: a line of help is too wide: " $0; bad = 1} END {exit bad}' || failed=1
+
+# The man page and the completion come from the same table.
+expect 0 help --man
+has out ".TH MM 1" "seed\\-policy" ".SH EXIT STATUS"
+expect 0 help --completion bash
+complete_words() {
+    bash -c 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _mm; echo "${COMPREPLY[*]}"' bash out "$@"
+}
+[ "$(complete_words mm train --seed-p)" = "--seed-policy" ] || fail "completion of an option"
+[ "$(complete_words mm train --seed-policy ha)" = "hashed" ] || fail "completion of a choice"
+[ "$(complete_words mm tokenizer en)" = "encode" ] || fail "completion of a second word"
+[ "$(complete_words mm ins)" = "inspect" ] || fail "completion of a command"
+[ "$(complete_words mm --thr)" = "--threads" ] || fail "completion without a command"
+trouble "fish|bash" help --completion fish
+
+# Wrong words and options.
+trouble 'unknown option --stesp|did you mean --steps' --stesp 3
+trouble 'unknown option --thread|did you mean --threads' train --thread=8
+trouble 'unknown option --vocabsize|did you mean --vocab-size' tokenizer train --vocabsize 300 --out f in
+trouble 'unknown option -z' -z
+trouble 'unknown command "trian"|did you mean "train"' trian
+trouble 'unknown command "tokeniser"|did you mean "tokenizer"' tokeniser encode
+trouble 'found "encod"|did you mean "encode"' tokenizer encod
+trouble 'train, encode, decode, show' tokenizer
+trouble 'unknown command "nosuchthing"|mm help' nosuchthing
+trouble 'nosuchthing' help nosuchthing
+trouble '--steps|found nothing' --steps
+trouble '--data|found the option --steps' --data --steps 3
+trouble '"stray"|options only' train stray
+trouble '--tokenizer is missing' pack --out d in
+trouble '--model is missing' eval --data d
+trouble 'mm inspect: found no name|PATH' inspect
+trouble '"b" too many' inspect a b
+
+# Numbers out of range, choices that are none.
+trouble '--steps|0' --steps 0
+trouble '--steps|-5' --steps -5
+trouble '--steps|ten' --steps ten
+trouble '--dropout|1.5' --dropout 1.5
+trouble '--dropout|nan' --dropout nan
+trouble '--lr|-1' --lr -1
+trouble '--seq-len|0' --seq-len 0
+trouble '--workers|0' --workers 0
+trouble '--ranks|-2' --ranks -2
+trouble '--seed|0x' --seed 0x
+trouble '--seed-policy|ranks|rank|shared|hashed|sample' --seed-policy ranks
+trouble '--trace|all|layer' --trace all
+trouble '--vocab-size 258|259' tokenizer train --vocab-size 258 --out f in
+trouble '--val-share 1.5' pack --tokenizer t --out d --val-share 1.5 in
+
+# Settings that contradict each other.
+trouble '--out|--resume' --resume r --out o
+trouble '--preset|--model' --preset tiny --model m
+trouble '--batch 24|nearest|16 or 32' --data . --threads 4 --micro-batch 4 --batch 24
+finish

@@ -1,0 +1,23 @@
+// A temporary folder for a test, files in it, and numbers to draw cases with.
+#ifndef TESTS_FIXTURE_H
+#define TESTS_FIXTURE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { FIXTURE_PATH = 512 };
+
+// A new folder under $TMPDIR, else /tmp; the next two are for cmocka, with the path as *state.
+int fixture_folder(void **state);
+int fixture_remove(void **state);
+
+// FOLDER/NAME in `out`, returned.
+char *fixture_path(char out[FIXTURE_PATH], const char *folder, const char *name);
+void fixture_write(const char *path, const void *data, size_t size);
+// The whole of a file; free() it.
+char *fixture_read(const char *path, size_t *size);
+
+// The next number of a sequence for drawing cases: splitmix64.
+uint64_t fixture_draw(uint64_t *state);
+
+#endif

@@ -1,0 +1,399 @@
+// The whole model against PyTorch and transformers in float64 (tests/golden), and properties of a leaf.
+#include <mm/base/hash.h>
+#include <mm/files/json.h>
+#include <mm/files/safetensors.h>
+#include <mm/model/model.h>
+#include <mm/optim/adamw.h>
+#include <mm/optim/clip.h>
+#include <dirent.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define OK(call) check((call), &error, #call)
+static mm_error error;
+
+static void check(mm_status status, const mm_error *e, const char *call) {
+    if (status) fail_msg("%s: %s", call, e->text);
+}
+
+// One model on one leaf.
+typedef struct bench {
+    mm_gemm *gemm;
+    mm_model model;
+    mm_arena arena;
+    mm_activations *room;
+    float *weights, *gradient, *m, *v;
+    int samples;
+    int64_t starts[16];
+    int32_t inputs[512], targets[512];
+} bench;
+
+static void open_bench(bench *b, const mm_config *config, mm_isa isa) {
+    OK(mm_gemm_open_plain(isa, &b->gemm, &error));
+    OK(mm_model_open(&b->model, config, mm_kernels_for(isa), b->gemm, 512, NULL, &error));
+    size_t floats = b->model.parameters.floats;
+    b->weights = calloc(floats, sizeof(float));
+    b->gradient = calloc(floats, sizeof(float));
+    b->m = calloc(floats, sizeof(float));
+    b->v = calloc(floats, sizeof(float));
+    b->model.weights = b->weights;
+    mm_arena measure = mm_arena_measure();
+    mm_activations_place(&b->model, 512, true, &measure);
+    OK(mm_arena_open(&b->arena, measure.peak, &error));
+    b->room = mm_activations_place(&b->model, 512, true, &b->arena);
+}
+
+static void close_bench(bench *b) {
+    mm_arena_close(&b->arena);
+    mm_model_close(&b->model);
+    mm_gemm_close(b->gemm);
+    free(b->weights);
+    free(b->gradient);
+    free(b->m);
+    free(b->v);
+}
+
+static mm_leaf leaf_of(const bench *b) {
+    int64_t rows = b->starts[b->samples];
+    return (mm_leaf){.samples = b->samples,
+                     .rows = rows,
+                     .starts = b->starts,
+                     .inputs = b->inputs,
+                     .targets = b->targets,
+                     .seq_len = 64,
+                     .scale = 1.0 / (double)rows};
+}
+
+static double mean_loss(bench *b) {
+    mm_leaf leaf = leaf_of(b);
+    memset(b->gradient, 0, b->model.parameters.floats * sizeof(float));
+    return mm_model_train(&b->model, b->room, &leaf, b->gradient, NULL) / (double)leaf.rows;
+}
+
+static double gradient_norm(const bench *b) {
+    double sum = 0;
+    for (size_t i = 0; i < b->model.parameters.floats; i++) sum += (double)b->gradient[i] * (double)b->gradient[i];
+    return sqrt(sum);
+}
+
+// --- golden numbers
+
+static void read_samples(bench *b, const mm_json *samples) {
+    b->samples = (int)mm_json_size(samples);
+    int64_t row = 0;
+    for (int s = 0; s < b->samples; s++) {
+        const mm_json *ids = mm_json_at(samples, (size_t)s);
+        b->starts[s] = row;
+        for (size_t i = 0; i + 1 < mm_json_size(ids); i++, row++) {
+            b->inputs[row] = (int32_t)mm_json_integer(mm_json_at(ids, i));
+            b->targets[row] = (int32_t)mm_json_integer(mm_json_at(ids, i + 1));
+        }
+    }
+    b->starts[b->samples] = row;
+}
+
+static const mm_safetensors_entry *find(const mm_safetensors *file, const char *prefix, const char *name) {
+    char full[256];
+    snprintf(full, sizeof full, "%s%s", prefix, name);
+    return mm_safetensors_find(file, full);
+}
+
+static void read_weights(bench *b, const mm_safetensors *file) {
+    for (int i = 0; i < b->model.parameters.count; i++) {
+        mm_tensor t = mm_parameter_in(&b->model.parameters, i, b->weights);
+        const mm_safetensors_entry *entry = find(file, "weight.", t.name);
+        if (!entry) entry = find(file, "", t.name);
+        if (!entry) fail_msg("%s: no weight %s", mm_safetensors_path(file), t.name);
+        assert_int_equal(mm_tensor_count(&entry->tensor), mm_tensor_count(&t));
+        OK(mm_safetensors_read_float(file, entry, t.data, &error));
+    }
+}
+
+// Each gradient tensor within 1e-5 in norm of float64's: the bound; float32 rounding of sums of some hundred
+// terms leaves about 1e-6 (measured: tests/golden/README.md has PyTorch's own float32 distances).
+static void compare_gradients(const bench *b, const mm_safetensors *file) {
+    double worst = 0;
+    for (int i = 0; i < b->model.parameters.count; i++) {
+        mm_tensor t = mm_parameter_in(&b->model.parameters, i, b->gradient);
+        const mm_safetensors_entry *entry = find(file, "grad.", t.name);
+        if (!entry) fail_msg("%s: no gradient of %s", mm_safetensors_path(file), t.name);
+        assert_int_equal(entry->tensor.type, MM_F64);
+        int64_t n = mm_tensor_count(&t);
+        double *golden = malloc((size_t)n * sizeof *golden), off = 0, norm = 0;
+        OK(mm_safetensors_read(file, entry, golden, &error));
+        for (int64_t j = 0; j < n; j++) {
+            double d = (double)((const float *)t.data)[j] - golden[j];
+            off += d * d;
+            norm += golden[j] * golden[j];
+        }
+        free(golden);
+        double relative = sqrt(off / norm);
+        worst = relative > worst ? relative : worst;
+        if (!(relative < 1e-5)) fail_msg("%s: gradient of %s is %.2g off", mm_safetensors_path(file), t.name, relative);
+    }
+    print_message("%s: worst gradient tensor %.2g\n", mm_safetensors_path(file), worst);
+}
+
+static void expect_near(double found, double expected, double relative, const char *what, int step) {
+    if (!(fabs(found - expected) <= relative * fabs(expected)))
+        fail_msg("%s of step %d: %.10g, expected %.10g within %.1g", what, step, found, expected, relative);
+}
+
+// AdamW with PyTorch: loss within 5e-6 and norm within 5e-5 (the bounds over 30 steps).
+static void compare_steps(bench *b, const mm_json *root) {
+    const mm_json *options = mm_json_get(root, "adamw"), *steps = mm_json_get(root, "steps");
+    mm_adamw adamw = {.lr = mm_json_number(mm_json_get(options, "lr")), .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+    assert_true(mm_json_size(steps) >= 20);
+    const mm_parameters *p = &b->model.parameters;
+    for (size_t s = 0; s < mm_json_size(steps); s++) {
+        const mm_json *golden = mm_json_at(steps, s);
+        double loss = mean_loss(b), norm = gradient_norm(b);
+        expect_near(loss, mm_json_number(mm_json_get(golden, "loss")), 5e-6, "loss", (int)s + 1);
+        expect_near(norm, mm_json_number(mm_json_get(golden, "grad_norm")), 5e-5, "norm", (int)s + 1);
+        double scale = mm_clip_scale(norm, 1.0);
+        for (int i = 0; i < p->count; i++) {
+            double decay = p->tensors[i].dims == 2 ? 0.01 : 0;
+            mm_adamw_scalars scalars = mm_adamw_at(&adamw, adamw.lr, decay, scale, (int64_t)s + 1);
+            size_t o = p->offsets[i];
+            mm_optim_kernels_for(mm_isa_best())
+                ->adamw(b->weights + o, b->m + o, b->v + o, b->gradient + o, mm_tensor_count(&p->tensors[i]), &scalars);
+        }
+    }
+}
+
+static void one_golden(const char *name) {
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s", MM_GOLDEN, name);
+    mm_json_document *document;
+    OK(mm_json_read(path, 1 << 22, &document, &error));
+    const mm_json *root = mm_json_root(document);
+    mm_text config_text = {0};
+    mm_json_writer w = mm_json_writer_on(&config_text, 0);
+    mm_json_put_value(&w, mm_json_get(root, "config"));
+    mm_config config;
+    OK(mm_config_parse(config_text.data, config_text.size, path, &config, &error));
+    bench b = {0};
+    open_bench(&b, &config, mm_isa_best());
+    read_samples(&b, mm_json_get(root, "samples"));
+    snprintf(path, sizeof path, "%s/%.*s.safetensors", MM_GOLDEN, (int)(strlen(name) - strlen(".json")), name);
+    mm_safetensors *file;
+    OK(mm_safetensors_open(path, &file, &error));
+    read_weights(&b, file);
+    // One pass's loss: PyTorch's float32 stays within 2e-7 of its float64.
+    expect_near(mean_loss(&b), mm_json_number(mm_json_get(root, "loss")), 4e-7, "loss", 0);
+    compare_gradients(&b, file);
+    compare_steps(&b, root);
+    mm_safetensors_close(file);
+    close_bench(&b);
+    mm_text_free(&config_text);
+    mm_json_free(document);
+}
+
+static void golden_models(void **state) {
+    (void)state;
+    DIR *folder = opendir(MM_GOLDEN);
+    assert_non_null(folder);
+    int count = 0;
+    for (struct dirent *e; (e = readdir(folder));) {
+        size_t n = strlen(e->d_name);
+        if (strncmp(e->d_name, "model-", 6) != 0 || n < 6 || strcmp(e->d_name + n - 5, ".json") != 0) continue;
+        one_golden(e->d_name);
+        count++;
+    }
+    closedir(folder);
+    assert_true(count >= 4);
+}
+
+// --- properties
+
+static const mm_config odd = {.kind = MM_MODEL_QWEN3,
+                              .vocab = 211,
+                              .hidden = 72,
+                              .layers = 2,
+                              .heads = 6,
+                              .kv_heads = 2,
+                              .head_dim = 24,
+                              .intermediate = 130,
+                              .tied = true,
+                              .attention_bias = true,
+                              .rms_norm_eps = 1e-6,
+                              .rope_theta = 1e4};
+
+static void fill_bench(bench *b) {
+    const int rows[] = {37, 64, 1, 5};
+    for (int i = 0; i < b->model.parameters.count; i++)
+        mm_parameter_initial(&b->model.parameters, i, 7, b->weights + b->model.parameters.offsets[i]);
+    b->samples = 4;
+    for (int s = 0; s < 4; s++) b->starts[s + 1] = b->starts[s] + rows[s];
+    uint32_t x = 1;
+    for (int64_t i = 0; i < b->starts[4]; i++) {
+        x = x * 1664525u + 1013904223u;
+        b->inputs[i] = (int32_t)((x >> 8) % 211);
+        b->targets[i] = (int32_t)((x >> 16) % 211);
+    }
+}
+
+static const mm_draw draws[4] = {{11, 1, 0, 0}, {11, 1, 0, 1}, {11, 1, 0, 2}, {11, 1, 0, 3}};
+
+static mm_hash gradient_hash(mm_isa isa, double dropout, double *loss) {
+    bench b = {0};
+    open_bench(&b, &odd, isa);
+    fill_bench(&b);
+    mm_leaf leaf = leaf_of(&b);
+    leaf.draws = draws;
+    leaf.dropout = dropout;
+    *loss = mm_model_train(&b.model, b.room, &leaf, b.gradient, NULL);
+    mm_hash hash = mm_hash_bytes(b.gradient, b.model.parameters.floats * sizeof(float));
+    close_bench(&b);
+    return hash;
+}
+
+static void builds_agree_to_the_bit(void **state) {
+    (void)state;
+    for (int d = 0; d < 2; d++) {
+        double loss, first_loss;
+        mm_hash first = gradient_hash(MM_ISA_BASELINE, 0.1 * d, &first_loss);
+        for (mm_isa isa = MM_ISA_V3; isa <= mm_isa_best(); isa++) {
+            assert_true(mm_hash_equal(first, gradient_hash(isa, 0.1 * d, &loss)));
+            assert_memory_equal(&loss, &first_loss, sizeof loss);
+        }
+    }
+}
+
+static void loss_alone_is_the_same(void **state) {
+    (void)state;
+    bench b = {0};
+    open_bench(&b, &odd, mm_isa_best());
+    fill_bench(&b);
+    mm_leaf leaf = leaf_of(&b);
+    double trained = mm_model_train(&b.model, b.room, &leaf, b.gradient, NULL);
+    mm_arena measure = mm_arena_measure(), arena;
+    mm_activations_place(&b.model, 512, false, &measure);
+    OK(mm_arena_open(&arena, measure.peak, &error));
+    double alone = mm_model_loss(&b.model, mm_activations_place(&b.model, 512, false, &arena), &leaf, NULL);
+    assert_memory_equal(&trained, &alone, sizeof alone);
+    mm_arena_close(&arena);
+    close_bench(&b);
+}
+
+// Along a fixed direction of one tensor's gradient the loss changes as the gradient says, with the masks of dropout
+// held: both passes draw the same. Tolerance 2 %: the loss moves by 1e-4 and is exact to about 1e-6.
+static void gradient_predicts_the_loss_under_dropout(void **state) {
+    (void)state;
+    bench b = {0};
+    open_bench(&b, &odd, mm_isa_best());
+    fill_bench(&b);
+    mm_leaf leaf = leaf_of(&b);
+    leaf.draws = draws;
+    leaf.dropout = 0.3;
+    const mm_parameters *p = &b.model.parameters;
+    mm_model_train(&b.model, b.room, &leaf, b.gradient, NULL);
+    float *gradient = malloc(p->floats * sizeof(float)), *kept = malloc(p->floats * sizeof(float));
+    memcpy(gradient, b.gradient, p->floats * sizeof(float));
+    memcpy(kept, b.weights, p->floats * sizeof(float));
+    for (int i = 0; i < p->count; i++) {
+        int64_t n = mm_tensor_count(&p->tensors[i]);
+        const float *g = gradient + p->offsets[i];
+        float *weights = b.weights + p->offsets[i];
+        double square = 0, loss[2];
+        for (int64_t j = 0; j < n; j++) square += (double)g[j] * (double)g[j];
+        double step = 1e-4 / square; // moves the loss by 1e-4
+        for (int side = 0; side < 2; side++) {
+            for (int64_t j = 0; j < n; j++)
+                weights[j] = (float)((double)kept[p->offsets[i] + (size_t)j] + (side ? -step : step) * (double)g[j]);
+            loss[side] = mm_model_loss(&b.model, b.room, &leaf, NULL) / (double)leaf.rows;
+        }
+        memcpy(weights, kept + p->offsets[i], (size_t)n * sizeof(float));
+        if (strstr(p->tensors[i].name, "k_proj.bias")) continue; // its gradient is nearly zero: softmax ignores it
+        expect_near(loss[0] - loss[1], 2e-4, 0.02, p->tensors[i].name, 0);
+    }
+    free(gradient);
+    free(kept);
+    close_bench(&b);
+}
+
+// A sample's rows do not see other samples, nor later rows: changing one leaves the others' losses to the bit.
+static void samples_are_apart(void **state) {
+    (void)state;
+    bench b = {0};
+    open_bench(&b, &odd, mm_isa_best());
+    fill_bench(&b);
+    mm_leaf all = leaf_of(&b);
+    double alone = 0, whole = mm_model_loss(&b.model, b.room, &all, NULL);
+    for (int s = 0; s < b.samples; s++) {
+        int64_t starts[2] = {0, b.starts[s + 1] - b.starts[s]};
+        mm_leaf one = all;
+        one.samples = 1;
+        one.starts = starts;
+        one.rows = starts[1];
+        one.inputs = b.inputs + b.starts[s];
+        one.targets = b.targets + b.starts[s];
+        alone += mm_model_loss(&b.model, b.room, &one, NULL);
+    }
+    expect_near(alone, whole, 1e-14, "sum of the samples' losses", 0); // sums of the same doubles in another order
+    close_bench(&b);
+}
+
+static void config_round_trip(void **state) {
+    (void)state;
+    mm_text text = {0};
+    mm_config config = odd, back;
+    config.bos = 1;
+    config.eos = 2;
+    config.pad = -1;
+    config.max_positions = 4096;
+    mm_config_write(&config, &text);
+    OK(mm_config_parse(text.data, text.size, "config.json", &back, &error));
+    mm_text again = {0};
+    mm_config_write(&back, &again);
+    assert_string_equal(text.data, again.data);
+    mm_text_free(&text);
+    mm_text_free(&again);
+}
+
+static void config_refuses_by_name(void **state) {
+    (void)state;
+    static const char *const bad[][2] = {
+        {"\"rope_scaling\": {\"type\": \"linear\"}", "rope_scaling"},
+        {"\"use_sliding_window\": true", "use_sliding_window"},
+        {"\"hidden_act\": \"gelu\"", "hidden_act"},
+        {"\"rope_parameters\": {\"rope_theta\": 1e4, \"rope_type\": \"yarn\"}", "rope_type"},
+        {"\"layer_types\": [\"sliding_attention\"]", "layer_types"},
+        {"\"mlp_bias\": true", "mlp_bias"},
+        {"\"head_dim\": 7", "head_dim"},
+        {"\"num_key_value_heads\": 3", "num_key_value_heads"},
+        {"\"quantization_config\": {}", "quantization_config"},
+        {"\"vocab_size\": 0", "vocab_size"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char text[1024];
+        const char *vocab = strstr(bad[i][0], "vocab_size") ? "" : "\"vocab_size\": 211,";
+        snprintf(text, sizeof text,
+                 "{\"model_type\": \"llama\", %s \"hidden_size\": 64, \"num_hidden_layers\": 1, "
+                 "\"num_attention_heads\": 4, \"intermediate_size\": 32, %s}",
+                 vocab, bad[i][0]);
+        mm_config config;
+        assert_int_equal(mm_config_parse(text, strlen(text), "x/config.json", &config, &error), MM_TROUBLE);
+        assert_non_null(strstr(error.text, bad[i][1]));
+        assert_non_null(strstr(error.text, "x/config.json"));
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(golden_models),
+        cmocka_unit_test(builds_agree_to_the_bit),
+        cmocka_unit_test(loss_alone_is_the_same),
+        cmocka_unit_test(gradient_predicts_the_loss_under_dropout),
+        cmocka_unit_test(samples_are_apart),
+        cmocka_unit_test(config_round_trip),
+        cmocka_unit_test(config_refuses_by_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

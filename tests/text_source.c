@@ -1,0 +1,298 @@
+// Documents come out of files as the formats say, whole and in order, whatever the size of the pieces that
+// are read.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fixture.h"
+#include <cmocka.h>
+#include <mm/base/text.h>
+#include <mm/data/text_source.h>
+#include <mm/files/bgzf.h>
+#include <mm/files/publish.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static mm_text_source *open_all(const char *const *inputs, int count, const char *split, const char *field) {
+    mm_error error;
+    mm_text_source *source;
+    if (mm_text_open(inputs, count, &(mm_text_options){split, field}, &source, &error))
+        fail_msg("%s", error.text);
+    return source;
+}
+
+// What is left, each document as "[text]".
+static void take_all(mm_text_source *source, mm_text *out) {
+    mm_text_clear(out);
+    for (;;) {
+        mm_error error;
+        const char *text;
+        size_t size;
+        bool more;
+        if (mm_text_next(source, &text, &size, &more, &error)) fail_msg("%s", error.text);
+        if (!more) break;
+        mm_text_add_string(out, "[");
+        mm_text_add(out, text, size);
+        mm_text_add_string(out, "]");
+    }
+    assert_false(out->failed);
+}
+
+static void check_file(const char *folder, const char *name, const char *content, size_t size,
+                       const char *split, const char *expected) {
+    char path[FIXTURE_PATH];
+    fixture_write(fixture_path(path, folder, name), content, size);
+    mm_text_source *source = open_all((const char *[]){path}, 1, split, NULL);
+    mm_text found = {0};
+    for (int pass = 0; pass < 2; pass++) {
+        take_all(source, &found);
+        assert_string_equal(found.data ? found.data : "", expected);
+        assert_int_equal(mm_text_rewind(source, NULL), MM_OK);
+    }
+    mm_text_free(&found);
+    mm_text_close(source);
+}
+
+static void a_split_line_ends_a_document(void **state) {
+    static const struct {
+        const char *content, *split, *expected;
+    } cases[] = {
+        {"one\ntwo\n", NULL, "[one\ntwo\n]"},
+        {"", NULL, "[]"},
+        {"no newline", NULL, "[no newline]"},
+        {"", "%", ""},
+        {"a\n%\nb\n%\nc\n", "%", "[a][b][c\n]"},
+        {"a\n%\nb", "%", "[a][b]"},
+        {"a\n%\nb\n%\n", "%", "[a][b]"},
+        {"a\n%\nb\n%", "%", "[a][b]"},
+        {"a\n%\n%\nb\n", "%", "[a][][b\n]"},
+        {"a\n%\n\n%\nb\n", "%", "[a][][b\n]"},
+        {"a\n\n%\nb\n", "%", "[a\n][b\n]"},
+        {"%\na\n", "%", "[][a\n]"},
+        {"a\n %\n%%\n% \nb\n", "%", "[a\n %\n%%\n% \nb\n]"},
+        {"a\r\n%\r\nb\r\n%\nc", "%", "[a\r\n%\r\nb\r][c]"},
+        {"a\nb\n\nc\n", "", "[a\nb][c\n]"},
+        {"a\n---\nb\n", "---", "[a][b\n]"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_file(*state, "case.txt", cases[i].content, strlen(cases[i].content), cases[i].split,
+                   cases[i].expected);
+}
+
+// The rule, said with lines: a split line ends what was gathered; the rest is a document if there is any.
+static void naive_split(const char *content, size_t size, const char *split, mm_text *out) {
+    mm_text_clear(out);
+    size_t begin = 0, at = 0;
+    while (at < size) {
+        const char *newline = memchr(content + at, '\n', size - at);
+        size_t line = newline ? (size_t)(newline - content) - at : size - at,
+               next = at + line + (newline != NULL);
+        if (line == strlen(split) && memcmp(content + at, split, line) == 0) {
+            mm_text_add_string(out, "[");
+            if (at > begin) mm_text_add(out, content + begin, at - begin - 1);
+            mm_text_add_string(out, "]");
+            begin = next;
+        }
+        at = next;
+    }
+    if (begin == size) return;
+    mm_text_add_string(out, "[");
+    mm_text_add(out, content + begin, size - begin);
+    mm_text_add_string(out, "]");
+}
+
+static void drawn_texts_split_as_a_model_of_lines_does(void **state) {
+    uint64_t seed = 20240611;
+    print_message("seed %llu\n", (unsigned long long)seed);
+    mm_text expected = {0};
+    for (int i = 0; i < 600; i++) {
+        char content[24];
+        size_t size = fixture_draw(&seed) % sizeof content;
+        for (size_t c = 0; c < size; c++) content[c] = "%%\n\n\nab\r"[fixture_draw(&seed) % 8];
+        naive_split(content, size, "%", &expected);
+        check_file(*state, "drawn.txt", content, size, "%", expected.data ? expected.data : "");
+    }
+    mm_text_free(&expected);
+}
+
+// Documents of up to 2.5 MB, so that they and their split lines cross the borders of what is read at once.
+static void documents_are_whole_across_pieces(void **state) {
+    uint64_t seed = 77;
+    print_message("seed %llu\n", (unsigned long long)seed);
+    mm_text content = {0}, expected = {0};
+    for (int d = 0; d < 12; d++) {
+        size_t size = (size_t)1 << fixture_draw(&seed) % 21;
+        size += fixture_draw(&seed) % (size + 1);
+        for (size_t i = 0; i < size; i += 50)
+            mm_text_format(&content, "%-49llx\n", (unsigned long long)fixture_draw(&seed));
+        if (d < 11) mm_text_add_string(&content, "%\n");
+    }
+    naive_split(content.data, content.size, "%", &expected);
+    check_file(*state, "large.txt", content.data, content.size, "%", expected.data);
+    mm_text_free(&content);
+    mm_text_free(&expected);
+}
+
+static void jsonl_gives_a_field_of_each_line(void **state) {
+    static const char lines[] =
+        "{\"text\": \"one\"}\n\n{\"id\": 3, \"text\": \"t\\u00fcr\\n\"}\r\n \t\n{\"text\": \"\"}\n"
+        "{\"text\": \"last\"}";
+    check_file(*state, "case.jsonl", lines, sizeof lines - 1, "%", "[one][t\xc3\xbcr\n][][last]");
+
+    char path[FIXTURE_PATH];
+    static const char other[] = "{\"text\": \"no\", \"body\": \"a\\u0000b\"}\n";
+    fixture_write(fixture_path(path, *state, "other.jsonl"), other, sizeof other - 1);
+    mm_text_source *source = open_all((const char *[]){path}, 1, NULL, "body");
+    const char *text;
+    size_t size;
+    bool more;
+    assert_int_equal(mm_text_next(source, &text, &size, &more, NULL), MM_OK);
+    assert_true(more);
+    assert_int_equal(size, 3);
+    assert_memory_equal(text, "a\0b", 3);
+    mm_text_close(source);
+}
+
+static void a_long_jsonl_line_is_one_document(void **state) {
+    enum { LONG = 6000000 };
+    mm_text line = {0};
+    mm_text_add_string(&line, "{\"text\": \"");
+    for (int i = 0; i < LONG / 10; i++) mm_text_add_string(&line, "0123456789");
+    mm_text_add_string(&line, "\"}\n{\"text\": \"after\"}\n");
+    char path[FIXTURE_PATH];
+    fixture_write(fixture_path(path, *state, "long.jsonl"), line.data, line.size);
+    mm_text_free(&line);
+    mm_text_source *source = open_all((const char *[]){path}, 1, NULL, NULL);
+    const char *text;
+    size_t size;
+    bool more;
+    assert_int_equal(mm_text_next(source, &text, &size, &more, NULL), MM_OK);
+    assert_int_equal(size, LONG);
+    for (size_t i = 0; i < size; i++)
+        if (text[i] != (char)('0' + i % 10)) fail_msg("byte %zu", i);
+    assert_int_equal(mm_text_next(source, &text, &size, &more, NULL), MM_OK);
+    assert_true(more && size == 5 && memcmp(text, "after", 5) == 0);
+    mm_text_close(source);
+}
+
+static void a_bad_line_is_named_by_file_line_and_byte(void **state) {
+    static const struct {
+        const char *line, *says;
+    } bad[] = {
+        {"{\"text\": \"x\"", "bad.jsonl"},        {"[1, 2]", "array"},
+        {"{\"body\": \"x\"}", "\"text\""},        {"{\"text\": 7}", "\"text\""},
+        {"{\"text\": \"\\ud800\"}", "bad.jsonl"}, {"{\"text\": \"\xff\"}", "bad.jsonl"},
+        {"{\"text\": \"x\"} {}", "bad.jsonl"},    {"text", "bad.jsonl"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char path[FIXTURE_PATH], content[200];
+        snprintf(content, sizeof content, "{\"text\": \"good\"}\n\n%s\n", bad[i].line);
+        fixture_write(fixture_path(path, *state, "bad.jsonl"), content, strlen(content));
+        mm_text_source *source = open_all((const char *[]){path}, 1, NULL, NULL);
+        const char *text;
+        size_t size;
+        bool more;
+        mm_error error;
+        assert_int_equal(mm_text_next(source, &text, &size, &more, &error), MM_OK);
+        assert_int_equal(mm_text_next(source, &text, &size, &more, &error), MM_TROUBLE);
+        assert_non_null(strstr(error.text, "bad.jsonl line 3 (byte 18)"));
+        assert_non_null(strstr(error.text, bad[i].says));
+        mm_text_close(source);
+    }
+}
+
+static void write_gz(const char *path, const char *content) {
+    unsigned char *packed = NULL;
+    size_t size = 0, half = strlen(content) / 2;
+    assert_int_equal(mm_gzip_member(content, half, 6, &packed, &size, NULL), MM_OK);
+    assert_int_equal(mm_gzip_member(content + half, strlen(content) - half, 6, &packed, &size, NULL), MM_OK);
+    fixture_write(path, packed, size);
+    free(packed);
+}
+
+static void folders_are_read_in_order_of_names_and_gz_is_read(void **state) {
+    char base[FIXTURE_PATH], path[FIXTURE_PATH];
+    fixture_path(base, *state, "texts");
+    assert_int_equal(mm_make_folders(fixture_path(path, base, "b/deep"), NULL), MM_OK);
+    fixture_write(fixture_path(path, base, "c.txt"), "c", 1);
+    fixture_write(fixture_path(path, base, "a.jsonl"), "{\"text\": \"a1\"}\n{\"text\": \"a2\"}\n", 30);
+    fixture_write(fixture_path(path, base, "picture.png"), "x", 1);
+    fixture_write(fixture_path(path, base, ".hidden.txt"), "x", 1);
+    fixture_write(fixture_path(path, base, "b/z.txt"), "bz", 2);
+    write_gz(fixture_path(path, base, "b/deep/x.txt.gz"), "zipped text");
+    write_gz(fixture_path(path, base, "b/y.jsonl.gz"), "{\"text\": \"y1\"}\n{\"text\": \"y2\"}\n");
+    char plain[FIXTURE_PATH];
+    fixture_write(fixture_path(plain, *state, "README"), "named", 5);
+
+    mm_text_source *source = open_all((const char *[]){plain, base}, 2, NULL, NULL);
+    mm_text found = {0};
+    take_all(source, &found);
+    assert_string_equal(found.data, "[named][a1][a2][zipped text][y1][y2][bz][c]");
+    uint64_t done, total;
+    mm_text_progress(source, &done, &total);
+    assert_true(total > 0);
+    assert_int_equal(done, total);
+    mm_text_free(&found);
+    mm_text_close(source);
+}
+
+static void refuse(const char *const *inputs, int count, const char *split, const char *says) {
+    mm_error error;
+    mm_text_source *source;
+    assert_int_equal(mm_text_open(inputs, count, &(mm_text_options){.split = split}, &source, &error),
+                     MM_TROUBLE);
+    assert_null(source);
+    if (!strstr(error.text, says)) fail_msg("\"%s\" does not say \"%s\"", error.text, says);
+}
+
+static void what_cannot_be_read_is_refused_before_anything_is(void **state) {
+    char good[FIXTURE_PATH], path[FIXTURE_PATH];
+    fixture_write(fixture_path(good, *state, "good.txt"), "x", 1);
+    fixture_path(path, *state, "missing.txt");
+    refuse((const char *[]){good, path}, 2, NULL, "missing.txt");
+    fixture_write(fixture_path(path, *state, "data.parquet"), "x", 1);
+    refuse((const char *[]){good, path}, 2, NULL, ".parquet");
+    fixture_write(fixture_path(path, *state, "data.tar.gz"), "x", 1);
+    refuse((const char *[]){path}, 1, NULL, ".tar.gz");
+    assert_int_equal(mm_make_folders(fixture_path(path, *state, "nothing"), NULL), MM_OK);
+    refuse((const char *[]){good, path}, 2, NULL, "nothing");
+    refuse((const char *[]){"-", good, "-"}, 3, NULL, "twice");
+    refuse(NULL, 0, NULL, "no input");
+    refuse((const char *[]){good}, 1, "%\n", "newline");
+    assert_int_equal(symlink(".", fixture_path(path, *state, "nothing/loop")), 0);
+    fixture_path(path, *state, "nothing");
+    refuse((const char *[]){path}, 1, NULL, "deep");
+}
+
+static void standard_input_is_text_that_is_read_once(void **state) {
+    char path[FIXTURE_PATH];
+    fixture_write(fixture_path(path, *state, "input"), "a\n%\nb\n", 6);
+    assert_non_null(freopen(path, "rb", stdin));
+    mm_text_source *source = open_all((const char *[]){"-"}, 1, "%", NULL);
+    assert_false(mm_text_can_rewind(source));
+    mm_text found = {0};
+    take_all(source, &found);
+    assert_string_equal(found.data, "[a][b\n]");
+    mm_error error;
+    assert_int_equal(mm_text_rewind(source, &error), MM_TROUBLE);
+    mm_text_free(&found);
+    mm_text_close(source);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_split_line_ends_a_document),
+        cmocka_unit_test(drawn_texts_split_as_a_model_of_lines_does),
+        cmocka_unit_test(documents_are_whole_across_pieces),
+        cmocka_unit_test(jsonl_gives_a_field_of_each_line),
+        cmocka_unit_test(a_long_jsonl_line_is_one_document),
+        cmocka_unit_test(a_bad_line_is_named_by_file_line_and_byte),
+        cmocka_unit_test(folders_are_read_in_order_of_names_and_gz_is_read),
+        cmocka_unit_test(what_cannot_be_read_is_refused_before_anything_is),
+        cmocka_unit_test(standard_input_is_text_that_is_read_once),
+    };
+    return cmocka_run_group_tests(tests, fixture_folder, fixture_remove);
+}

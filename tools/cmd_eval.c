@@ -1,0 +1,122 @@
+// mm eval: a model's loss over data.
+#include "cmd.h"
+#include "print.h"
+#include "progress.h"
+#include <mm/base/clock.h>
+#include <mm/base/par.h>
+#include <mm/files/json.h>
+#include <mm/files/publish.h>
+#include <mm/run/eval.h>
+#include <mm/run/prepare.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const option_row options[] = {
+    {.name = "model",
+     .letter = 'm',
+     .kind = OPTION_TEXT,
+     .argument = "DIR",
+     .help = "model directory: config.json and model.safetensors, as a run's `model` is",
+     .required = true},
+    {.name = "data",
+     .letter = 'd',
+     .kind = OPTION_TEXT,
+     .argument = "DIR|FILE",
+     .help = "dataset directory, or a text file, packed with the model's tokenizer",
+     .required = true},
+    {.name = "seq-len",
+     .kind = OPTION_INTEGER,
+     .argument = "N",
+     .least = 1,
+     .most = 1 << 20,
+     .help = "tokens of a sequence",
+     .standard = "256"},
+    {.name = "workers",
+     .kind = OPTION_INTEGER,
+     .argument = "W",
+     .least = 1,
+     .most = 1024,
+     .help = "threads that do the work; they never move a bit",
+     .standard = "usable cores"},
+    {.name = "json", .kind = OPTION_FLAG, .help = "write {\"loss\", \"perplexity\", \"tokens\"}"},
+    {0},
+};
+
+static void show_evaluating(void *self, uint64_t done, uint64_t total) {
+    (void)self;
+    progress_share("evaluating", total ? (double)done / (double)total : -1);
+}
+
+static void show_preparing(void *self, const char *what, double share) {
+    (void)self;
+    progress_share(what, share);
+}
+
+static mm_status evaluate(const args *given, const char *data, mm_eval_result *result, mm_error *error) {
+    return mm_eval(args_text(given, "model"), data, args_integer(given, "seq-len", 0),
+                   (int)args_integer(given, "workers", mm_par_cores()), show_evaluating, NULL, result, error);
+}
+
+// A text is packed into a folder that lives as long as the command.
+static mm_status evaluate_text(const args *given, const char *file, mm_eval_result *result, mm_error *error) {
+    char folder[PATH_MAX], packed[PATH_MAX], tokenizer[PATH_MAX];
+    const char *root = getenv("TMPDIR");
+    mm_status status = mm_path_join(tokenizer, sizeof tokenizer, args_text(given, "model"), "tokenizer.json", error);
+    if (status) return status;
+    if (!mm_is_file(tokenizer))
+        return mm_trouble(error, "--data %s is a text, and %s is not there to pack it with; give a dataset directory",
+                          file, tokenizer);
+    status = mm_path_join(folder, sizeof folder, root && *root ? root : "/tmp", "mm-eval-XXXXXX", error);
+    if (status) return status;
+    if (!mkdtemp(folder)) return mm_trouble_errno(error, folder, "make a temporary folder");
+    status = mm_path_join(packed, sizeof packed, folder, "data", error);
+    if (!status) status = mm_prepare_text(file, tokenizer, 0, packed, show_preparing, NULL, error);
+    if (!status) status = evaluate(given, packed, result, error);
+    mm_status removed = mm_remove_folder(folder, status ? NULL : error);
+    return status ? status : removed;
+}
+
+static void result_text(mm_text *out, const mm_eval_result *r, bool json) {
+    if (json) {
+        mm_json_writer w = mm_json_writer_on(out, 0);
+        mm_json_open_object(&w);
+        mm_json_pair_double(&w, "loss", r->loss);
+        mm_json_pair_double(&w, "perplexity", r->perplexity);
+        mm_json_pair_integer(&w, "tokens", r->tokens);
+        mm_json_close(&w);
+    } else {
+        char took[16];
+        mm_text_format(out, "loss %.4f  perplexity %.2f  over ", r->loss, r->perplexity);
+        add_count(out, r->tokens, "token");
+        mm_text_format(out, " in %s", mm_clock_print(r->seconds, took));
+    }
+    mm_text_add_string(out, "\n");
+}
+
+static mm_status run_eval(const args *given, mm_error *error) {
+    mm_eval_result result = {0};
+    const char *data = args_text(given, "data");
+    progress_expect("evaluating");
+    mm_status status = mm_is_file(data) ? evaluate_text(given, data, &result, error)
+                                        : evaluate(given, data, &result, error);
+    progress_clear();
+    if (status) return status;
+    mm_text out = {0};
+    result_text(&out, &result, args_flag(given, "json"));
+    status = print_text(&out, error);
+    mm_text_free(&out);
+    if (status || isfinite(result.loss)) return status;
+    return mm_fail(error, MM_NONFINITE, "%s: its loss over %s is %g, expected a finite number; its weights are spoilt",
+                   args_text(given, "model"), data, result.loss);
+}
+
+const command cmd_eval = {
+    .name = "eval",
+    .summary = "Takes a model's loss over a dataset or a text",
+    .options = options,
+    .about = "Every token of the data but the first is a target once, in windows of --seq-len tokens.",
+    .examples = "mm eval --model runs/0001/model --data data/default/val\n",
+    .run = run_eval,
+};

@@ -1,0 +1,315 @@
+// mm tokenizer: train, encode, decode, show.
+#include "cmd.h"
+#include "print.h"
+#include "progress.h"
+#include "text_inputs.h"
+#include "tokenizer_show.h"
+#include <errno.h>
+#include <mm/data/tokenizer.h>
+#include <mm/data/tokenizer_train.h>
+#include <mm/files/json.h>
+#include <mm/files/publish.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define TOKENIZER_OPTION                                                                                               \
+    .name = "tokenizer", .letter = 't', .kind = OPTION_TEXT, .argument = "F",                                          \
+    .help = "tokenizer.json, or a folder that holds one", .required = true
+
+// --- train
+
+static const option_row train_options[] = {
+    {.name = "vocab-size",
+     .kind = OPTION_INTEGER,
+     .argument = "N",
+     .least = 259,
+     .most = 1000000,
+     .help = "entries of the vocabulary: 3 special tokens, 256 bytes, the rest merges",
+     .required = true},
+    {.name = "out",
+     .letter = 'o',
+     .kind = OPTION_TEXT,
+     .argument = "F",
+     .help = "tokenizer.json to write; nothing is overwritten",
+     .required = true},
+    {TEXT_SPLIT_OPTION},
+    {TEXT_FIELD_OPTION},
+    {0},
+};
+
+static mm_status count_words(mm_tokenizer_trainer *trainer, mm_text_source *source, mm_error *error) {
+    for (;;) {
+        const char *text;
+        size_t size;
+        bool more;
+        mm_status status = mm_text_next(source, &text, &size, &more, error);
+        if (status || !more) return status;
+        status = mm_tokenizer_trainer_add(trainer, text, size, error);
+        if (status) return status;
+        uint64_t done, total;
+        mm_text_progress(source, &done, &total);
+        progress_share("counting words", total ? (double)done / (double)total : -1);
+    }
+}
+
+static void show_merging(void *self, long done, long wanted) {
+    (void)self;
+    progress_share("merging pairs", wanted ? (double)done / (double)wanted : -1);
+}
+
+// An empty file may be replaced: mktemp makes one.
+static mm_status check_free(const char *path, mm_error *error) {
+    struct stat info;
+    if (lstat(path, &info) || (S_ISREG(info.st_mode) && info.st_size == 0)) return MM_OK;
+    return mm_trouble(error, "--out %s: already there, expected a new file; choose another name, or move it away", path);
+}
+
+static mm_status train_tokenizer(const args *given, mm_tokenizer_trainer *trainer, mm_text_source *source,
+                                 mm_error *error) {
+    mm_text json = {0};
+    mm_status status = count_words(trainer, source, error);
+    if (!status)
+        status = mm_tokenizer_trainer_finish(trainer, (int)args_integer(given, "vocab-size", 0), &json, show_merging,
+                                             NULL, error);
+    if (!status) status = mm_publish_file(args_text(given, "out"), json.data, json.size, error);
+    mm_text_free(&json);
+    return status;
+}
+
+static mm_status run_train(const args *given, mm_error *error) {
+    mm_status status = check_free(args_text(given, "out"), error);
+    if (status) return status;
+    progress_expect("counting words");
+    mm_text_source *source = NULL;
+    mm_tokenizer_trainer *trainer = NULL;
+    status = text_inputs_open(given, &source, error);
+    if (!status) status = mm_tokenizer_trainer_new(&trainer, error);
+    if (!status) status = train_tokenizer(given, trainer, source, error);
+    mm_tokenizer_trainer_free(trainer);
+    mm_text_close(source);
+    progress_clear();
+    if (status) return status;
+    mm_text out = {0};
+    add_label(&out, "tokenizer");
+    add_path(&out, args_text(given, "out"));
+    mm_text_add_string(&out, ": ");
+    mm_text_add_grouped(&out, args_integer(given, "vocab-size", 0));
+    mm_text_add_string(&out, " entries\n");
+    add_label(&out, "next");
+    mm_text_format(&out, "%s pack --tokenizer ", given->program);
+    add_path_word(&out, args_text(given, "out"));
+    mm_text_add_string(&out, " --out DIR INPUT...\n");
+    status = print_text(&out, error);
+    mm_text_free(&out);
+    return status;
+}
+
+const command cmd_tokenizer_train = {
+    .name = "tokenizer train",
+    .summary = "Trains a byte-level BPE tokenizer on text",
+    .operands = "INPUT...",
+    .least = 1,
+    .most = -1,
+    .options = train_options,
+    .about = TEXT_INPUTS_WORDS " The result is a tokenizer.json as Hugging Face's library reads it.",
+    .examples = "mm tokenizer train --vocab-size 6400 --out tokenizer.json text/*.txt\n",
+    .run = run_train,
+};
+
+// --- encode and decode
+
+static const option_row encode_options[] = {
+    {TOKENIZER_OPTION},
+    {.name = "no-special",
+     .kind = OPTION_FLAG,
+     .help = "added tokens such as <|im_end|> in the text are plain text (for text that is not trusted)"},
+    {0},
+};
+
+static const option_row decode_options[] = {
+    {TOKENIZER_OPTION},
+    {.name = "skip-special", .kind = OPTION_FLAG, .help = "leave special tokens out of the text"},
+    {0},
+};
+
+// What both do with each line of standard input (without its newline): appends to `out`.
+typedef struct line_work {
+    mm_status (*line)(void *self, const char *text, size_t size, mm_text *out, mm_error *error);
+    void *self;
+} line_work;
+
+static mm_status each_line(const line_work *work, mm_error *error) {
+    char *line = NULL;
+    size_t capacity = 0;
+    mm_text out = {0};
+    mm_status status = MM_OK;
+    for (unsigned long long number = 1; !status; number++) {
+        errno = 0;
+        ssize_t size = getline(&line, &capacity, stdin);
+        if (size < 0) {
+            if (ferror(stdin) || errno) status = mm_trouble_errno(error, "standard input", "read it");
+            break;
+        }
+        if (line[size - 1] == '\n') size--;
+        mm_text_clear(&out);
+        mm_error own = {0};
+        status = work->line(work->self, line, (size_t)size, &out, &own);
+        if (status) mm_fail(error, status, "standard input, line %llu: %s", number, own.text);
+        mm_text_add_string(&out, "\n");
+        if (!status) status = print_text(&out, error);
+    }
+    free(line);
+    mm_text_free(&out);
+    return status;
+}
+
+typedef struct encoding {
+    mm_encoder *encoder;
+    bool plain;
+    mm_ids ids;
+} encoding;
+
+static mm_status encode_line(void *self, const char *text, size_t size, mm_text *out, mm_error *error) {
+    encoding *e = self;
+    e->ids.size = 0;
+    mm_status status = mm_encode(e->encoder, text, size, e->plain, &e->ids, error);
+    for (size_t i = 0; !status && i < e->ids.size; i++) {
+        char digits[16];
+        int length = snprintf(digits, sizeof digits, "%s%d", i ? " " : "", (int)e->ids.data[i]);
+        mm_text_add(out, digits, (size_t)length);
+    }
+    return status;
+}
+
+static mm_status run_encode(const args *given, mm_error *error) {
+    mm_tokenizer *tokenizer = NULL;
+    encoding e = {.plain = args_flag(given, "no-special")};
+    mm_status status = mm_tokenizer_open(args_text(given, "tokenizer"), &tokenizer, error);
+    if (!status) status = mm_encoder_new(tokenizer, &e.encoder, error);
+    if (!status) status = each_line(&(line_work){encode_line, &e}, error);
+    mm_ids_free(&e.ids);
+    mm_encoder_free(e.encoder);
+    mm_tokenizer_close(tokenizer);
+    return status;
+}
+
+const command cmd_tokenizer_encode = {
+    .name = "tokenizer encode",
+    .summary = "Writes the token ids of each line of standard input",
+    .options = encode_options,
+    .about = "One line of ids, separated by a space, for each line of input; the newline itself is not encoded.",
+    .examples = "echo 'To be, or not to be' | mm tokenizer encode --tokenizer tokenizer.json\n",
+    .run = run_encode,
+};
+
+typedef struct decoding {
+    const mm_tokenizer *tokenizer;
+    bool skip;
+    mm_ids ids;
+} decoding;
+
+static mm_status add_id(mm_ids *ids, int32_t id, mm_error *error) {
+    if (ids->size == ids->capacity) {
+        size_t capacity = ids->capacity ? 2 * ids->capacity : 256;
+        int32_t *data = realloc(ids->data, capacity * sizeof *data);
+        if (!data) return mm_trouble(error, "out of memory for %zu ids", capacity);
+        ids->data = data;
+        ids->capacity = capacity;
+    }
+    ids->data[ids->size++] = id;
+    return MM_OK;
+}
+
+// One id at *at; *at goes behind it.
+static mm_status read_id(const char **at, const char *end, int32_t *id, mm_error *error) {
+    const char *start = *at;
+    int64_t value = 0;
+    while (*at < end && **at >= '0' && **at <= '9' && value <= INT32_MAX) value = 10 * value + (*(*at)++ - '0');
+    bool ended = *at == end || **at == ' ' || **at == '\t' || **at == '\r';
+    if (*at == start || !ended || value > INT32_MAX) {
+        int length = (int)strcspn(start, " \t\r\n");
+        return mm_trouble(error, "found \"%.*s\", expected ids separated by spaces", length < 40 ? length : 40, start);
+    }
+    *id = (int32_t)value;
+    return MM_OK;
+}
+
+static mm_status decode_line(void *self, const char *text, size_t size, mm_text *out, mm_error *error) {
+    decoding *d = self;
+    d->ids.size = 0;
+    const char *at = text, *end = text + size;
+    for (;;) {
+        while (at < end && (*at == ' ' || *at == '\t' || *at == '\r')) at++;
+        if (at == end) break;
+        int32_t id = 0;
+        mm_status status = read_id(&at, end, &id, error);
+        if (!status) status = add_id(&d->ids, id, error);
+        if (status) return status;
+    }
+    return mm_decode(d->tokenizer, d->ids.data, d->ids.size, d->skip, out, error);
+}
+
+static mm_status run_decode(const args *given, mm_error *error) {
+    mm_tokenizer *tokenizer = NULL;
+    mm_status status = mm_tokenizer_open(args_text(given, "tokenizer"), &tokenizer, error);
+    decoding d = {.tokenizer = tokenizer, .skip = args_flag(given, "skip-special")};
+    if (!status) status = each_line(&(line_work){decode_line, &d}, error);
+    mm_ids_free(&d.ids);
+    mm_tokenizer_close(tokenizer);
+    return status;
+}
+
+const command cmd_tokenizer_decode = {
+    .name = "tokenizer decode",
+    .summary = "Writes the text of each line of token ids on standard input",
+    .options = decode_options,
+    .examples = "echo 52 324 18 | mm tokenizer decode --tokenizer tokenizer.json\n",
+    .run = run_decode,
+};
+
+// --- show
+
+static const option_row show_options[] = {
+    {TOKENIZER_OPTION},
+    {.name = "tokens", .kind = OPTION_FLAG, .help = "list every token: id, a tab, its text as a JSON string"},
+    {.name = "json", .kind = OPTION_FLAG, .help = "write the summary as JSON"},
+    {0},
+};
+
+static void list_tokens(mm_text *out, const mm_tokenizer *t) {
+    mm_json_writer w = mm_json_writer_on(out, 0);
+    for (int32_t id = 0; id < mm_tokenizer_vocab(t); id++) {
+        size_t size;
+        const char *bytes = mm_tokenizer_bytes(t, id, &size);
+        mm_text_format(out, "%d\t", (int)id);
+        if (bytes) mm_json_put_string_n(&w, bytes, size);
+        mm_text_add_string(out, "\n");
+    }
+}
+
+static mm_status run_show(const args *given, mm_error *error) {
+    mm_tokenizer *tokenizer;
+    mm_status status = mm_tokenizer_open(args_text(given, "tokenizer"), &tokenizer, error);
+    if (status) return status;
+    mm_text out = {0};
+    if (args_flag(given, "tokens"))
+        list_tokens(&out, tokenizer);
+    else if (args_flag(given, "json"))
+        tokenizer_json(&out, tokenizer);
+    else
+        tokenizer_words(&out, tokenizer, args_text(given, "tokenizer"));
+    status = print_text(&out, error);
+    mm_text_free(&out);
+    mm_tokenizer_close(tokenizer);
+    return status;
+}
+
+const command cmd_tokenizer_show = {
+    .name = "tokenizer show",
+    .summary = "Says what a tokenizer holds",
+    .options = show_options,
+    .examples = "mm tokenizer show --tokenizer tokenizer.json\n",
+    .run = run_show,
+};

@@ -1,0 +1,25 @@
+// How the commands write things for people.
+#ifndef MM_TOOLS_PRINT_H
+#define MM_TOOLS_PRINT_H
+
+#include <mm/base/status.h>
+#include <mm/base/text.h>
+#include <stdint.h>
+
+// The text to standard output, whole; trouble if it does not take it or the text had no memory.
+MM_CHECKED mm_status print_text(const mm_text *text, mm_error *error);
+// What standard output still holds.
+MM_CHECKED mm_status print_flush(mm_error *error);
+
+// "6.8 MB" (of 1000), "412 bytes".
+void add_bytes(mm_text *text, double bytes);
+// "12,345 tokens", "1 token".
+void add_count(mm_text *text, int64_t count, const char *one);
+// The path from the current folder, if it lies beneath it.
+void add_path(mm_text *text, const char *path);
+// The same as a word of a shell command.
+void add_path_word(mm_text *text, const char *path);
+// "name       " for the lines of a summary.
+void add_label(mm_text *text, const char *label);
+
+#endif
