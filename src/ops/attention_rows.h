@@ -32,25 +32,12 @@ MM_INLINE float weight_of(float x) {
     return y < 0x1p-100f ? 0.0f : y;
 }
 
-// The largest of a row; any order gives the same. The tree is written out, here and below, since gcc leaves a
-// loop over its levels standing, at the price of the row's whole work.
 MM_INLINE float row_max(const float *s, int width) {
-    float lanes[MM_LANES], eight[8], four[4];
+    float lanes[MM_LANES];
     for (int l = 0; l < MM_LANES; l++) lanes[l] = s[l];
     for (int i = MM_LANES; i < width; i += MM_LANES)
         for (int l = 0; l < MM_LANES; l++) lanes[l] = s[i + l] > lanes[l] ? s[i + l] : lanes[l];
-    for (int l = 0; l < 8; l++) eight[l] = lanes[l + 8] > lanes[l] ? lanes[l + 8] : lanes[l];
-    for (int l = 0; l < 4; l++) four[l] = eight[l + 4] > eight[l] ? eight[l + 4] : eight[l];
-    float even = four[2] > four[0] ? four[2] : four[0], odd = four[3] > four[1] ? four[3] : four[1];
-    return odd > even ? odd : even;
-}
-
-// mm_lane_sum's tree.
-MM_INLINE float lane_sum(const float lanes[MM_LANES]) {
-    float eight[8], four[4];
-    for (int l = 0; l < 8; l++) eight[l] = lanes[l] + lanes[l + 8];
-    for (int l = 0; l < 4; l++) four[l] = eight[l] + eight[l + 4];
-    return (four[0] + four[2]) + (four[1] + four[3]);
+    return mm_lane_max(lanes);
 }
 
 // Scores become weights e^(s - max). Returns their sum, taken before dropped ones become +0.
@@ -64,7 +51,7 @@ MM_INLINE float row_weights(float *restrict s, int width, float max, const uint3
             s[i + l] = words && words[i + l] < threshold ? 0.0f : w;
         }
     }
-    return lane_sum(lanes);
+    return mm_lane_sum(lanes);
 }
 
 // From scores s and the gradient d of the (dropped) weights: s becomes the weights e^(s - lse), dropped ones
@@ -88,7 +75,7 @@ MM_INLINE float row_dot(const float *x, const float *y, int n) {
     for (; i + MM_LANES <= n; i += MM_LANES)
         for (int l = 0; l < MM_LANES; l++) lanes[l] = fmaf(x[i + l], y[i + l], lanes[l]);
     for (int l = 0; i < n; i++, l++) lanes[l] = fmaf(x[i], y[i], lanes[l]);
-    return lane_sum(lanes);
+    return mm_lane_sum(lanes);
 }
 
 #endif

@@ -21,7 +21,7 @@ static float sum_exp(const float *restrict x, int64_t n, float shift) {
     for (; i + MM_LANES <= n; i += MM_LANES)
         for (int l = 0; l < MM_LANES; l++) sums[l] += mm_expf(x[i + l] - shift);
     for (int l = 0; i < n; i++, l++) sums[l] += mm_expf(x[i] - shift);
-    return mm_lanes_sum(sums);
+    return mm_lane_sum(sums);
 }
 
 // The same, and x becomes its exponentials.
@@ -38,7 +38,7 @@ static float make_exp(float *restrict x, int64_t n, float shift) {
         x[i] = mm_expf(x[i] - shift);
         sums[l] += x[i];
     }
-    return mm_lanes_sum(sums);
+    return mm_lane_sum(sums);
 }
 
 static double loss_of(float most, float sum, float target) {

@@ -20,13 +20,4 @@
 // Loops with a sum go over whole blocks of MM_LANES numbers; the rest is added to the first lanes. That is
 // the same as filling it with +0: a lane starts at +0, so it is never -0, and adding +0 leaves it.
 
-// mm_lane_sum's tree written out, which keeps it in registers: worth as much as the whole sum over a short
-// row.
-MM_INLINE float mm_lanes_sum(const float lanes[MM_LANES]) {
-    float t8[MM_LANES / 2], t4[MM_LANES / 4];
-    for (int l = 0; l < MM_LANES / 2; l++) t8[l] = lanes[l] + lanes[l + MM_LANES / 2];
-    for (int l = 0; l < MM_LANES / 4; l++) t4[l] = t8[l] + t8[l + MM_LANES / 4];
-    return (t4[0] + t4[2]) + (t4[1] + t4[3]);
-}
-
 #endif

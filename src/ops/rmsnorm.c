@@ -12,7 +12,7 @@ static float sum_squares(const float *restrict x, int64_t n) {
     for (; i + MM_LANES <= n; i += MM_LANES)
         for (int l = 0; l < MM_LANES; l++) sums[l] = fmaf(x[i + l], x[i + l], sums[l]);
     for (int l = 0; i < n; i++, l++) sums[l] = fmaf(x[i], x[i], sums[l]);
-    return mm_lanes_sum(sums);
+    return mm_lane_sum(sums);
 }
 
 static void forward(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, float *rstd,
@@ -44,7 +44,7 @@ static float weight_gradient(float *restrict partial, const float *restrict dy, 
         sums[l] = fmaf(product, w[i], sums[l]);
         partial[i] = fmaf(product, rstd, partial[i]);
     }
-    return mm_lanes_sum(sums);
+    return mm_lane_sum(sums);
 }
 
 // dx = rstd * (dy * w - x * share), plus add; share = sum(dy * w * x) * rstd^2 / n.

@@ -9,20 +9,25 @@
 
 enum { MM_LANES = 16 }; // a sum's lanes: element i goes to lane i mod 16, the tail is filled with +0
 
-// The fixed tree over the lanes of a sum: lane l takes lane l + h for h = 8, 4, 2, 1.
-static inline float mm_lane_sum(const float lanes[MM_LANES]) {
-    float t[MM_LANES];
-    memcpy(t, lanes, sizeof t);
-    for (int h = MM_LANES / 2; h; h /= 2)
-        for (int l = 0; l < h; l++) t[l] += t[l + h];
-    return t[0];
+// The fixed tree over the lanes of a sum: lane l takes lane l + h for h = 8, 4, 2, 1. Written out, which keeps it in
+// registers: worth as much as the whole sum over a short row.
+static inline __attribute__((always_inline)) float mm_lane_sum(const float lanes[MM_LANES]) {
+    float t8[MM_LANES / 2], t4[MM_LANES / 4];
+    for (int l = 0; l < MM_LANES / 2; l++) t8[l] = lanes[l] + lanes[l + MM_LANES / 2];
+    for (int l = 0; l < MM_LANES / 4; l++) t4[l] = t8[l] + t8[l + MM_LANES / 4];
+    return (t4[0] + t4[2]) + (t4[1] + t4[3]);
 }
 
 // The same for the largest; any order gives the same.
-static inline float mm_lane_max(const float lanes[MM_LANES]) {
-    float m = lanes[0];
-    for (int l = 1; l < MM_LANES; l++) m = lanes[l] > m ? lanes[l] : m;
-    return m;
+static inline __attribute__((always_inline)) float mm_lane_max(const float lanes[MM_LANES]) {
+    float t8[MM_LANES / 2], t4[MM_LANES / 4];
+    for (int l = 0; l < MM_LANES / 2; l++) {
+        float other = lanes[l + MM_LANES / 2];
+        t8[l] = other > lanes[l] ? other : lanes[l];
+    }
+    for (int l = 0; l < MM_LANES / 4; l++) t4[l] = t8[l + MM_LANES / 4] > t8[l] ? t8[l + MM_LANES / 4] : t8[l];
+    float even = t4[2] > t4[0] ? t4[2] : t4[0], odd = t4[3] > t4[1] ? t4[3] : t4[1];
+    return odd > even ? odd : even;
 }
 
 // +0 for what is below 2^-100 in magnitude (a subnormal costs 200 times as much in GEMM), else x. NaN stays.
