@@ -9,23 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char **string_slot(mm_settings *settings, const mm_field *field) {
-    return (char **)(void *)((char *)settings + field->offset);
-}
-
-mm_status mm_trainer_take(mm_trainer *t, const mm_settings *settings, mm_error *error) {
-    t->settings = *settings;
-    bool failed = false;
-    for (const mm_field *f = mm_settings_fields; f->key; f++) {
-        if (f->kind != MM_FIELD_STRING) continue;
-        char **slot = string_slot(&t->settings, f);
-        if (!*slot) continue;
-        *slot = strdup(*slot);
-        failed |= !*slot;
-    }
-    return failed ? mm_trouble(error, "settings: out of memory") : MM_OK;
-}
-
 // --- text files as data
 
 static void preparing(void *self, const char *what, double share) {
@@ -38,6 +21,7 @@ static mm_status pack_into_run(mm_trainer *t, char **slot, const char *name, con
     mm_config config = {.vocab = 6400};
     char out[PATH_MAX];
     mm_status status = mm_path_join(out, sizeof out, t->settings.out, name, error);
+    if (!status) status = mm_remove_folder(out, error); // of a start that was killed
     if (!status) status = mm_prepare_text(*slot, tokenizer, config.vocab, out, preparing, t, error);
     if (status) return status;
     char *copy = strdup(out);
@@ -48,28 +32,39 @@ static mm_status pack_into_run(mm_trainer *t, char **slot, const char *name, con
 }
 
 static mm_status reserve_run(mm_trainer *t, mm_error *error) {
-    char made[PATH_MAX];
-    mm_status status = mm_run_reserve(t->settings.out, made, sizeof made, error);
+    mm_status status = mm_run_hold(t->settings.out, &t->run, error);
     if (status) return status;
     free(t->settings.out);
-    t->settings.out = realpath(made, NULL);
-    return t->settings.out ? MM_OK : mm_trouble_errno(error, made, "find it again");
+    t->settings.out = strdup(mm_run_path(t->run));
+    return t->settings.out ? MM_OK : mm_trouble(error, "settings: out of memory");
+}
+
+static mm_status pack_both(mm_trainer *t, bool train, bool val, mm_error *error) {
+    mm_settings *s = &t->settings;
+    char tokenizer[PATH_MAX];
+    const char *use = NULL;
+    mm_status status = MM_OK;
+    if (train && s->model) {
+        status = mm_path_join(tokenizer, sizeof tokenizer, s->model, "tokenizer.json", error);
+        if (!status && mm_is_file(tokenizer)) use = tokenizer;
+    }
+    if (!status && train) status = pack_into_run(t, &s->data, "data", use, error);
+    if (!status && val) status = pack_into_run(t, &s->val_data, "val-data", s->data, error);
+    return status;
 }
 
 mm_status mm_trainer_prepare(mm_trainer *t, mm_error *error) {
     mm_settings *s = &t->settings;
     bool train = !mm_is_folder(s->data), val = s->val_data && !mm_is_folder(s->val_data);
     if (!train && !val) return MM_OK;
-    char tokenizer[PATH_MAX];
-    const char *use = NULL;
-    if (train && s->model) {
-        mm_status status = mm_path_join(tokenizer, sizeof tokenizer, s->model, "tokenizer.json", error);
-        if (status) return status;
-        if (mm_is_file(tokenizer)) use = tokenizer;
-    }
+    bool there = s->out && mm_is_folder(s->out);
     mm_status status = reserve_run(t, error);
-    if (!status && train) status = pack_into_run(t, &s->data, "data", use, error);
-    if (!status && val) status = pack_into_run(t, &s->val_data, "val-data", s->data, error);
+    if (status) return status;
+    status = pack_both(t, train, val, error);
+    if (!status || there) return status;
+    // A run that could not begin leaves nothing behind; the trouble to report is the first.
+    mm_status removed = mm_remove_folder(s->out, NULL);
+    (void)removed;
     return status;
 }
 
@@ -116,7 +111,7 @@ mm_status mm_trainer_begin(mm_trainer *t, int argc, char *const *argv, mm_error 
     mm_run_facts facts;
     status = mm_trainer_facts(t, argc, argv, &facts, error);
     if (status) return status;
-    status = mm_run_create(t->settings.out, &facts, &t->run, error);
+    status = t->run ? mm_run_begin(t->run, &facts, error) : mm_run_create(t->settings.out, &facts, &t->run, error);
     mm_run_facts_free(&facts);
     if (status) return status;
     status = mm_metrics_open(mm_run_path(t->run), 0, &t->metrics, error);

@@ -54,13 +54,6 @@ static bool describe_data(const mm_source *source, const char *path, mm_run_data
     return out->path != NULL;
 }
 
-static bool copy_settings(const mm_trainer *t, mm_run_facts *facts) {
-    mm_trainer holder = {0};
-    bool copied = mm_trainer_take(&holder, &t->settings, NULL) == MM_OK;
-    facts->settings = holder.settings;
-    return copied;
-}
-
 static bool copy_command(int argc, char *const *argv, mm_run_facts *facts) {
     facts->argv = calloc((size_t)argc + 1, sizeof *facts->argv);
     if (!facts->argv) return false;
@@ -89,7 +82,7 @@ static bool describe_program(const mm_trainer *t, mm_run_facts *facts) {
 
 mm_status mm_trainer_facts(const mm_trainer *t, int argc, char *const *argv, mm_run_facts *facts, mm_error *error) {
     *facts = (mm_run_facts){0};
-    bool complete = copy_settings(t, facts) && copy_command(argc, argv, facts) && describe_program(t, facts) &&
+    bool complete = mm_settings_copy(&facts->settings, &t->settings, NULL) == MM_OK && copy_command(argc, argv, facts) && describe_program(t, facts) &&
                     list_streams(t, facts) && list_initial(t, facts) &&
                     describe_data(&t->train, t->settings.data, &facts->data) &&
                     describe_data(&t->val, t->settings.val_data, &facts->val_data);

@@ -46,7 +46,7 @@ static mm_status train_tokenizer(mm_text_source *source, int vocab, watcher *w, 
     if (status) return status;
     mm_text json = {0};
     status = count_words(trainer, source, w, error);
-    if (!status) status = mm_tokenizer_trainer_finish(trainer, vocab, &json, merging, w, error);
+    if (!status) status = mm_tokenizer_trainer_fit(trainer, vocab, &json, merging, w, error);
     if (!status) status = mm_tokenizer_parse(json.data, json.size, "the tokenizer just trained", tokenizer, error);
     if (!status) status = mm_text_rewind(source, error);
     mm_text_free(&json);
@@ -59,7 +59,8 @@ mm_status mm_prepare_text(const char *input, const char *tokenizer_path, int voc
     watcher w = {progress, self};
     mm_text_source *source = NULL;
     mm_tokenizer *tokenizer = NULL;
-    mm_status status = mm_text_open(&input, 1, NULL, &source, error);
+    mm_text_options plain = {0};
+    mm_status status = mm_text_open(&input, 1, &plain, &source, error);
     if (!status)
         status = tokenizer_path ? mm_tokenizer_open(tokenizer_path, &tokenizer, error)
                                 : train_tokenizer(source, vocab, &w, &tokenizer, error);

@@ -144,6 +144,7 @@ static void resolve_training(mm_settings *s, const bool *given) {
     default_integer(given, "schedule", &s->schedule, MM_SCHEDULE_MINIMIND);
     default_integer(given, "save_every", &s->save_every, 100);
     default_integer(given, "keep", &s->keep, 3);
+    default_integer(given, "sample_every", &s->sample_every, NEVER);
     default_integer(given, "trace", &s->trace, MM_LEVEL_STEP);
     default_integer(given, "val_every", &s->val_every, s->val_data ? 50 : NEVER);
     if (!is_given(given, "seed")) s->seed = 1337;
@@ -157,6 +158,8 @@ static void resolve_training(mm_settings *s, const bool *given) {
 }
 
 static mm_status check_together(const mm_settings *s, mm_error *error) {
+    if (s->prompt && s->sample_every == 0)
+        return mm_trouble(error, "--prompt without --sample-every: it is what samples go on with; give --sample-every N");
     if (s->val_every > 0 && !s->val_data)
         return mm_trouble(error, "--val-every %lld: there is no validation data; name it with --val-data, or pack with "
                                  "--val-share",

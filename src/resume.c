@@ -15,8 +15,17 @@ static mm_status refuse(const mm_field *field, const char *out, mm_error *error)
         if (*c == '_') *c = '-';
     return mm_trouble(error,
                       "--resume %s --%s: a run goes on with the settings of its run.json; only --workers, --save-every, "
-                      "--keep, --trace and, with a constant schedule, --steps may be given; start a new run instead",
+                      "--keep, --sample-every, --prompt, --trace and, with a constant schedule, --steps may be given; "
+                      "start a new run instead",
                       out, option);
+}
+
+static mm_status replace(char **slot, const char *value, mm_error *error) {
+    char *copy = strdup(value);
+    if (!copy) return mm_trouble(error, "settings: out of memory");
+    free(*slot);
+    *slot = copy;
+    return MM_OK;
 }
 
 // Takes the given fields from `given_settings` into the run's.
@@ -26,20 +35,19 @@ static mm_status take_given(mm_trainer *t, const mm_settings *from, const bool *
         if (!given[f - mm_settings_fields] || strcmp(f->key, "out") == 0) continue;
         bool steps = strcmp(f->key, "steps") == 0;
         if (!f->on_resume || (steps && s->schedule != MM_SCHEDULE_CONSTANT)) return refuse(f, from->out, error);
-        *(int64_t *)(void *)((char *)s + f->offset) = *(const int64_t *)(const void *)((const char *)from + f->offset);
+        void *to = (char *)s + f->offset;
+        const void *value = (const char *)from + f->offset;
+        if (f->kind != MM_FIELD_STRING) {
+            *(int64_t *)to = *(const int64_t *)value;
+            continue;
+        }
+        mm_status status = replace(to, *(char *const *)value, error);
+        if (status) return status;
     }
     if (!given[mm_settings_field("workers") - mm_settings_fields]) {
         int cores = mm_par_cores();
         s->workers = s->threads < cores ? s->threads : cores;
     }
-    return MM_OK;
-}
-
-static mm_status replace(char **slot, const char *value, mm_error *error) {
-    char *copy = strdup(value);
-    if (!copy) return mm_trouble(error, "settings: out of memory");
-    free(*slot);
-    *slot = copy;
     return MM_OK;
 }
 
@@ -54,7 +62,7 @@ mm_status mm_trainer_recall(mm_trainer *t, const mm_settings *settings, const bo
     mm_run_facts facts;
     mm_status status = mm_run_read(settings->out, &facts, error);
     if (status) return status;
-    status = mm_trainer_take(t, &facts.settings, error);
+    status = mm_settings_copy(&t->settings, &facts.settings, error);
     mm_run_facts_free(&facts);
     if (!status) status = take_given(t, settings, given, error);
     if (!status) status = replace(&t->settings.out, settings->out, error);
@@ -72,8 +80,8 @@ static mm_status check_source(const mm_source *now, const mm_run_data *then, con
 }
 
 // The data, the arithmetic and the initial weights are those that the run began with.
-static mm_status check_same(const mm_trainer *t, const mm_run_facts *facts, mm_error *error) {
-    const char *run = mm_run_path(t->run);
+mm_status mm_trainer_check_same(const mm_trainer *t, const mm_run_facts *facts, mm_error *error) {
+    const char *run = t->settings.out;
     if (facts->arithmetic_version != MM_ARITHMETIC_VERSION || facts->streams_version != MM_STREAMS_VERSION)
         return mm_trouble(error, "%s: made with arithmetic %d and streams %d, this mm has %d and %d; go on with the old mm",
                           run, facts->arithmetic_version, facts->streams_version, MM_ARITHMETIC_VERSION,
@@ -83,22 +91,22 @@ static mm_status check_same(const mm_trainer *t, const mm_run_facts *facts, mm_e
     return status;
 }
 
-static mm_status check_initial(const mm_trainer *t, const mm_run_facts *facts, mm_error *error) {
+mm_status mm_trainer_check_initial(const mm_trainer *t, const mm_run_facts *facts, mm_error *error) {
     const mm_parameters *p = &t->model.parameters;
     for (int i = 0; i < p->count && i < facts->initial_count; i++) {
         mm_tensor tensor = mm_parameter_in(p, i, t->weights);
         if (mm_hash_equal(mm_hash_bytes(tensor.data, mm_tensor_bytes(&tensor)), facts->initial[i].hash)) continue;
         return mm_trouble(error, "%s: initial tensor %s is not the one of run.json; bring the old --model back",
-                          mm_run_path(t->run), tensor.name);
+                          t->settings.out, tensor.name);
     }
     return MM_OK;
 }
 
-static mm_status load_checkpoint(mm_trainer *t, int64_t step, mm_error *error) {
+mm_status mm_trainer_load(mm_trainer *t, int64_t step, mm_error *error) {
     const mm_parameters *p = &t->model.parameters;
     char folder[PATH_MAX], path[PATH_MAX];
     mm_checkpoint_state state;
-    mm_status status = mm_checkpoint_path(mm_run_path(t->run), step, folder, sizeof folder, error);
+    mm_status status = mm_checkpoint_path(t->settings.out, step, folder, sizeof folder, error);
     if (!status) status = mm_checkpoint_state_read(folder, &state, error);
     if (!status) status = mm_path_join(path, sizeof path, folder, "model.safetensors", error);
     if (status) return status;
@@ -125,10 +133,11 @@ static mm_status load_newest(mm_trainer *t, const mm_run_facts *facts, mm_error 
     mm_status status = mm_checkpoint_list(mm_run_path(t->run), &steps, &count, error);
     if (status) return status;
     if (count) {
-        status = load_checkpoint(t, steps[count - 1], error);
+        status = mm_trainer_load(t, steps[count - 1], error);
+        if (!status) status = mm_checkpoint_settle(mm_run_path(t->run), (int)t->settings.keep, error);
     } else {
         status = mm_trainer_initial_weights(t, error);
-        if (!status) status = check_initial(t, facts, error);
+        if (!status) status = mm_trainer_check_initial(t, facts, error);
     }
     free(steps);
     return status;
@@ -140,7 +149,7 @@ mm_status mm_trainer_continue(mm_trainer *t, mm_error *error) {
     mm_run_facts facts;
     status = mm_run_read(t->settings.out, &facts, error);
     if (status) return status;
-    status = check_same(t, &facts, error);
+    status = mm_trainer_check_same(t, &facts, error);
     if (!status) status = load_newest(t, &facts, error);
     mm_run_facts_free(&facts);
     if (status || t->step >= t->settings.steps) return status; // a run at its end changes nothing

@@ -99,20 +99,13 @@ static mm_status name_optimizer(mm_trainer *t, mm_error *error) {
 
 static mm_status cut_pieces(mm_trainer *t, mm_error *error) {
     const mm_parameters *p = &t->model.parameters;
+    t->first_piece = calloc((size_t)p->count + 1, sizeof *t->first_piece);
+    if (!t->first_piece) return out_of_memory("table of pieces", error);
     for (int i = 0; i < p->count; i++)
-        t->piece_count += (mm_tensor_count(&p->tensors[i]) + MM_NORM_BLOCK - 1) / MM_NORM_BLOCK;
-    t->pieces = malloc((size_t)t->piece_count * sizeof *t->pieces);
-    t->piece_sums = malloc((size_t)t->piece_count * sizeof *t->piece_sums);
-    if (!t->pieces || !t->piece_sums) return out_of_memory("table of pieces", error);
-    mm_piece *piece = t->pieces;
-    for (int i = 0; i < p->count; i++) {
-        int64_t left = mm_tensor_count(&p->tensors[i]);
-        for (size_t offset = p->offsets[i]; left > 0; offset += MM_NORM_BLOCK, left -= MM_NORM_BLOCK)
-            *piece++ = (mm_piece){.offset = offset,
-                                  .floats = (int32_t)(left < MM_NORM_BLOCK ? left : MM_NORM_BLOCK),
-                                  .decays = p->tensors[i].dims == 2};
-    }
-    return MM_OK;
+        t->first_piece[i + 1] =
+            t->first_piece[i] + (mm_tensor_count(&p->tensors[i]) + MM_NORM_BLOCK - 1) / MM_NORM_BLOCK;
+    t->piece_sums = malloc((size_t)t->first_piece[p->count] * sizeof *t->piece_sums);
+    return t->piece_sums ? MM_OK : out_of_memory("table of pieces", error);
 }
 
 static mm_status open_model(mm_trainer *t, mm_error *error) {
@@ -154,6 +147,11 @@ static int64_t leaf_workers(const mm_trainer *t) {
 static mm_status open_workers(mm_trainer *t, mm_error *error) {
     t->workers = calloc((size_t)t->settings.workers, sizeof *t->workers);
     if (!t->workers) return out_of_memory("workers", error);
+    for (int64_t w = 0; w < t->settings.workers; w++)
+        for (int h = 0; h < 3; h++) {
+            t->workers[w].hashers[h] = mm_hasher_new();
+            if (!t->workers[w].hashers[h]) return out_of_memory("workers", error);
+        }
     size_t bytes = worker_bytes(t);
     for (int64_t w = 0; w < leaf_workers(t); w++) {
         mm_worker *worker = &t->workers[w];
@@ -203,6 +201,7 @@ double mm_trainer_bytes(const mm_trainer *t) {
 
 static void close_workers(mm_trainer *t) {
     for (int64_t w = 0; t->workers && w < t->settings.workers; w++) {
+        for (int h = 0; h < 3; h++) mm_hasher_free(t->workers[w].hashers[h]);
         mm_dataset_cursor_free(t->workers[w].cursor);
         mm_dataset_cursor_free(t->workers[w].val_cursor);
         mm_arena_close(&t->workers[w].arena);
@@ -226,7 +225,7 @@ void mm_trainer_close(mm_trainer *t) {
     close_lists(t);
     close_workers(t);
     mm_tree_close(t->tree);
-    free(t->pieces);
+    free(t->first_piece);
     free(t->piece_sums);
     free(t->optimizer);
     free(t->optimizer_names);

@@ -1,25 +1,9 @@
-// The stages of one step: leaves into the tree, the norm, the update, and their fingerprints.
+// The first stage of a step: leaves into the tree, and their fingerprints.
 #include "trainer.h"
 #include <mm/base/par.h>
-#include <mm/optim/clip.h>
-#include <math.h>
 #include <string.h>
 
 static uint64_t first_position(const mm_trainer *t) { return (uint64_t)t->step * (uint64_t)t->settings.batch; }
-
-static mm_trace_record record_of(const mm_trainer *t, const char *operation, const char *tensor, mm_hash hash) {
-    return (mm_trace_record){.step = t->step + 1,
-                             .leaf = -1,
-                             .node_level = -1,
-                             .rank = -1,
-                             .layer = -1,
-                             .operation = operation,
-                             .output = true,
-                             .tensor = tensor,
-                             .hash = hash};
-}
-
-// --- leaves
 
 // A trainer and one of its workers, as the tree's watch and the probe need them.
 typedef struct leaf_work {
@@ -29,7 +13,7 @@ typedef struct leaf_work {
 
 static void record_number(const mm_trainer *t, mm_worker *worker, const char *operation, const char *tensor,
                           const void *data, size_t size, int64_t count) {
-    mm_trace_record r = record_of(t, operation, tensor, mm_hash_bytes(data, size));
+    mm_trace_record r = mm_step_record(t, operation, tensor, mm_hash_bytes(data, size));
     r.leaf = worker->leaf;
     r.rank = (int)(worker->leaf / t->leaves_in_rank);
     r.dims = count ? 1 : 0;
@@ -43,7 +27,7 @@ static void see(void *self, const mm_sight *sight) {
     const mm_tensor *tensor = &sight->tensor;
     size_t row = (size_t)tensor->shape[1] * sizeof(float);
     mm_hash hash = mm_hash_rows(tensor->data, (size_t)tensor->shape[0], row, (size_t)sight->ld * sizeof(float));
-    mm_trace_record r = record_of(work->t, sight->operation, tensor->name, hash);
+    mm_trace_record r = mm_step_record(work->t, sight->operation, tensor->name, hash);
     r.pass = sight->pass;
     r.leaf = worker->leaf;
     r.rank = (int)(worker->leaf / work->t->leaves_in_rank);
@@ -63,7 +47,7 @@ static void node_done(void *self, int level, int64_t index, const mm_partial *su
     for (int i = 0; i < p->count; i++) {
         mm_tensor tensor = mm_parameter_in(p, i, sum->gradient);
         mm_trace_record r =
-            record_of(t, "gradient", tensor.name, mm_hash_bytes(tensor.data, mm_tensor_bytes(&tensor)));
+            mm_step_record(t, "gradient", tensor.name, mm_hash_bytes(tensor.data, mm_tensor_bytes(&tensor)));
         r.pass = MM_PASS_BACKWARD;
         r.node_level = level;
         r.node_index = index;
@@ -97,22 +81,37 @@ static void record_batch(mm_trainer *t, mm_worker *worker) {
     record_number(t, worker, "batch", "targets", b->targets, bytes, b->rows);
 }
 
-static void run_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf) {
+// What the worker's batch is to the model.
+static mm_leaf leaf_of(const mm_trainer *t, const mm_worker *worker) {
     const mm_settings *s = &t->settings;
     const mm_batch *b = &worker->batch;
+    return (mm_leaf){.samples = b->samples,
+                     .rows = b->rows,
+                     .starts = b->starts,
+                     .inputs = b->inputs,
+                     .targets = b->targets,
+                     .draws = worker->draws,
+                     .dropout = s->dropout,
+                     .seq_len = s->seq_len,
+                     .scale = 1.0 / (double)t->batch_targets};
+}
+
+mm_status mm_step_run_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf, float *gradient, const mm_probe *probe,
+                           double *loss, mm_error *error) {
+    mm_status status = fill_leaf(t, worker, leaf, error);
+    if (status) return status;
+    mm_leaf in = leaf_of(t, worker);
+    *loss = mm_model_train(&t->model, worker->activations, &in, gradient, probe);
+    return MM_OK;
+}
+
+static void run_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf) {
+    const mm_settings *s = &t->settings;
     leaf_work work = {t, worker};
     mm_probe probe = {.level = (mm_level)s->trace, .self = &work, .see = see};
     record_batch(t, worker);
-    mm_leaf in = {.samples = b->samples,
-                  .rows = b->rows,
-                  .starts = b->starts,
-                  .inputs = b->inputs,
-                  .targets = b->targets,
-                  .draws = worker->draws,
-                  .dropout = s->dropout,
-                  .seq_len = s->seq_len,
-                  .scale = 1.0 / (double)t->batch_targets};
-    mm_partial partial = {.gradient = mm_tree_buffer(t->tree), .targets = b->rows};
+    mm_leaf in = leaf_of(t, worker);
+    mm_partial partial = {.gradient = mm_tree_buffer(t->tree), .targets = in.rows};
     partial.loss = mm_model_train(&t->model, worker->activations, &in, partial.gradient,
                                   s->trace > MM_LEVEL_STEP ? &probe : NULL);
     if (s->trace >= MM_LEVEL_STEP) record_number(t, worker, "loss", "sum", &partial.loss, sizeof partial.loss, 0);
@@ -145,103 +144,4 @@ mm_status mm_step_gradients(mm_trainer *t, mm_partial *sum, mm_error *error) {
     }
     *sum = mm_tree_root(t->tree);
     return MM_OK;
-}
-
-// --- norm and update
-
-static void work_on_norm(void *self, int w) {
-    mm_trainer *t = self;
-    long begin, end;
-    mm_par_slice(t->piece_count, 1, w, (int)t->settings.workers, &begin, &end);
-    for (long i = begin; i < end; i++)
-        t->piece_sums[i] = t->optim->sum_squares(t->gradient + t->pieces[i].offset, t->pieces[i].floats);
-}
-
-double mm_step_norm(mm_trainer *t, const float *gradient) {
-    t->gradient = (float *)gradient;
-    mm_par_run((int)t->settings.workers, work_on_norm, t);
-    double sum = 0;
-    for (int64_t i = 0; i < t->piece_count; i++) sum += t->piece_sums[i];
-    return sqrt(sum);
-}
-
-static void work_on_update(void *self, int w) {
-    mm_trainer *t = self;
-    const mm_settings *s = &t->settings;
-    mm_adamw options = {.lr = s->lr, .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps};
-    mm_adamw_scalars decayed = mm_adamw_at(&options, t->lr, s->weight_decay, t->scale, t->step + 1);
-    mm_adamw_scalars plain = mm_adamw_at(&options, t->lr, 0, t->scale, t->step + 1);
-    long begin, end;
-    mm_par_slice(t->piece_count, 1, w, (int)s->workers, &begin, &end);
-    for (long i = begin; i < end; i++) {
-        const mm_piece *p = &t->pieces[i];
-        t->optim->adamw(t->weights + p->offset, t->m + p->offset, t->v + p->offset, t->gradient + p->offset,
-                        p->floats, p->decays ? &decayed : &plain);
-    }
-}
-
-void mm_step_update(mm_trainer *t, const float *gradient) {
-    t->gradient = (float *)gradient;
-    mm_par_run((int)t->settings.workers, work_on_update, t);
-}
-
-// --- fingerprints
-
-static void record_tensor(mm_trainer *t, const char *operation, mm_pass pass, const mm_tensor *tensor,
-                          mm_trace_list *list) {
-    mm_trace_record r =
-        record_of(t, operation, tensor->name, mm_hash_bytes(tensor->data, mm_tensor_bytes(tensor)));
-    r.pass = pass;
-    r.dims = tensor->dims;
-    memcpy(r.shape, tensor->shape, sizeof r.shape);
-    mm_trace_list_add(list, &r);
-}
-
-static void work_on_gradient_hashes(void *self, int w) {
-    mm_trainer *t = self;
-    const mm_parameters *p = &t->model.parameters;
-    for (int i = w; i < p->count; i += (int)t->settings.workers) {
-        mm_tensor tensor = mm_parameter_in(p, i, t->gradient);
-        record_tensor(t, "merge", MM_PASS_BACKWARD, &tensor, &t->update_lists[i + 1]);
-    }
-}
-
-static void flush_lists(mm_trainer *t) {
-    int count = t->model.parameters.count + 1;
-    mm_trace_add(t->trace, t->update_lists, (size_t)count);
-    for (int i = 0; i < count; i++) mm_trace_list_clear(&t->update_lists[i]);
-}
-
-void mm_step_fingerprint_gradient(mm_trainer *t, const float *gradient, double norm) {
-    if (t->settings.trace < MM_LEVEL_STEP) return;
-    mm_trace_add(t->trace, t->leaf_lists, (size_t)t->leaves);
-    mm_trace_add(t->trace, t->rank_lists, (size_t)t->settings.ranks);
-    for (int64_t i = 0; i < t->leaves; i++) mm_trace_list_clear(&t->leaf_lists[i]);
-    for (int64_t i = 0; i < t->settings.ranks; i++) mm_trace_list_clear(&t->rank_lists[i]);
-    t->gradient = (float *)gradient;
-    mm_par_run((int)t->settings.workers, work_on_gradient_hashes, t);
-    flush_lists(t);
-    mm_trace_record r = record_of(t, "norm", "grad_norm", mm_hash_bytes(&norm, sizeof norm));
-    mm_trace_list_add(&t->update_lists[0], &r);
-}
-
-static void work_on_state_hashes(void *self, int w) {
-    mm_trainer *t = self;
-    const mm_parameters *p = &t->model.parameters;
-    for (int i = w; i < p->count; i += (int)t->settings.workers) {
-        mm_tensor tensor = mm_parameter_in(p, i, t->weights);
-        record_tensor(t, "adamw", MM_PASS_NONE, &tensor, &t->update_lists[i + 1]);
-        record_tensor(t, "adamw", MM_PASS_NONE, &t->optimizer[i], &t->update_lists[i + 1]);
-        record_tensor(t, "adamw", MM_PASS_NONE, &t->optimizer[p->count + i], &t->update_lists[i + 1]);
-    }
-}
-
-void mm_step_fingerprint_state(mm_trainer *t) {
-    if (t->settings.trace < MM_LEVEL_STEP) return;
-    mm_par_run((int)t->settings.workers, work_on_state_hashes, t);
-    flush_lists(t);
-}
-
-mm_status mm_step_trace(mm_trainer *t, mm_error *error) {
-    return t->settings.trace < MM_LEVEL_STEP ? MM_OK : mm_trace_end_step(t->trace, error);
 }

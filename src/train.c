@@ -1,4 +1,6 @@
 // Training, the list of its stages.
+#include "generate_train.h"
+#include "nonfinite.h"
 #include "trainer.h"
 #include <mm/base/clock.h>
 #include <mm/base/mathfn.h>
@@ -10,8 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-// One step: gradients of the leaves, merged by the tree; norm and clip; update; what is kept of it.
-static mm_status one_step(mm_trainer *t, mm_metrics_row *row, mm_error *error) {
+static void doing(const mm_trainer *t, const char *what) {
+    if (t->watch && t->watch->doing) t->watch->doing(t->watch->self, what, -1);
+}
+
+// One step: gradients of the leaves, merged by the tree; norm and clip; update; what is kept of it. MM_NONFINITE leaves
+// the row and the trace of the step that failed, as far as it went.
+mm_status mm_trainer_step(mm_trainer *t, mm_metrics_row *row, mm_error *error) {
     mm_partial sum;
     mm_status status = mm_step_gradients(t, &sum, error);
     if (status) return status;
@@ -24,25 +31,23 @@ static mm_status one_step(mm_trainer *t, mm_metrics_row *row, mm_error *error) {
                             .tokens = sum.targets};
     t->lr = row->lr;
     t->scale = mm_clip_scale(norm, s->clip);
-    mm_step_fingerprint_gradient(t, sum.gradient, norm);
-    if (!isfinite(row->loss) || !isfinite(norm))
-        return mm_fail(error, MM_NONFINITE,
-                       "step %lld: loss %g, gradient norm %g, not finite; the last checkpoint is whole: go on from it "
-                       "with a smaller --lr",
-                       (long long)row->step, row->loss, norm);
-    mm_step_update(t, sum.gradient);
-    mm_step_fingerprint_state(t);
+    if (isfinite(row->loss) && isfinite(norm)) {
+        mm_step_update(t, sum.gradient);
+        status = mm_nonfinite_update(t, error);
+    } else {
+        doing(t, "looking for the first number that is not finite");
+        status = mm_nonfinite_gradients(t, &sum, error);
+    }
     mm_tree_return(t->tree, sum.gradient);
-    t->step++;
-    t->tokens += sum.targets;
-    return mm_step_trace(t, error);
+    if (!status) {
+        t->step++;
+        t->tokens += sum.targets;
+    }
+    mm_status traced = mm_step_trace(t, status ? NULL : error);
+    return status ? status : traced;
 }
 
 static bool due(int64_t step, int64_t every, int64_t last) { return every > 0 && (step % every == 0 || step == last); }
-
-static void doing(const mm_trainer *t, const char *what) {
-    if (t->watch && t->watch->doing) t->watch->doing(t->watch->self, what, -1);
-}
 
 // Speed over the last steps, and what is left of the run at that speed.
 typedef struct pace {
@@ -72,14 +77,18 @@ static void report(const mm_trainer *t, pace *p, const mm_metrics_row *row, doub
     t->watch->step(t->watch->self, &shown);
 }
 
+static mm_timing_row timing_of(const mm_metrics_row *row, double seconds) {
+    return (mm_timing_row){.step = row->step,
+                           .seconds = seconds,
+                           .tokens_per_second = (double)row->tokens / seconds,
+                           .resident_bytes = mm_resident_bytes()};
+}
+
 static mm_status after_step(mm_trainer *t, pace *p, mm_metrics_row *row, double began, mm_train_result *result,
                             mm_error *error) {
     const mm_settings *s = &t->settings;
     double seconds = mm_clock_seconds() - began;
-    mm_timing_row timing = {.step = row->step,
-                            .seconds = seconds,
-                            .tokens_per_second = (double)row->tokens / seconds,
-                            .resident_bytes = mm_resident_bytes()};
+    mm_timing_row timing = timing_of(row, seconds);
     if (t->val.dataset && due(row->step, s->val_every, s->steps)) {
         doing(t, "evaluating");
         mm_status status = mm_trainer_validate(t, &row->val_loss, error);
@@ -91,18 +100,34 @@ static mm_status after_step(mm_trainer *t, pace *p, mm_metrics_row *row, double 
     result->step = row->step;
     mm_status status = mm_metrics_add(t->metrics, row, &timing, error);
     report(t, p, row, seconds);
+    if (status || !row->has_val || isfinite(row->val_loss)) return status;
+    return mm_fail(error, MM_NONFINITE, "step %lld: the validation loss is %g, though parameters and gradients are finite",
+                   (long long)row->step, row->val_loss);
+}
+
+// A step that failed has its row too; the sentence in `error` stays.
+static mm_status failed_step(mm_trainer *t, const mm_metrics_row *row, double began, mm_status status) {
+    if (status != MM_NONFINITE) return status;
+    mm_timing_row timing = timing_of(row, mm_clock_seconds() - began);
+    mm_status kept = mm_metrics_add(t->metrics, row, &timing, NULL);
+    (void)kept; // the number that is not finite is the trouble to report
     return status;
 }
 
 static mm_status run_steps(mm_trainer *t, const volatile sig_atomic_t *stop, mm_train_result *result,
                            mm_error *error) {
     const mm_settings *s = &t->settings;
+    if (t->step >= s->steps) return MM_OK;
+    mm_status status = mm_trainer_begin_samples(t, error);
+    if (status) return status;
     pace p = {.began = mm_clock_seconds(), .first = t->step};
     while (t->step < s->steps) {
         double began = mm_clock_seconds();
         mm_metrics_row row;
-        mm_status status = one_step(t, &row, error);
-        if (!status) status = after_step(t, &p, &row, began, result, error);
+        status = mm_trainer_step(t, &row, error);
+        if (status) return failed_step(t, &row, began, status);
+        status = after_step(t, &p, &row, began, result, error);
+        if (!status) status = mm_trainer_sample(t, error);
         if (status) return status;
         result->interrupted = stop && *stop && t->step < s->steps;
         if (due(t->step, s->save_every, s->steps) || t->step == s->steps || result->interrupted) {
@@ -151,6 +176,7 @@ static mm_status finish(mm_trainer *t, mm_train_result *result, mm_status status
         snprintf(result->run_path, sizeof result->run_path, "%s", mm_run_path(t->run));
         snprintf(result->model_path, sizeof result->model_path, "%.*s/model", PATH_MAX - 8, mm_run_path(t->run));
     }
+    mm_trainer_close_samples(t);
     mm_trainer_close(t);
     return status;
 }
@@ -160,9 +186,10 @@ mm_status mm_train(const mm_settings *settings, int argc, char *const *argv, con
     double began = mm_clock_seconds();
     mm_trainer t = {.watch = watch};
     *result = (mm_train_result){0};
-    mm_status status = mm_trainer_take(&t, settings, error);
+    mm_status status = mm_settings_copy(&t.settings, settings, error);
     if (!status) status = mm_trainer_prepare(&t, error);
     if (!status) status = mm_trainer_open(&t, error);
+    if (!status) status = mm_trainer_open_samples(&t, error);
     if (!status) status = mm_trainer_begin(&t, argc, argv, error);
     if (!status) show_header(&t);
     if (!status) status = run_steps(&t, stop, result, error);
@@ -177,6 +204,7 @@ mm_status mm_train_resume(const mm_settings *settings, const bool *given, const 
     *result = (mm_train_result){0};
     mm_status status = mm_trainer_recall(&t, settings, given, error);
     if (!status) status = mm_trainer_open(&t, error);
+    if (!status) status = mm_trainer_open_samples(&t, error);
     if (!status) status = mm_trainer_continue(&t, error);
     if (!status) show_header(&t);
     result->already_done = !status && t.step >= t.settings.steps;

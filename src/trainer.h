@@ -26,15 +26,10 @@ typedef struct mm_worker {
     mm_status status;          // of this step's work; the first trouble stops it
     mm_error error;
     mm_trace_list *list;       // where its probe writes: the leaf's
+    mm_hasher *hashers[3];     // of the tensor that it updates: weights, m, v
     int64_t leaf;
+    bool spoiled;              // its part of the last update has a number that is not finite
 } mm_worker;
-
-// A piece of a tensor, at most MM_NORM_BLOCK floats: the unit of the norm and of the update.
-typedef struct mm_piece {
-    size_t offset;
-    int32_t floats;
-    bool decays;
-} mm_piece;
 
 // One dataset and its order.
 typedef struct mm_source {
@@ -57,9 +52,8 @@ typedef struct mm_trainer {
     float *weights, *m, *v;          // model.parameters.floats each
     mm_tensor *optimizer;            // exp_avg and exp_avg_sq of each tensor
     char *optimizer_names;           // their names, one block
-    mm_piece *pieces;
-    double *piece_sums;
-    int64_t piece_count;
+    int64_t *first_piece;            // of each tensor: its first piece's place in piece_sums, and one more for the end
+    double *piece_sums;              // sums of squares of pieces of MM_NORM_BLOCK floats
     mm_tree *tree;
     int64_t leaves, leaves_in_rank;
     mm_worker *workers;
@@ -76,10 +70,10 @@ typedef struct mm_trainer {
     double scale;                // of clipping
     double lr;
     double *val_sums; // losses of validation samples
+    struct mm_trainer_samples *samples; // NULL: none are asked for
 } mm_trainer;
 
-// src/begin.c. A copy of the settings; text files of --data and --val-data are packed into the run.
-MM_CHECKED mm_status mm_trainer_take(mm_trainer *t, const mm_settings *settings, mm_error *error);
+// src/begin.c. Text files of --data and --val-data are packed into the run.
 MM_CHECKED mm_status mm_trainer_prepare(mm_trainer *t, mm_error *error);
 // src/resume.c. The settings of the run in settings->out, with those that were given in their place.
 MM_CHECKED mm_status mm_trainer_recall(mm_trainer *t, const mm_settings *settings, const bool *given,
@@ -96,16 +90,31 @@ MM_CHECKED mm_status mm_trainer_begin(mm_trainer *t, int argc, char *const *argv
 MM_CHECKED mm_status mm_trainer_initial_weights(mm_trainer *t, mm_error *error);
 // src/resume.c. Locks the run and loads its newest checkpoint, or starts it again if it has none.
 MM_CHECKED mm_status mm_trainer_continue(mm_trainer *t, mm_error *error);
+// Loads the run's checkpoint of `step`. The run is settings.out, and need not be locked.
+MM_CHECKED mm_status mm_trainer_load(mm_trainer *t, int64_t step, mm_error *error);
+// Are arithmetic, streams and data those that the run began with? And are the weights its initial ones?
+MM_CHECKED mm_status mm_trainer_check_same(const mm_trainer *t, const mm_run_facts *facts, mm_error *error);
+MM_CHECKED mm_status mm_trainer_check_initial(const mm_trainer *t, const mm_run_facts *facts, mm_error *error);
 // src/facts.c. What run.json says; free it with mm_run_facts_free.
 MM_CHECKED mm_status mm_trainer_facts(const mm_trainer *t, int argc, char *const *argv, mm_run_facts *facts,
                                       mm_error *error);
 
-// src/step.c, the stages of a step.
+// src/train.c. One step, all its stages: t->step is one more after it.
+MM_CHECKED mm_status mm_trainer_step(mm_trainer *t, mm_metrics_row *row, mm_error *error);
+
+// src/step.c. Every leaf's gradient, merged. The sum's buffer is given back to the tree after the update.
 MM_CHECKED mm_status mm_step_gradients(mm_trainer *t, mm_partial *sum, mm_error *error);
+// One leaf of the step in work, apart from tree and trace: adds to `gradient`.
+MM_CHECKED mm_status mm_step_run_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf, float *gradient,
+                                      const mm_probe *probe, double *loss, mm_error *error);
+
+// src/update.c. The norm of the merged gradient, and the update of weights and moments; each takes its fingerprints
+// while the numbers are in cache.
 double mm_step_norm(mm_trainer *t, const float *gradient);
 void mm_step_update(mm_trainer *t, const float *gradient);
-void mm_step_fingerprint_gradient(mm_trainer *t, const float *gradient, double norm);
-void mm_step_fingerprint_state(mm_trainer *t);
+// A record of the step in work, its place and hash to be filled further.
+mm_trace_record mm_step_record(const mm_trainer *t, const char *operation, const char *tensor, mm_hash hash);
+// Writes the step's records.
 MM_CHECKED mm_status mm_step_trace(mm_trainer *t, mm_error *error);
 
 // src/evaluate.c. Mean loss over the validation data; the samples' losses are summed in order.

@@ -11,7 +11,7 @@ build=${1:-$cache/build}
 root=$cache/sysroot
 cross=aarch64-linux-gnu
 libraries='libc6 libc6-dev linux-libc-dev libgcc-s1 libgomp1 zlib1g zlib1g-dev libjansson4 libjansson-dev libpcre2-8-0
-    libpcre2-dev libxxhash0 libxxhash-dev libcmocka0 libcmocka-dev libblis4-openmp libblis-openmp-dev'
+    libpcre2-dev libutf8proc2 libutf8proc-dev libxxhash0 libxxhash-dev libcmocka0 libcmocka-dev libblis4-openmp libblis-openmp-dev'
 unset CC CFLAGS CPPFLAGS LDFLAGS PKG_CONFIG_PATH PKG_CONFIG_LIBDIR
 
 need() {
@@ -30,6 +30,7 @@ find_tools() {
 find_tools
 if [ -n "$missing" ] && [ "$(id -u)" = 0 ]; then
     apt-get update
+    # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
     find_tools
 fi
@@ -61,6 +62,7 @@ make_root() {
     mkdir -p "$fresh/apt/lists/partial" "$fresh/apt/archives/partial" "$fresh/debs" "$fresh/root"
     : >"$fresh/apt/status"
     apt_arm64 update
+    # shellcheck disable=SC2086
     (cd "$fresh/debs" && apt_arm64 download $libraries)
     for package in "$fresh"/debs/*.deb; do dpkg -x "$package" "$fresh/root"; done
     echo "$libraries" >"$fresh/root/packages"
@@ -97,4 +99,14 @@ endian = 'little'
 END
     meson setup --cross-file "$build/cross.ini" "$build" "$source"
 fi
-nice ninja -C "$build"
+# Arithmetic and random numbers against their committed hashes, and where chars or sizes may differ.
+tests='adamw attention bias cross_entropy dropout embedding gemm hash json kernels mathfn model pack par reduce rmsnorm
+    rng rope safetensors schedule streams swiglu text tokenizer'
+targets=$(for test in $tests; do echo "tests/test_$test"; done)
+# shellcheck disable=SC2086
+nice ninja -C "$build" tools/mm $targets
+# The emulator is slow.
+# shellcheck disable=SC2086
+meson test -C "$build" --no-rebuild --print-errorlogs --timeout-multiplier 10 --num-processes 2 $tests
+
+QEMU_LD_PREFIX=$root "$source/tests/golden_run.sh" "$source/tests/golden/run.txt" "$build/tools/mm" qemu-aarch64

@@ -52,6 +52,7 @@ expect 0 inspect tokenizer.json
 has out "300, 41 merges"
 trouble 'text.txt|no known kind' inspect text.txt
 trouble 'missing' inspect missing
+trouble '--check|dataset.json' inspect tokenizer.json --check
 mkdir bare
 trouble 'bare|dataset.json' inspect bare
 echo '{' >broken.json
@@ -86,10 +87,11 @@ trouble 'missing.json' pack --tokenizer missing.json --out x text.txt
 trouble 'empty' pack --tokenizer tokenizer.json --out x empty.txt
 echo 'no json' >bad.jsonl
 trouble 'bad.jsonl|line 1' pack --tokenizer tokenizer.json --out x bad.jsonl
-trouble 'nowhere' pack --tokenizer tokenizer.json --out nowhere/x text.txt
+expect 0 pack --tokenizer tokenizer.json --out made/on/the/way/ text.txt
+cmp -s plain/dataset.json made/on/the/way/dataset.json || fail "pack into a folder that was missing"
+trouble 'text.txt|cannot' pack --tokenizer tokenizer.json --out text.txt/x text.txt
 (
     ulimit -f 4
-    make_text 4000 11 >&2
     "$mm" pack --tokenizer tokenizer.json --out x - >out 2>err < <(make_text 4000 11)
     [ $? = 2 ]
 ) 2>/dev/null || fail "pack beyond the file size limit: not exit 2"

@@ -1,9 +1,17 @@
+# shellcheck shell=bash
 # For tests of the whole program: cli_NAME.sh MM sources this and works in a folder of its own, removed at the end.
 set -u
 mm=$1
 case $mm in /*) ;; *) mm=$PWD/$mm ;; esac
 folder=$(mktemp -d) || exit 2
-trap 'rm -rf "$folder"' EXIT
+end() {
+    local left
+    left=$(jobs -p)
+    # shellcheck disable=SC2086
+    [ -z "$left" ] || kill -KILL $left 2>/dev/null
+    rm -rf "$folder"
+}
+trap end EXIT
 cd "$folder" || exit 2
 unset MM_DATA NO_COLOR
 failed=0

@@ -43,6 +43,7 @@ check_libraries() {
     only zlib '<zlib\.h>' 'src/files/(bgzf|gzip)[a-z_]*\.c'
     only Jansson '<jansson\.h>' 'src/files/json\.c'
     only PCRE2 '<pcre2\.h>' 'src/data/(tokenizer|pretokenize)[a-z_]*\.[ch]'
+    only utf8proc '<utf8proc\.h>' 'src/data/normalize\.c'
     only xxHash '<xxhash\.h>' 'src/base/hash\.c'
     only MPI '<mpi\.h>|(^|[^A-Za-z_])MPI_[A-Z]' 'src/rank/transport_mpi\.c'
 }
@@ -89,6 +90,7 @@ plant_all() {
     plant zlib src/data/pack.c '#include <zlib.h>'
     plant Jansson src/record/planted.c '#include <jansson.h>'
     plant PCRE2 src/data/pack.c '#include <pcre2.h>'
+    plant utf8proc src/data/tokenizer_encode.c '#include <utf8proc.h>'
     plant xxHash src/files/publish.c '#include <xxhash.h>'
     plant MPI src/rank/reduce.c '    MPI_Init(0, 0);'
     plant include src/base/arena.c '#include <mm/files/json.h>'

@@ -1,6 +1,6 @@
 // The command line's parser: every way to give an option, and every way to get it wrong.
-#include "help.h"
 #include "options.h"
+#include "help.h"
 #include "progress.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,13 @@
 #include <cmocka.h>
 
 static const option_row rows[] = {
-    {.name = "steps", .letter = 'n', .kind = OPTION_INTEGER, .argument = "N", .help = "how many", .least = 1, .most = 100},
+    {.name = "steps",
+     .letter = 'n',
+     .kind = OPTION_INTEGER,
+     .argument = "N",
+     .help = "how many",
+     .least = 1,
+     .most = 100},
     {.name = "split", .kind = OPTION_TEXT, .argument = "LINE", .help = "where"},
     {.name = "share", .kind = OPTION_NUMBER, .argument = "X", .help = "of it", .most = 1, .standard = "0"},
     {.name = "json", .letter = 'j', .kind = OPTION_FLAG, .help = "as JSON"},
@@ -23,7 +29,8 @@ static const option_row needy_rows[] = {
     {0},
 };
 
-static const command work = {.name = "work", .summary = "Works", .options = rows, .operands = "INPUT...", .most = 2};
+static const command work = {
+    .name = "work", .summary = "Works", .options = rows, .operands = "INPUT...", .most = 2};
 static const command alone = {.name = "alone", .summary = "Takes no words", .options = rows};
 static const command grow = {.name = "plant grow", .summary = "Grows", .options = needy_rows};
 static const command water = {.name = "plant water", .summary = "Waters", .options = needy_rows};
@@ -33,7 +40,7 @@ enum { WORDS = 8 };
 
 static mm_status read_words(args *given, const command *of, mm_error *error, const char *const *words) {
     int count = 0;
-    char *line[WORDS];
+    char *line[WORDS] = {0};
     for (; words[count]; count++) line[count] = (char *)words[count];
     error->text[0] = 0;
     return args_read(given, of, count, line, error);
@@ -182,7 +189,8 @@ static const command *find(const char *first, const char *second, int *taken, mm
     char *words[] = {(char *)first, (char *)second};
     const command *found = NULL;
     error->text[0] = 0;
-    mm_status status = command_find(commands, &work, (first != NULL) + (second != NULL), words, &found, taken, error);
+    mm_status status =
+        command_find(commands, &work, (first != NULL) + (second != NULL), words, &found, taken, error);
     return status ? NULL : found;
 }
 
@@ -248,7 +256,10 @@ static void one_table_makes_all_texts(void **state) {
 static void lines_are_cut_to_columns(void **state) {
     (void)state;
     mm_text text = {0};
-    progress_clip(&text, "\033[2mab\033[0mc\xc3\xa9" "de", 4);
+    progress_clip(&text,
+                  "\033[2mab\033[0mc\xc3\xa9"
+                  "de",
+                  4);
     assert_string_equal(text.data, "\033[2mab\033[0mc\xc3\xa9");
     mm_text_clear(&text);
     progress_clip(&text, "short", 80);

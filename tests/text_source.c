@@ -19,7 +19,7 @@
 static mm_text_source *open_all(const char *const *inputs, int count, const char *split, const char *field) {
     mm_error error;
     mm_text_source *source;
-    if (mm_text_open(inputs, count, &(mm_text_options){split, field}, &source, &error))
+    if (mm_text_open(inputs, count, &(mm_text_options){.split = split, .field = field}, &source, &error))
         fail_msg("%s", error.text);
     return source;
 }

@@ -73,7 +73,7 @@ static void the_unsupported_is_named(void **state) {
         {"\"truncation\": null", "\"truncation\": {\"max_length\": 5}", "truncation"},
         {"\"padding\": null", "\"padding\": {\"strategy\": \"BatchLongest\"}", "padding"},
         {"\"normalizer\": null", "\"normalizer\": {\"type\": \"Lowercase\"}", "normalizer Lowercase"},
-        {"\"normalizer\": null", "\"normalizer\": {\"type\": \"NFC\"}", "normalizer NFC"},
+        {"\"normalizer\": null", "\"normalizer\": {\"type\": \"NFKC\"}", "normalizer NFKC"},
         {"{\"type\": \"ByteLevel\"}", "{\"type\": \"Alien\"}", "post_processor Alien"},
         {"\"decoder\": {\"type\": \"ByteLevel\"}", "\"decoder\": {\"type\": \"Metaspace\"}",
          "decoder Metaspace"},
@@ -127,6 +127,9 @@ static void other_spellings_are_read(void **state) {
     static const struct {
         const char *old, *fresh;
     } cases[] = {{"[\"a\", \"b\"]", "\"#version: 0.2\", \"a b\""},
+                 {"\"normalizer\": null", "\"normalizer\": {\"type\": \"NFC\"}"},
+                 {"\"normalizer\": null",
+                  "\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFC\"}]}"},
                  {"\"continuing_subword_prefix\": \"\", ", ""},
                  {"\"type\": \"BPE\", ", ""},
                  {"\"add_prefix_space\": true, \"use_regex\": false", "\"trim_offsets\": true"},

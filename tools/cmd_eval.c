@@ -2,14 +2,14 @@
 #include "cmd.h"
 #include "print.h"
 #include "progress.h"
+#include <limits.h>
+#include <math.h>
 #include <mm/base/clock.h>
 #include <mm/base/par.h>
 #include <mm/files/json.h>
 #include <mm/files/publish.h>
 #include <mm/run/eval.h>
 #include <mm/run/prepare.h>
-#include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -63,11 +63,13 @@ static mm_status evaluate(const args *given, const char *data, mm_eval_result *r
 static mm_status evaluate_text(const args *given, const char *file, mm_eval_result *result, mm_error *error) {
     char folder[PATH_MAX], packed[PATH_MAX], tokenizer[PATH_MAX];
     const char *root = getenv("TMPDIR");
-    mm_status status = mm_path_join(tokenizer, sizeof tokenizer, args_text(given, "model"), "tokenizer.json", error);
+    mm_status status =
+        mm_path_join(tokenizer, sizeof tokenizer, args_text(given, "model"), "tokenizer.json", error);
     if (status) return status;
     if (!mm_is_file(tokenizer))
-        return mm_trouble(error, "--data %s is a text, and %s is not there to pack it with; give a dataset directory",
-                          file, tokenizer);
+        return mm_trouble(
+            error, "--data %s is a text, and %s is not there to pack it with; give a dataset directory", file,
+            tokenizer);
     status = mm_path_join(folder, sizeof folder, root && *root ? root : "/tmp", "mm-eval-XXXXXX", error);
     if (status) return status;
     if (!mkdtemp(folder)) return mm_trouble_errno(error, folder, "make a temporary folder");
@@ -99,8 +101,8 @@ static mm_status run_eval(const args *given, mm_error *error) {
     mm_eval_result result = {0};
     const char *data = args_text(given, "data");
     progress_expect("evaluating");
-    mm_status status = mm_is_file(data) ? evaluate_text(given, data, &result, error)
-                                        : evaluate(given, data, &result, error);
+    mm_status status =
+        mm_is_file(data) ? evaluate_text(given, data, &result, error) : evaluate(given, data, &result, error);
     progress_clear();
     if (status) return status;
     mm_text out = {0};
@@ -108,7 +110,8 @@ static mm_status run_eval(const args *given, mm_error *error) {
     status = print_text(&out, error);
     mm_text_free(&out);
     if (status || isfinite(result.loss)) return status;
-    return mm_fail(error, MM_NONFINITE, "%s: its loss over %s is %g, expected a finite number; its weights are spoilt",
+    return mm_fail(error, MM_NONFINITE,
+                   "%s: its loss over %s is %g, expected a finite number; its weights are spoilt",
                    args_text(given, "model"), data, result.loss);
 }
 

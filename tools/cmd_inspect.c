@@ -28,9 +28,11 @@ static bool ends_with(const char *text, const char *end) {
 static mm_status inspect_file(mm_text *out, const char *path, bool json, mm_error *error) {
     if (ends_with(path, ".safetensors")) return inspect_weights(out, path, json, error);
     if (ends_with(path, ".json")) return inspect_tokenizer(out, path, json, error);
-    return mm_trouble(error, "%s: found a file of no known kind, expected .safetensors, a tokenizer.json, or the folder of "
-                             "a dataset, run, checkpoint or model",
-                      path);
+    return mm_trouble(
+        error,
+        "%s: found a file of no known kind, expected .safetensors, a tokenizer.json, or the folder of "
+        "a dataset, run, checkpoint or model",
+        path);
 }
 
 static mm_status inspect_folder(mm_text *out, const char *path, bool json, bool check, mm_error *error) {
@@ -38,9 +40,11 @@ static mm_status inspect_folder(mm_text *out, const char *path, bool json, bool 
     if (holds(path, "run.json")) return inspect_run(out, path, json, error);
     if (holds(path, "config.json")) return inspect_model(out, path, json, error);
     if (holds(path, "tokenizer.json")) return inspect_tokenizer(out, path, json, error);
-    return mm_trouble(error, "%s: found none of dataset.json, run.json, config.json and tokenizer.json in it, expected a "
-                             "dataset, run, checkpoint or model directory",
-                      path);
+    return mm_trouble(
+        error,
+        "%s: found none of dataset.json, run.json, config.json and tokenizer.json in it, expected a "
+        "dataset, run, checkpoint or model directory",
+        path);
 }
 
 // dataset.json, run.json, config.json and state.json speak for their folder.
@@ -65,6 +69,9 @@ static mm_status run_inspect(const args *given, mm_error *error) {
     bool json = args_flag(given, "json"), check = args_flag(given, "check");
     struct stat info;
     if (stat(path, &info)) return mm_trouble_errno(error, path, "look at it");
+    if (check && !holds(path, "dataset.json"))
+        return mm_trouble(
+            error, "--check %s: found no dataset.json in it, expected a dataset; leave --check away", path);
     progress_expect("reading");
     mm_text out = {0};
     mm_status status = S_ISDIR(info.st_mode) ? inspect_folder(&out, path, json, check, error)

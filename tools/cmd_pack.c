@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "print.h"
 #include "progress.h"
+#include "stop.h"
 #include "text_inputs.h"
 #include <mm/data/pack.h>
 #include <mm/files/json.h>
@@ -20,6 +21,7 @@ static const option_row options[] = {
      .required = true},
     {TEXT_SPLIT_OPTION},
     {TEXT_FIELD_OPTION},
+    {TEXT_SKIP_BAD_OPTION},
     {.name = "val-share",
      .kind = OPTION_NUMBER,
      .argument = "X",
@@ -36,6 +38,7 @@ static const option_row options[] = {
     {.name = "no-special",
      .kind = OPTION_FLAG,
      .help = "added tokens such as <|im_end|> in the text are plain text (for text that is not trusted)"},
+    {TEXT_WORKERS_OPTION},
     {.name = "json", .kind = OPTION_FLAG, .help = "write the counts as JSON"},
     {0},
 };
@@ -54,7 +57,8 @@ static void show_packing(void *self, uint64_t done, uint64_t total, uint64_t doc
     mm_text_free(&line);
 }
 
-static void result_json(mm_text *out, const mm_pack_result *r) {
+static void result_json(mm_text *out, const mm_pack_result *r, const mm_text_source *source) {
+    const char *first;
     mm_json_writer w = mm_json_writer_on(out, 0);
     mm_json_open_object(&w);
     mm_json_pair_integer(&w, "documents", (int64_t)r->documents);
@@ -63,6 +67,7 @@ static void result_json(mm_text *out, const mm_pack_result *r) {
     mm_json_pair_integer(&w, "val_documents", (int64_t)r->val_documents);
     mm_json_pair_integer(&w, "val_tokens", (int64_t)r->val_tokens);
     mm_json_pair_integer(&w, "val_text_bytes", (int64_t)r->val_text_bytes);
+    mm_json_pair_integer(&w, "bad_lines", (int64_t)mm_text_bad(source, &first));
     mm_json_close(&w);
     mm_text_add_string(out, "\n");
 }
@@ -77,12 +82,14 @@ static void part_line(mm_text *out, const char *label, uint64_t documents, uint6
     mm_text_add_string(out, "\n");
 }
 
-static void result_words(mm_text *out, const mm_pack_result *r, const char *path, const char *program) {
+static void result_words(mm_text *out, const mm_pack_result *r, const mm_text_source *source,
+                         const char *path, const char *program) {
     add_label(out, "packed");
     add_path(out, path);
     mm_text_add_string(out, "\n");
     part_line(out, "training", r->documents, r->tokens, r->text_bytes);
     if (r->val_documents) part_line(out, "val", r->val_documents, r->val_tokens, r->val_text_bytes);
+    text_inputs_bad(out, source);
     add_label(out, "next");
     mm_text_format(out, "%s train --data ", program);
     add_path_word(out, path);
@@ -93,24 +100,25 @@ static mm_status run_pack(const args *given, mm_error *error) {
     mm_pack_options how = {.val_share = args_number(given, "val-share", 0),
                            .shard_tokens = (uint64_t)args_integer(given, "shard-tokens", 0),
                            .plain = args_flag(given, "no-special"),
+                           .workers = (int)args_integer(given, "workers", 0),
+                           .stop = stop_watch("stopping ...\n"),
                            .progress = show_packing};
     progress_expect("packing");
     mm_tokenizer *tokenizer = NULL;
     mm_text_source *source = NULL;
     mm_pack_result result;
     mm_status status = mm_tokenizer_open(args_text(given, "tokenizer"), &tokenizer, error);
-    if (!status) status = text_inputs_open(given, &source, error);
+    if (!status) status = text_inputs_open(given, how.stop, &source, error);
     if (!status) status = mm_pack(args_text(given, "out"), source, tokenizer, &how, &result, error);
-    mm_text_close(source);
     mm_tokenizer_close(tokenizer);
     progress_clear();
-    if (status) return status;
     mm_text out = {0};
-    if (args_flag(given, "json"))
-        result_json(&out, &result);
-    else
-        result_words(&out, &result, args_text(given, "out"), given->program);
-    status = print_text(&out, error);
+    if (!status && args_flag(given, "json"))
+        result_json(&out, &result, source);
+    else if (!status)
+        result_words(&out, &result, source, args_text(given, "out"), given->program);
+    mm_text_close(source);
+    if (!status) status = print_text(&out, error);
     mm_text_free(&out);
     return status;
 }

@@ -48,10 +48,14 @@ static mm_status read_trials(const char *text, question *q, mm_error *error) {
     }
 }
 
+static bool is_set(const bool *set, const char *key) { return set[mm_settings_field(key) - mm_settings_fields]; }
+
 static mm_status read_question(const args *given, question *q, mm_error *error) {
     bool set[SETTINGS_MOST] = {false};
-    mm_settings settings = {.ranks = RANKS_STANDARD, .seed = SEED_STANDARD};
+    mm_settings settings = {0};
     mm_status status = args_settings(given, &settings, set, error);
+    if (!is_set(set, "ranks")) settings.ranks = RANKS_STANDARD;
+    if (!is_set(set, "seed")) settings.seed = SEED_STANDARD;
     q->ranks = settings.ranks;
     q->policy = settings.seed_policy;
     q->trials = 0;

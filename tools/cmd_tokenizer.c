@@ -14,8 +14,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define TOKENIZER_OPTION                                                                                               \
-    .name = "tokenizer", .letter = 't', .kind = OPTION_TEXT, .argument = "F",                                          \
+#define TOKENIZER_OPTION                                                                                     \
+    .name = "tokenizer", .letter = 't', .kind = OPTION_TEXT, .argument = "F",                                \
     .help = "tokenizer.json, or a folder that holds one", .required = true
 
 // --- train
@@ -36,22 +36,23 @@ static const option_row train_options[] = {
      .required = true},
     {TEXT_SPLIT_OPTION},
     {TEXT_FIELD_OPTION},
+    {TEXT_SKIP_BAD_OPTION},
+    {TEXT_WORKERS_OPTION},
     {0},
 };
 
-static mm_status count_words(mm_tokenizer_trainer *trainer, mm_text_source *source, mm_error *error) {
-    for (;;) {
-        const char *text;
-        size_t size;
-        bool more;
-        mm_status status = mm_text_next(source, &text, &size, &more, error);
-        if (status || !more) return status;
-        status = mm_tokenizer_trainer_add(trainer, text, size, error);
-        if (status) return status;
-        uint64_t done, total;
-        mm_text_progress(source, &done, &total);
-        progress_share("counting words", total ? (double)done / (double)total : -1);
-    }
+static void show_counting(void *self, uint64_t done, uint64_t total) {
+    (void)self;
+    progress_share("counting words", total ? (double)done / (double)total : -1);
+}
+
+static mm_status count_words(const args *given, mm_tokenizer_trainer *trainer, mm_text_source *source,
+                             mm_error *error) {
+    uint64_t bytes;
+    mm_status status = mm_tokenizer_trainer_read(trainer, source, (int)args_integer(given, "workers", 0),
+                                                 NULL, &bytes, show_counting, NULL, error);
+    if (!status && !bytes) return mm_trouble(error, "the input's text is empty, expected some to train on");
+    return status;
 }
 
 static void show_merging(void *self, long done, long wanted) {
@@ -63,16 +64,17 @@ static void show_merging(void *self, long done, long wanted) {
 static mm_status check_free(const char *path, mm_error *error) {
     struct stat info;
     if (lstat(path, &info) || (S_ISREG(info.st_mode) && info.st_size == 0)) return MM_OK;
-    return mm_trouble(error, "--out %s: already there, expected a new file; choose another name, or move it away", path);
+    return mm_trouble(
+        error, "--out %s: already there, expected a new file; choose another name, or move it away", path);
 }
 
 static mm_status train_tokenizer(const args *given, mm_tokenizer_trainer *trainer, mm_text_source *source,
                                  mm_error *error) {
     mm_text json = {0};
-    mm_status status = count_words(trainer, source, error);
+    mm_status status = count_words(given, trainer, source, error);
     if (!status)
-        status = mm_tokenizer_trainer_finish(trainer, (int)args_integer(given, "vocab-size", 0), &json, show_merging,
-                                             NULL, error);
+        status = mm_tokenizer_trainer_finish(trainer, (int)args_integer(given, "vocab-size", 0), &json,
+                                             show_merging, NULL, error);
     if (!status) status = mm_publish_file(args_text(given, "out"), json.data, json.size, error);
     mm_text_free(&json);
     return status;
@@ -84,24 +86,24 @@ static mm_status run_train(const args *given, mm_error *error) {
     progress_expect("counting words");
     mm_text_source *source = NULL;
     mm_tokenizer_trainer *trainer = NULL;
-    status = text_inputs_open(given, &source, error);
+    status = text_inputs_open(given, NULL, &source, error);
     if (!status) status = mm_tokenizer_trainer_new(&trainer, error);
     if (!status) status = train_tokenizer(given, trainer, source, error);
     mm_tokenizer_trainer_free(trainer);
-    mm_text_close(source);
     progress_clear();
-    if (status) return status;
     mm_text out = {0};
     add_label(&out, "tokenizer");
     add_path(&out, args_text(given, "out"));
     mm_text_add_string(&out, ": ");
     mm_text_add_grouped(&out, args_integer(given, "vocab-size", 0));
     mm_text_add_string(&out, " entries\n");
+    if (source) text_inputs_bad(&out, source);
     add_label(&out, "next");
     mm_text_format(&out, "%s pack --tokenizer ", given->program);
     add_path_word(&out, args_text(given, "out"));
     mm_text_add_string(&out, " --out DIR INPUT...\n");
-    status = print_text(&out, error);
+    mm_text_close(source);
+    if (!status) status = print_text(&out, error);
     mm_text_free(&out);
     return status;
 }
@@ -199,7 +201,8 @@ const command cmd_tokenizer_encode = {
     .name = "tokenizer encode",
     .summary = "Writes the token ids of each line of standard input",
     .options = encode_options,
-    .about = "One line of ids, separated by a space, for each line of input; the newline itself is not encoded.",
+    .about =
+        "One line of ids, separated by a space, for each line of input; the newline itself is not encoded.",
     .examples = "echo 'To be, or not to be' | mm tokenizer encode --tokenizer tokenizer.json\n",
     .run = run_encode,
 };
@@ -226,11 +229,13 @@ static mm_status add_id(mm_ids *ids, int32_t id, mm_error *error) {
 static mm_status read_id(const char **at, const char *end, int32_t *id, mm_error *error) {
     const char *start = *at;
     int64_t value = 0;
-    while (*at < end && **at >= '0' && **at <= '9' && value <= INT32_MAX) value = 10 * value + (*(*at)++ - '0');
+    while (*at < end && **at >= '0' && **at <= '9' && value <= INT32_MAX)
+        value = 10 * value + (*(*at)++ - '0');
     bool ended = *at == end || **at == ' ' || **at == '\t' || **at == '\r';
     if (*at == start || !ended || value > INT32_MAX) {
         int length = (int)strcspn(start, " \t\r\n");
-        return mm_trouble(error, "found \"%.*s\", expected ids separated by spaces", length < 40 ? length : 40, start);
+        return mm_trouble(error, "found \"%.*s\", expected ids separated by spaces",
+                          length < 40 ? length : 40, start);
     }
     *id = (int32_t)value;
     return MM_OK;

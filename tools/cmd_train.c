@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SETTING(long_name, said, by_default) \
+#define SETTING(long_name, said, by_default)                                                                 \
     .name = (long_name), .kind = OPTION_SETTING, .help = (said), .standard = (by_default)
 
 static const option_row options[] = {
@@ -20,27 +20,31 @@ static const option_row options[] = {
     {SETTING("val-every", "take the validation loss every N steps and at the end, 0: never",
              "50 where there is validation data"),
      .argument = "N"},
-    {SETTING("packing", "window: documents one after another, cut every seq-len tokens; document: one a sample",
+    {SETTING("packing",
+             "window: documents one after another, cut every seq-len tokens; document: one a sample",
              "window")},
-    {SETTING("order", "shuffled: another permutation in each epoch; sequential: as the data lie", "shuffled")},
+    {SETTING("order", "shuffled: another permutation in each epoch; sequential: as the data lie",
+             "shuffled")},
     {SETTING("preset", "model of random weights: tiny (1.7M), small (26M), minimind-3 (64M)", "tiny"),
      .argument = "NAME", .group = "Model"},
     {SETTING("model", "start from this model directory (config.json, model.safetensors) instead", NULL),
      .argument = "DIR"},
-    {SETTING("dropout", "share of numbers dropped in the embedding, the attention weights and the attention output",
+    {SETTING("dropout",
+             "share of numbers dropped in the embedding, the attention weights and the attention output",
              "0.1"),
      .argument = "P"},
     {SETTING("token-noise", "share of input tokens replaced by others at random", "0"), .argument = "P"},
-    {SETTING("threads", "logical ranks, on at most N worker threads", "8"),
-     .letter = 't', .argument = "N", .group = "Ranks and workers"},
+    {SETTING("threads", "logical ranks, on at most N worker threads", "8"), .letter = 't', .argument = "N",
+     .group = "Ranks and workers"},
     {SETTING("ranks", "logical data-parallel ranks: they decide the bits", "as --threads"), .argument = "R"},
     {SETTING("workers", "threads that do the work: they decide the speed, never a bit",
              "as --threads, but no more than usable cores"),
      .argument = "W"},
-    {SETTING("seed", "base seed, decimal or 0x hexadecimal, below 2^64", "1337"),
-     .argument = "N", .group = "Random numbers"},
-    {SETTING("seed-policy", "key of a rank's dropout and noise: base seed + rank; the base seed for all (the trap); "
-                            "hash(base seed, rank); hash(base seed), counted by sample",
+    {SETTING("seed", "base seed, decimal or 0x hexadecimal, below 2^64", "1337"), .argument = "N",
+     .group = "Random numbers"},
+    {SETTING("seed-policy",
+             "key of a rank's dropout and noise: base seed + rank; the base seed for all (the trap); "
+             "hash(base seed, rank); hash(base seed), counted by sample",
              "rank")},
     {SETTING("steps", "optimizer updates", "300"), .letter = 'n', .argument = "N", .group = "Steps"},
     {SETTING("batch", "sequences of a step over all ranks: micro-batch x ranks x a power of two",
@@ -49,9 +53,11 @@ static const option_row options[] = {
     {SETTING("micro-batch", "sequences of a leaf, which one forward and backward pass holds", "4"),
      .argument = "SEQS"},
     {SETTING("seq-len", "tokens of a sequence", "256"), .argument = "N"},
-    {SETTING("lr", "learning rate", "3e-3 for tiny, else 5e-4"), .argument = "X", .group = "Optimizer (AdamW)"},
+    {SETTING("lr", "learning rate", "3e-3 for tiny, else 5e-4"), .argument = "X",
+     .group = "Optimizer (AdamW)"},
     {SETTING("schedule", "minimind: a cosine down to a tenth; constant", "minimind")},
-    {SETTING("warmup", "steps over which the learning rate rises from 0", "20 for tiny, else 0"), .argument = "N"},
+    {SETTING("warmup", "steps over which the learning rate rises from 0", "20 for tiny, else 0"),
+     .argument = "N"},
     {SETTING("weight-decay", "decoupled decay of tensors of two dimensions", "0.01"), .argument = "X"},
     {SETTING("clip", "greatest norm of the gradient, 0: any", "1"), .argument = "X"},
     {SETTING("beta1", "decay of the first moment", "0.9"), .argument = "X"},
@@ -62,11 +68,14 @@ static const option_row options[] = {
     {.name = "resume",
      .kind = OPTION_TEXT,
      .argument = "RUN",
-     .help = "go on with a run: all settings come from its run.json; only --workers, --save-every, --keep, --trace "
-             "and, with a constant schedule, --steps may be given"},
+     .help = "go on with a run: all settings come from its run.json; only --workers, --save-every, --keep, "
+             "--sample-every, --prompt, --trace and, with a constant schedule, --steps may be given"},
     {SETTING("save-every", "save a checkpoint every N steps and at the end, 0: at the end only", "100"),
      .argument = "N"},
     {SETTING("keep", "how many of the newest checkpoints to keep, 0: all", "3"), .argument = "N"},
+    {SETTING("sample-every", "let the model write something every N steps and at the end, 0: never", "0"),
+     .argument = "N"},
+    {SETTING("prompt", "what samples go on with", "nothing: they begin as a document does"), .argument = "TEXT"},
     {SETTING("trace", "how much of the run to fingerprint", "step")},
     {0},
 };
@@ -74,13 +83,14 @@ static const option_row options[] = {
 static const char promise[] = "finishing this step, then saving; Ctrl-C again ends at once\n";
 
 // Trains or goes on; `given` says which settings were given.
-static mm_status work(const args *given, mm_settings *settings, bool *set, train_show *show, mm_train_result *result,
-                      mm_error *error) {
+static mm_status work(const args *given, mm_settings *settings, bool *set, train_show *show,
+                      mm_train_result *result, mm_error *error) {
     const char *run = args_text(given, "resume");
     if (run) {
         if (settings->out)
-            return mm_trouble(error, "--resume %s and --out %s: a run goes on in its own directory; leave --out away", run,
-                              settings->out);
+            return mm_trouble(
+                error, "--resume %s and --out %s: a run goes on in its own directory; leave --out away", run,
+                settings->out);
         settings->out = strdup(run);
         if (!settings->out) return mm_trouble(error, "--resume %s: out of memory", run);
     } else {
@@ -107,8 +117,8 @@ static mm_status run_train(const args *given, mm_error *error) {
         train_end_text(&text, &result, &show, given->program);
         progress_show(&text, true);
     } else if (status == MM_INTERRUPTED) {
-        mm_text_format(&text, "stopped after step %lld, saved; go on with: %s --resume ", (long long)result.step,
-                       given->program);
+        mm_text_format(&text, "stopped after step %lld, saved; go on with: %s --resume ",
+                       (long long)result.step, given->program);
         add_path_word(&text, result.run_path);
         status = mm_fail(error, MM_INTERRUPTED, "%s", text.data ? text.data : "stopped and saved");
     }
@@ -120,7 +130,8 @@ const command cmd_train = {
     .name = "train",
     .summary = "Trains a model; what mm does without a command",
     .options = options,
-    .about = "Given ranks, batch and micro-batch, a run gives the same bits with any number of workers and on any CPU. "
+    .about = "Given ranks, batch and micro-batch, a run gives the same bits with any number of workers and "
+             "on any CPU. "
              "Ctrl-C finishes the step, saves and says how to go on.",
     .examples = "mm --threads 8\n"
                 "mm train --data book.txt --steps 1000 --out runs/book\n"

@@ -4,16 +4,18 @@
 
 enum { WIDTH = 80, OPTION_COLUMN = 26, COMMAND_COLUMN = 20, NAME_TEXT = 160 };
 
-static const char exit_status[] = "Exit status: 0 well, 1 it does not hold, 2 trouble (usage, a damaged or missing "
-                                  "file), 3 a number that is not finite, 130 interrupted after saving.";
+static const char exit_status[] =
+    "Exit status: 0 well, 1 it does not hold, 2 trouble (usage, a damaged or missing "
+    "file), 3 a number that is not finite, 130 interrupted after saving.";
 static const char twice[] = "An option given twice counts as it was given last.";
 
 // Environment, name and meaning.
 static const char *const environment[][2] = {
     {"MM_DATA", "dataset to train on where --data is not given"},
     {"NO_COLOR", "no colour on a terminal, if set and not empty"},
-    {"BLIS_ARCH_TYPE", "number or name of the BLIS kernel to use instead of the one picked for this CPU; all give the "
-                       "same bits"},
+    {"BLIS_ARCH_TYPE",
+     "number or name of the BLIS kernel to use instead of the one picked for this CPU; all give the "
+     "same bits"},
     {"MM_ISA", "build of mm's own loops: baseline, x86-64-v3 or x86-64-v4; all give the same bits"},
     {NULL, NULL},
 };
@@ -54,7 +56,8 @@ static void option_words(mm_text *out, const option_row *option) {
     if (option->standard) mm_text_format(out, " (default: %s)", option->standard);
 }
 
-static const option_row help_option = {.name = "help", .letter = 'h', .help = "say this", .kind = OPTION_FLAG};
+static const option_row help_option = {
+    .name = "help", .letter = 'h', .help = "say this", .kind = OPTION_FLAG};
 
 static void add_option(mm_text *out, const option_row *option) {
     char name[NAME_TEXT];
@@ -88,7 +91,8 @@ static void add_usage(mm_text *out, const command *of, const char *program) {
     for (const option_row *option = of->options; option->name; option++) {
         char argument[ARGUMENT_TEXT];
         others |= !option->required;
-        if (option->required) mm_text_format(out, " --%s %s", option->name, option_argument(option, argument));
+        if (option->required)
+            mm_text_format(out, " --%s %s", option->name, option_argument(option, argument));
     }
     if (others) mm_text_add_string(out, " [OPTION...]");
     if (of->operands) mm_text_format(out, " %s", of->operands);
@@ -140,7 +144,9 @@ static void add_command_line(mm_text *out, const command *of) {
 
 void help_overview(mm_text *out, const command *const *table, const char *program) {
     mm_text_format(out, "Usage: %s [train] [OPTION...]\n       %s COMMAND [OPTION...]\n\n", program, program);
-    wrap(out, "Trains language models on CPUs so that every run repeats to the bit. Without a command it trains.", 0, 0);
+    wrap(out,
+         "Trains language models on CPUs so that every run repeats to the bit. Without a command it trains.",
+         0, 0);
     mm_text_add_string(out, "\nCommands:\n");
     for (; *table; table++) add_command_line(out, *table);
     mm_text_add_string(out, "\nEnvironment:\n");
@@ -237,7 +243,8 @@ static void roff_command(mm_text *out, const command *of) {
 }
 
 void help_man(mm_text *out, const command *const *table) {
-    mm_text_add_string(out, ".TH MM 1 \"\" \"mm " MM_VERSION "\" \"User Commands\"\n.SH NAME\nmm \\- train language "
+    mm_text_add_string(out, ".TH MM 1 \"\" \"mm " MM_VERSION
+                            "\" \"User Commands\"\n.SH NAME\nmm \\- train language "
                             "models on CPUs so that every run repeats to the bit\n.SH SYNOPSIS\n\\fBmm\\fR "
                             "[\\fBtrain\\fR] [\\fIOPTION\\fR...]\n.br\n\\fBmm\\fR \\fICOMMAND\\fR "
                             "[\\fIOPTION\\fR...]\n.SH COMMANDS\n");
@@ -270,7 +277,8 @@ static void bash_choices(mm_text *out, const command *of) {
 
 static void bash_options(mm_text *out, const command *of) {
     mm_text_format(out, "    '%s') words='", of->name);
-    for (const option_row *option = of->options; option->name; option++) mm_text_format(out, "--%s ", option->name);
+    for (const option_row *option = of->options; option->name; option++)
+        mm_text_format(out, "--%s ", option->name);
     mm_text_add_string(out, "--help' ;;\n");
 }
 
@@ -290,10 +298,11 @@ static void bash_words(mm_text *out, const command *const *table, const char *fi
 }
 
 void help_bash(mm_text *out, const command *const *table) {
-    mm_text_add_string(out, "# bash completion of mm: source <(mm help --completion bash)\n_mm() {\n"
-                            "    local word=\"${COMP_WORDS[COMP_CWORD]}\" before=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
-                            "    local command=\"${COMP_WORDS[1]}\" words=''\n    case \"$command\" in\n"
-                            "    -*) command=train ;;\n");
+    mm_text_add_string(out,
+                       "# bash completion of mm: source <(mm help --completion bash)\n_mm() {\n"
+                       "    local word=\"${COMP_WORDS[COMP_CWORD]}\" before=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
+                       "    local command=\"${COMP_WORDS[1]}\" words=''\n    case \"$command\" in\n"
+                       "    -*) command=train ;;\n");
     for (const command *const *c = table; *c; c++) {
         size_t length = strcspn((*c)->name, " ");
         if (!(*c)->name[length] || (c > table && strncmp(c[-1]->name, (*c)->name, length + 1) == 0)) continue;

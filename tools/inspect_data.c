@@ -72,8 +72,8 @@ static void dataset_words(mm_text *out, const mm_dataset *d, bool checked) {
     }
     mm_text_add_string(out, "\n");
     add_label(out, "tokenizer");
-    mm_text_format(out, "vocabulary %d, bos %d, eos %d, Unicode %s\n", mm_dataset_vocab(d), (int)mm_dataset_bos(d),
-                   (int)mm_dataset_eos(d), mm_dataset_unicode(d));
+    mm_text_format(out, "vocabulary %d, bos %d, eos %d, Unicode %s\n", mm_dataset_vocab(d),
+                   (int)mm_dataset_bos(d), (int)mm_dataset_eos(d), mm_dataset_unicode(d));
     if (find_val(mm_dataset_path(d), val)) {
         add_label(out, "val");
         add_path(out, val);
@@ -82,7 +82,8 @@ static void dataset_words(mm_text *out, const mm_dataset *d, bool checked) {
     add_label(out, "xxh128");
     mm_text_format(out, "%s\n", mm_hash_print(mm_dataset_hash(d), hash));
     add_label(out, "checked");
-    mm_text_add_string(out, checked ? "every block, id and hash\n" : "sizes and headers; --check reads everything\n");
+    mm_text_add_string(out, checked ? "every block, id and hash\n"
+                                    : "sizes and headers; --check reads everything\n");
 }
 
 mm_status inspect_dataset(mm_text *out, const char *path, bool json, bool check, mm_error *error) {

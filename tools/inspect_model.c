@@ -138,7 +138,8 @@ static void model_words(mm_text *out, const model_parts *m) {
     add_label(out, "weights");
     add_sum(out, m->weights);
     char tokenizer[PATH_MAX];
-    if (!mm_path_join(tokenizer, sizeof tokenizer, m->path, "tokenizer.json", NULL) && mm_is_file(tokenizer)) {
+    if (!mm_path_join(tokenizer, sizeof tokenizer, m->path, "tokenizer.json", NULL) &&
+        mm_is_file(tokenizer)) {
         add_label(out, "tokenizer");
         add_path(out, tokenizer);
         mm_text_add_string(out, "\n");

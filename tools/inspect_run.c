@@ -116,21 +116,24 @@ static void progress_lines(mm_text *out, const run_parts *r) {
 
 static void setting_lines(mm_text *out, const mm_settings *s) {
     add_label(out, "ranks");
-    mm_text_format(out, "%lld, batch %lld, micro-batch %lld, seq-len %lld, on %lld workers\n", (long long)s->ranks,
-                   (long long)s->batch, (long long)s->micro_batch, (long long)s->seq_len, (long long)s->workers);
+    mm_text_format(out, "%lld, batch %lld, micro-batch %lld, seq-len %lld, on %lld workers\n",
+                   (long long)s->ranks, (long long)s->batch, (long long)s->micro_batch, (long long)s->seq_len,
+                   (long long)s->workers);
     add_label(out, "seed");
     mm_text_format(out, "%llu, policy %s, dropout %g, token noise %g\n", (unsigned long long)s->seed,
                    mm_settings_field("seed_policy")->choices[s->seed_policy], s->dropout, s->token_noise);
     add_label(out, "training");
     mm_text_format(out, "lr %g (%s, warm-up %lld), weight decay %g, clip %g\n", s->lr,
-                   mm_settings_field("schedule")->choices[s->schedule], (long long)s->warmup, s->weight_decay, s->clip);
+                   mm_settings_field("schedule")->choices[s->schedule], (long long)s->warmup, s->weight_decay,
+                   s->clip);
 }
 
 static mm_status model_line(mm_text *out, const mm_run_facts *f, mm_error *error) {
     mm_text config = {0};
     mm_text_add_string(&config, f->model_config);
     mm_json_document *document;
-    mm_status status = mm_json_parse(config.data ? config.data : "", config.size, "run.json's model", &document, error);
+    mm_status status =
+        mm_json_parse(config.data ? config.data : "", config.size, "run.json's model", &document, error);
     mm_text_free(&config);
     if (status) return status;
     add_label(out, "model");

@@ -19,7 +19,8 @@ static const option_row help_options[] = {
 static mm_status run_help(const args *given, mm_error *error) {
     const char *shell = args_text(given, "completion");
     if (shell && strcmp(shell, "bash") != 0)
-        return mm_trouble(error, "--completion %s: expected bash, the only shell that there is a script for", shell);
+        return mm_trouble(error, "--completion %s: expected bash, the only shell that there is a script for",
+                          shell);
     mm_text out = {0};
     mm_status status = MM_OK;
     if (shell)
@@ -44,8 +45,20 @@ static const command cmd_help = {
 };
 
 const command *const commands[] = {
-    &cmd_train,           &cmd_eval,           &cmd_inspect,         &cmd_pack, &cmd_seeds, &cmd_tokenizer_train,
-    &cmd_tokenizer_encode, &cmd_tokenizer_decode, &cmd_tokenizer_show, &cmd_help, NULL,
+    &cmd_train,
+    &cmd_eval,
+    &cmd_generate,
+    &cmd_diff,
+    &cmd_verify,
+    &cmd_inspect,
+    &cmd_pack,
+    &cmd_seeds,
+    &cmd_tokenizer_train,
+    &cmd_tokenizer_encode,
+    &cmd_tokenizer_decode,
+    &cmd_tokenizer_show,
+    &cmd_help,
+    NULL,
 };
 
 static mm_status say(mm_text *text, mm_error *error) {
@@ -54,7 +67,9 @@ static mm_status say(mm_text *text, mm_error *error) {
     return status;
 }
 
-static bool is_help(const char *word) { return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0; }
+static bool is_help(const char *word) {
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
 
 // What is asked of the program as a whole; *asked says whether anything was.
 static mm_status run_whole(const char *program, int count, char *const *words, bool *asked, mm_error *error) {

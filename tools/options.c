@@ -38,14 +38,17 @@ char *option_argument(const option_row *option, char text[ARGUMENT_TEXT]) {
     } else if (field && field->choices) {
         size_t used = 0;
         for (int i = 0; field->choices[i] && used < ARGUMENT_TEXT; i++)
-            used += (size_t)snprintf(text + used, ARGUMENT_TEXT - used, "%s%s", i ? "|" : "", field->choices[i]);
+            used +=
+                (size_t)snprintf(text + used, ARGUMENT_TEXT - used, "%s%s", i ? "|" : "", field->choices[i]);
     }
     return text;
 }
 
 // --- near words
 
-static int least_of(int a, int b) { return a < b ? a : b; }
+static int least_of(int a, int b) {
+    return a < b ? a : b;
+}
 
 int edit_distance(const char *a, const char *b) {
     enum { MOST = NAME_MOST };
@@ -68,7 +71,9 @@ int edit_distance(const char *a, const char *b) {
 }
 
 // Is b near enough to be what a was meant to be? One slip in three letters.
-static bool is_near(int distance, const char *word) { return distance <= 1 + (int)strlen(word) / 3; }
+static bool is_near(int distance, const char *word) {
+    return distance <= 1 + (int)strlen(word) / 3;
+}
 
 // The closest so far.
 typedef struct nearest {
@@ -100,19 +105,22 @@ static mm_status unknown_option(const args *given, const char *word, mm_error *e
     consider(&best, name, help_row.name);
     const char *dashes = word[1] == '-' ? "--" : "-";
     if (best.word && dashes[1])
-        return mm_trouble(error, "unknown option --%s of mm %s: did you mean --%s? mm %s --help lists all", name,
-                          given->command->name, best.word, given->command->name);
+        return mm_trouble(error, "unknown option --%s of mm %s: did you mean --%s? mm %s --help lists all",
+                          name, given->command->name, best.word, given->command->name);
     return mm_trouble(error, "unknown option %s%s of mm %s: mm %s --help lists all", dashes, name,
                       given->command->name, given->command->name);
 }
 
-static mm_status missing_argument(const args *given, const option_row *option, const char *instead, mm_error *error) {
+static mm_status missing_argument(const args *given, const option_row *option, const char *instead,
+                                  mm_error *error) {
     char argument[ARGUMENT_TEXT];
     option_argument(option, argument);
     if (instead)
-        return mm_trouble(error, "--%s: found the option %s where its value was expected: --%s %s (or --%s=%s, if that "
-                                 "is the value)",
-                          option->name, instead, option->name, argument, option->name, instead);
+        return mm_trouble(
+            error,
+            "--%s: found the option %s where its value was expected: --%s %s (or --%s=%s, if that "
+            "is the value)",
+            option->name, instead, option->name, argument, option->name, instead);
     return mm_trouble(error, "--%s: found nothing after it, expected a value: mm %s --%s %s", option->name,
                       given->command->name, option->name, argument);
 }
@@ -129,9 +137,10 @@ static mm_status take_integer(const option_row *o, option_value *value, mm_error
         return MM_OK;
     }
     if (o->most > 0)
-        return mm_trouble(error, "--%s %s: expected a whole number from %.0f to %.0f", o->name, value->text, o->least,
-                          o->most);
-    return mm_trouble(error, "--%s %s: expected a whole number of at least %.0f", o->name, value->text, o->least);
+        return mm_trouble(error, "--%s %s: expected a whole number from %.0f to %.0f", o->name, value->text,
+                          o->least, o->most);
+    return mm_trouble(error, "--%s %s: expected a whole number of at least %.0f", o->name, value->text,
+                      o->least);
 }
 
 static mm_status take_number(const option_row *o, option_value *value, mm_error *error) {
@@ -143,7 +152,8 @@ static mm_status take_number(const option_row *o, option_value *value, mm_error 
         return MM_OK;
     }
     if (o->most > 0)
-        return mm_trouble(error, "--%s %s: expected a number from %g to %g", o->name, value->text, o->least, o->most);
+        return mm_trouble(error, "--%s %s: expected a number from %g to %g", o->name, value->text, o->least,
+                          o->most);
     return mm_trouble(error, "--%s %s: expected a number of at least %g", o->name, value->text, o->least);
 }
 
@@ -172,7 +182,8 @@ static void scanner_fill(scanner *s, const command *of) {
     for (int i = 0; i <= count; i++) {
         const option_row *o = i < count ? &of->options[i] : &help_row;
         int wants = o->kind == OPTION_FLAG ? no_argument : required_argument;
-        s->longs[i] = (struct option){.name = o->name, .has_arg = wants, .val = i < count ? CODE_OPTION + i : CODE_HELP};
+        s->longs[i] = (struct option){
+            .name = o->name, .has_arg = wants, .val = i < count ? CODE_OPTION + i : CODE_HELP};
         if (!o->letter) continue;
         *at++ = o->letter;
         if (wants == required_argument) *at++ = ':';
@@ -188,7 +199,8 @@ static int index_of_code(const command *of, int code) {
     return -1;
 }
 
-// getopt_long takes "--st" for "--steps"; here an option has one name, so that a new one never changes an old command.
+// getopt_long takes "--st" for "--steps"; here an option has one name, so that a new one never changes an old
+// command.
 static bool is_abbreviated(const char *word, const char *name) {
     char typed[NAME_MOST];
     name_of(word, typed);
@@ -234,9 +246,11 @@ static mm_status check_operands(const args *given, mm_error *error) {
     if (of->most >= 0 && count > of->most) {
         const char *stray = given->operands[of->most];
         if (!of->operands)
-            return mm_trouble(error, "mm %s: found the word \"%s\", expected options only; mm %s --help lists them",
+            return mm_trouble(error,
+                              "mm %s: found the word \"%s\", expected options only; mm %s --help lists them",
                               of->name, stray, of->name);
-        return mm_trouble(error, "mm %s: found the word \"%s\" too many, expected %s", of->name, stray, of->operands);
+        return mm_trouble(error, "mm %s: found the word \"%s\" too many, expected %s", of->name, stray,
+                          of->operands);
     }
     if (count < of->least)
         return mm_trouble(error, "mm %s: found %s, expected %s; mm %s --help says more", of->name,
@@ -245,8 +259,9 @@ static mm_status check_operands(const args *given, mm_error *error) {
         const option_row *option = &of->options[i];
         char argument[ARGUMENT_TEXT];
         if (option->required && !given->values[i].text)
-            return mm_trouble(error, "mm %s: --%s is missing, expected --%s %s; mm %s --help says more", of->name,
-                              option->name, option->name, option_argument(option, argument), of->name);
+            return mm_trouble(error, "mm %s: --%s is missing, expected --%s %s; mm %s --help says more",
+                              of->name, option->name, option->name, option_argument(option, argument),
+                              of->name);
     }
     return MM_OK;
 }
@@ -302,9 +317,13 @@ static const option_value *value_of(const args *given, const char *name) {
     return &given->values[i];
 }
 
-const char *args_text(const args *given, const char *name) { return value_of(given, name)->text; }
+const char *args_text(const args *given, const char *name) {
+    return value_of(given, name)->text;
+}
 
-bool args_flag(const args *given, const char *name) { return value_of(given, name)->text != NULL; }
+bool args_flag(const args *given, const char *name) {
+    return value_of(given, name)->text != NULL;
+}
 
 int64_t args_integer(const args *given, const char *name, int64_t otherwise) {
     const option_value *value = value_of(given, name);
@@ -363,7 +382,8 @@ static mm_status unknown_command(const command *const *table, const char *word, 
 }
 
 // A first word that has second words, and the second is missing or wrong.
-static mm_status need_second(const command *const *table, const char *word, const char *second, mm_error *error) {
+static mm_status need_second(const command *const *table, const char *word, const char *second,
+                             mm_error *error) {
     nearest best = {0};
     char all[128] = "";
     size_t used = 0;
@@ -376,8 +396,8 @@ static mm_status need_second(const command *const *table, const char *word, cons
     }
     if (!second) return mm_trouble(error, "mm %s: expected one of %s after it", word, all);
     if (best.word)
-        return mm_trouble(error, "mm %s: found \"%s\", expected one of %s: did you mean \"%s\"?", word, second, all,
-                          best.word);
+        return mm_trouble(error, "mm %s: found \"%s\", expected one of %s: did you mean \"%s\"?", word,
+                          second, all, best.word);
     return mm_trouble(error, "mm %s: found \"%s\", expected one of %s", word, second, all);
 }
 
@@ -400,5 +420,6 @@ mm_status command_find(const command *const *table, const command *standard, int
             return MM_OK;
         }
     }
-    return has_seconds ? need_second(table, words[0], second, error) : unknown_command(table, words[0], error);
+    return has_seconds ? need_second(table, words[0], second, error)
+                       : unknown_command(table, words[0], error);
 }

@@ -1,5 +1,5 @@
-// The program's face as data: one table of commands and their options, from which the parser, the help, the man page
-// and the shell completion come.
+// The program's face as data: one table of commands and their options, from which the parser, the help, the
+// man page and the shell completion come.
 #ifndef MM_TOOLS_OPTIONS_H
 #define MM_TOOLS_OPTIONS_H
 
@@ -18,8 +18,8 @@ typedef enum option_kind {
 } option_kind;
 
 typedef struct option_row {
-    const char *name;     // long, without "--"; also names the setting ('_' for '-')
-    char letter;          // short, 0: none
+    const char *name; // long, without "--"; also names the setting ('_' for '-')
+    char letter;      // short, 0: none
     option_kind kind;
     const char *argument; // what help calls the value; NULL for flags and for settings with choices
     const char *help;     // one sentence without a full stop
@@ -52,25 +52,27 @@ typedef struct args {
 } args;
 
 struct command {
-    const char *name;      // one word, or two: "tokenizer train"
-    const char *summary;   // one line
-    const char *operands;  // what stands beside the options, as help calls it; NULL: nothing
-    int least, most;       // how many; most -1: any number
+    const char *name;          // one word, or two: "tokenizer train"
+    const char *summary;       // one line
+    const char *operands;      // what stands beside the options, as help calls it; NULL: nothing
+    int least, most;           // how many; most -1: any number
     const option_row *options; // ends with a NULL name; --help is every command's and stands in no table
-    const char *about;     // paragraphs of the help, NULL: none
-    const char *examples;  // lines "command line\n"; `mm` is replaced by the program's name
+    const char *about;         // paragraphs of the help, NULL: none
+    const char *examples;      // lines "command line\n"; `mm` is replaced by the program's name
     mm_status (*run)(const args *given, mm_error *error);
 };
 
 // Every command, ends with NULL. main.c's.
 extern const command *const commands[];
 
-// Reads words[0..count-1], which follow the command's name. An option given twice counts as it was given last. Trouble
-// names the option, what was found and what was expected. args_free() it in any case.
-MM_CHECKED mm_status args_read(args *given, const command *of, int count, char *const *words, mm_error *error);
+// Reads words[0..count-1], which follow the command's name. An option given twice counts as it was given
+// last. Trouble names the option, what was found and what was expected. args_free() it in any case.
+MM_CHECKED mm_status args_read(args *given, const command *of, int count, char *const *words,
+                               mm_error *error);
 void args_free(args *given);
 
-// The value of the option, NULL, `otherwise` or false if it was not given. The name must be in the command's table.
+// The value of the option, NULL, `otherwise` or false if it was not given. The name must be in the command's
+// table.
 const char *args_text(const args *given, const char *name);
 int64_t args_integer(const args *given, const char *name, int64_t otherwise);
 double args_number(const args *given, const char *name, double otherwise);
@@ -80,8 +82,8 @@ enum { SETTINGS_MOST = 64 };
 MM_CHECKED mm_status args_settings(const args *given, mm_settings *settings, bool set[SETTINGS_MOST],
                                    mm_error *error);
 
-// The command that begins words[0..count-1] (`table` ends with NULL), and how many words it took: none, or an option
-// first, is `standard` with 0 words. Trouble for an unknown word, with the nearest one if it is near.
+// The command that begins words[0..count-1] (`table` ends with NULL), and how many words it took: none, or an
+// option first, is `standard` with 0 words. Trouble for an unknown word, with the nearest one if it is near.
 MM_CHECKED mm_status command_find(const command *const *table, const command *standard, int count,
                                   char *const *words, const command **found, int *taken, mm_error *error);
 const command *command_named(const command *const *table, const char *name);

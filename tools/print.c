@@ -36,7 +36,9 @@ static const char *from_here(const char *path) {
     return path;
 }
 
-void add_path(mm_text *text, const char *path) { mm_text_add_string(text, from_here(path)); }
+void add_path(mm_text *text, const char *path) {
+    mm_text_add_string(text, from_here(path));
+}
 
 void add_path_word(mm_text *text, const char *path) {
     static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+,:@%";
@@ -55,4 +57,6 @@ void add_path_word(mm_text *text, const char *path) {
     mm_text_add_string(text, "'");
 }
 
-void add_label(mm_text *text, const char *label) { mm_text_format(text, "%-10s ", label); }
+void add_label(mm_text *text, const char *label) {
+    mm_text_format(text, "%-10s ", label);
+}

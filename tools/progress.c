@@ -165,4 +165,6 @@ void progress_clear(void) {
     state.drawn = 0;
 }
 
-const char *progress_fresh_line(void) { return state.drawn ? "\r\033[K" : ""; }
+const char *progress_fresh_line(void) {
+    return state.drawn ? "\r\033[K" : "";
+}

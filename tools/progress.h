@@ -1,13 +1,13 @@
-// What long work shows on stderr. On a terminal one line is redrawn at most six times a second; elsewhere a plain line
-// comes now and then. One thread at a time.
+// What long work shows on stderr. On a terminal one line is redrawn at most six times a second; elsewhere a
+// plain line comes now and then. One thread at a time.
 #ifndef MM_TOOLS_PROGRESS_H
 #define MM_TOOLS_PROGRESS_H
 
 #include <mm/base/text.h>
 #include <stdbool.h>
 
-// Something will be said within a tenth of a second: at once on a terminal, elsewhere when work has lasted that long
-// (so that trouble found at once is the only line).
+// Something will be said within a tenth of a second: at once on a terminal, elsewhere when work has lasted
+// that long (so that trouble found at once is the only line).
 void progress_expect(const char *what);
 // Is a line due that nobody would miss?
 bool progress_due(void);
@@ -25,7 +25,8 @@ const char *progress_plain(void);
 
 // Adds the line, cut to `width` columns: escape sequences take none, a character of UTF-8 one.
 void progress_clip(mm_text *out, const char *line, int width);
-// What a signal handler must write first so that its own words stand on a clean line ("" if the line is clean).
+// What a signal handler must write first so that its own words stand on a clean line ("" if the line is
+// clean).
 const char *progress_fresh_line(void);
 
 #endif

@@ -1,6 +1,20 @@
 #include "text_inputs.h"
+#include "print.h"
 
-mm_status text_inputs_open(const args *given, mm_text_source **source, mm_error *error) {
-    mm_text_options how = {.split = args_text(given, "split"), .field = args_text(given, "field")};
+mm_status text_inputs_open(const args *given, const volatile sig_atomic_t *stop, mm_text_source **source,
+                           mm_error *error) {
+    mm_text_options how = {.split = args_text(given, "split"),
+                           .field = args_text(given, "field"),
+                           .skip_bad = args_flag(given, "skip-bad"),
+                           .stop = stop};
     return mm_text_open(given->operands, given->operand_count, &how, source, error);
+}
+
+void text_inputs_bad(mm_text *out, const mm_text_source *source) {
+    const char *first;
+    uint64_t bad = mm_text_bad(source, &first);
+    if (!bad) return;
+    add_label(out, "left out");
+    add_count(out, (int64_t)bad, "bad line");
+    mm_text_format(out, "; the first: %s\n", first);
 }

@@ -3,18 +3,30 @@
 #define MM_TOOLS_TEXT_INPUTS_H
 
 #include "options.h"
+#include <mm/base/text.h>
 #include <mm/data/text_source.h>
 
-#define TEXT_SPLIT_OPTION                                                                                              \
-    .name = "split", .kind = OPTION_TEXT, .argument = "LINE",                                                          \
-    .help = "in .txt, a document is what stands between lines equal to LINE", .standard = "a file is a document"
-#define TEXT_FIELD_OPTION                                                                                              \
-    .name = "field", .kind = OPTION_TEXT, .argument = "NAME", .help = "in .jsonl, the member that holds the text",     \
-    .standard = "text"
-#define TEXT_INPUTS_WORDS                                                                                              \
-    "INPUT is a .txt or .jsonl file, either of them as .gz, a folder of such files, or - for standard input."
+#define TEXT_SPLIT_OPTION                                                                                    \
+    .name = "split", .kind = OPTION_TEXT, .argument = "LINE",                                                \
+    .help = "in .txt, a document is what stands between lines equal to LINE",                                \
+    .standard = "a file is a document"
+#define TEXT_FIELD_OPTION                                                                                    \
+    .name = "field", .kind = OPTION_TEXT, .argument = "NAME",                                                \
+    .help = "in .jsonl, the member that holds the text", .standard = "text"
+#define TEXT_SKIP_BAD_OPTION                                                                                 \
+    .name = "skip-bad", .kind = OPTION_FLAG,                                                                 \
+    .help = "in .jsonl, leave bad lines out and say how many there were"
+#define TEXT_WORKERS_OPTION                                                                                  \
+    .name = "workers", .kind = OPTION_INTEGER, .argument = "N", .least = 1, .most = 4096,                    \
+    .help = "threads; the result is the same for any number", .standard = "usable cores"
+#define TEXT_INPUTS_WORDS                                                                                    \
+    "INPUT is a .txt or .jsonl file, either of them as .gz, a folder of such files, or - for standard "      \
+    "input."
 
-// The operands of `given`, read by its --split and --field.
-MM_CHECKED mm_status text_inputs_open(const args *given, mm_text_source **source, mm_error *error);
+// The operands of `given`, read by its --split, --field and --skip-bad.
+MM_CHECKED mm_status text_inputs_open(const args *given, const volatile sig_atomic_t *stop,
+                                      mm_text_source **source, mm_error *error);
+// Appends a line that says how many bad lines were left out and names the first, if there were any.
+void text_inputs_bad(mm_text *out, const mm_text_source *source);
 
 #endif

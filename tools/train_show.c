@@ -8,7 +8,7 @@
 // --- the header
 
 static void begin_line(mm_text *out, const char *label) {
-    mm_text_format(out, "%s  %-8s%s", progress_quiet(), label, progress_plain());
+    mm_text_format(out, "%s  %-9s%s", progress_quiet(), label, progress_plain());
 }
 
 static void model_line(mm_text *out, const mm_train_header *h) {
@@ -19,8 +19,8 @@ static void model_line(mm_text *out, const mm_train_header *h) {
         mm_text_add_string(out, h->settings->preset);
     mm_text_format(out, " (%s), ", h->model_type);
     add_count(out, h->parameters, "parameter");
-    mm_text_format(out, "; %d layers, hidden %d, heads %d/%d of %d, feed-forward %d, vocabulary ", h->layers, h->hidden,
-                   h->heads, h->kv_heads, h->head_dim, h->intermediate);
+    mm_text_format(out, "; %d layers, hidden %d, heads %d/%d of %d, feed-forward %d, vocabulary ", h->layers,
+                   h->hidden, h->heads, h->kv_heads, h->head_dim, h->intermediate);
     mm_text_add_grouped(out, h->vocab);
     mm_text_add_string(out, "\n");
 }
@@ -64,7 +64,9 @@ static void kernel_line(mm_text *out, const mm_train_header *h) {
     mm_text_format(out, "; the others %s\n", h->isa);
 }
 
-static const char *choice(const char *key, int64_t value) { return mm_settings_field(key)->choices[value]; }
+static const char *choice(const char *key, int64_t value) {
+    return mm_settings_field(key)->choices[value];
+}
 
 static void training_line(mm_text *out, const mm_train_header *h) {
     const mm_settings *s = h->settings;
@@ -85,8 +87,8 @@ void train_header_text(mm_text *out, const mm_train_header *h) {
     rank_line(out, h);
     kernel_line(out, h);
     begin_line(out, "seed");
-    mm_text_format(out, "%llu, policy %s: %s\n", (unsigned long long)s->seed, choice("seed_policy", s->seed_policy),
-                   h->policy_words);
+    mm_text_format(out, "%llu, policy %s: %s\n", (unsigned long long)s->seed,
+                   choice("seed_policy", s->seed_policy), h->policy_words);
     training_line(out, h);
     begin_line(out, "memory");
     add_bytes(out, h->memory_bytes);
@@ -183,8 +185,38 @@ static void show_warning(void *self, const char *sentence) {
     mm_text_free(&text);
 }
 
+// Lines of the text are indented, and control characters left out: the text is the model's, the terminal is
+// not.
+static void add_sample(mm_text *out, const char *text, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c == '\n')
+            mm_text_add_string(out, "\n           ");
+        else if ((c >= 0x20 && c != 0x7f) || c == '\t')
+            mm_text_add(out, text + i, 1);
+    }
+}
+
+static void show_sample(void *self, const mm_train_sample *sample) {
+    (void)self;
+    mm_text text = {0};
+    char label[32];
+    snprintf(label, sizeof label, "at %lld", (long long)sample->step);
+    begin_line(&text, label);
+    mm_text_add_string(&text, progress_quiet());
+    add_sample(&text, sample->prompt, strlen(sample->prompt));
+    mm_text_add_string(&text, progress_plain());
+    add_sample(&text, sample->text, sample->text_size);
+    progress_show(&text, true);
+    mm_text_free(&text);
+}
+
 mm_train_watch train_show_watch(train_show *show) {
     *show = (train_show){0};
-    return (mm_train_watch){
-        .self = show, .header = show_header, .step = show_step, .doing = show_doing, .warning = show_warning};
+    return (mm_train_watch){.self = show,
+                            .header = show_header,
+                            .step = show_step,
+                            .doing = show_doing,
+                            .warning = show_warning,
+                            .sample = show_sample};
 }

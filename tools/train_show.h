@@ -7,10 +7,10 @@
 
 // The watch's `self`.
 typedef struct train_show {
-    bool stepped;       // a step has been shown
+    bool stepped; // a step has been shown
     bool has_val;
-    double val_loss;    // the last
-    char data[4096];    // what to evaluate on: the validation data, else the data
+    double val_loss; // the last
+    char data[4096]; // what to evaluate on: the validation data, else the data
 } train_show;
 
 mm_train_watch train_show_watch(train_show *show);

@@ -38,8 +38,8 @@ static inline mm_bpe_merge mm_bpe_find(const mm_bpe *bpe, int32_t first, int32_t
     }
 }
 
-// Merges the n symbols in place; *left are left. Time n log n at most in the length, memory 20 bytes a symbol
-// for words longer than a few hundred symbols, on the stack for others.
+// Merges the n symbols in place; *left are left. Time n log n at most in the length, memory some 5 bytes a
+// symbol for words longer than a few hundred symbols, on the stack for others.
 MM_CHECKED mm_status mm_bpe_word(const mm_bpe *bpe, int32_t *symbols, size_t n, size_t *left,
                                  mm_error *error);
 

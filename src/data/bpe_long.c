@@ -13,17 +13,46 @@ typedef struct waiting {
     bool sorted;
 } waiting;
 
-enum { END = -1, GONE = -2 };
+enum { END = -1 };
 
 typedef struct long_word {
     const mm_bpe *bpe;
     int32_t *symbols;
-    int32_t *next, *previous; // linked list of the symbols left; next is GONE for one merged into its left
-    waiting *ranks;           // bpe->ranks of them
-    int32_t *heap;            // ranks with positions waiting, the smallest first; each at most once
+    size_t n;
+    uint64_t *left; // a bit for each symbol: has it not been merged into its left? Tokens are short, so are
+                    // the gaps.
+    waiting *ranks; // bpe->ranks of them
+    int32_t *heap;  // ranks with positions waiting, the smallest first; each at most once
     int32_t heap_size;
     bool failed; // memory ran out
 } long_word;
+
+static bool is_left(const long_word *w, int32_t at) {
+    return w->left[at / 64] >> at % 64 & 1;
+}
+
+// The symbol left that follows; END if there is none.
+static int32_t next_of(const long_word *w, int32_t at) {
+    size_t i = (size_t)at + 1, words = (w->n + 63) / 64;
+    if (i >= w->n) return END;
+    uint64_t bits = w->left[i / 64] & UINT64_MAX << i % 64;
+    for (size_t word = i / 64;;) {
+        if (bits) return (int32_t)(64 * word + (size_t)__builtin_ctzll(bits));
+        if (++word == words) return END;
+        bits = w->left[word];
+    }
+}
+
+static int32_t previous_of(const long_word *w, int32_t at) {
+    if (at == 0) return END;
+    size_t i = (size_t)at - 1;
+    uint64_t bits = w->left[i / 64] & UINT64_MAX >> (63 - i % 64);
+    for (size_t word = i / 64;;) {
+        if (bits) return (int32_t)(64 * word + 63 - (size_t)__builtin_clzll(bits));
+        if (word == 0) return END;
+        bits = w->left[--word];
+    }
+}
 
 static void heap_push(long_word *w, int32_t rank) {
     int32_t at = w->heap_size++;
@@ -50,7 +79,7 @@ static int32_t heap_pop(long_word *w) {
 
 // Notes the pair that begins at `at`, if it has a merge.
 static void note(long_word *w, int32_t at) {
-    int32_t next = w->next[at];
+    int32_t next = next_of(w, at);
     if (next < 0) return;
     mm_bpe_merge merge = mm_bpe_find(w->bpe, w->symbols[at], w->symbols[next]);
     if (merge.rank < 0) return;
@@ -77,16 +106,14 @@ static int by_position(const void *a, const void *b) {
 
 // Merges the pair at `at` if it still has this rank.
 static void merge_at(long_word *w, int32_t at, int32_t rank) {
-    int32_t right = w->next[at];
+    int32_t right = is_left(w, at) ? next_of(w, at) : END;
     if (right < 0) return;
     mm_bpe_merge merge = mm_bpe_find(w->bpe, w->symbols[at], w->symbols[right]);
     if (merge.rank != rank) return;
-    int32_t after = w->next[right];
     w->symbols[at] = merge.made;
-    w->next[at] = after;
-    w->next[right] = GONE;
-    if (after >= 0) w->previous[after] = at;
-    if (w->previous[at] >= 0) note(w, w->previous[at]);
+    w->left[right / 64] &= ~(UINT64_C(1) << right % 64);
+    int32_t before = previous_of(w, at);
+    if (before >= 0) note(w, before);
     note(w, at);
 }
 
@@ -112,24 +139,20 @@ static void work_off(long_word *w) {
 
 static bool open_word(long_word *w, size_t n) {
     size_t ranks = (size_t)w->bpe->ranks + 1;
-    w->next = malloc(n * sizeof *w->next);
-    w->previous = malloc(n * sizeof *w->previous);
+    w->n = n;
+    w->left = calloc((n + 63) / 64, sizeof *w->left);
     w->heap = malloc(ranks * sizeof *w->heap);
     w->ranks = calloc(ranks, sizeof *w->ranks);
-    if (!w->next || !w->previous || !w->heap || !w->ranks) return false;
+    if (!w->left || !w->heap || !w->ranks) return false;
     for (size_t i = 0; i < ranks; i++) w->ranks[i].sorted = true;
-    for (size_t i = 0; i < n; i++) {
-        w->next[i] = i + 1 < n ? (int32_t)i + 1 : END;
-        w->previous[i] = (int32_t)i - 1;
-    }
+    for (size_t i = 0; i < n; i++) w->left[i / 64] |= UINT64_C(1) << i % 64;
     return true;
 }
 
 static void close_word(long_word *w) {
     for (int32_t i = 0; w->ranks && i < w->bpe->ranks; i++) free(w->ranks[i].positions);
     free(w->ranks);
-    free(w->next);
-    free(w->previous);
+    free(w->left);
     free(w->heap);
 }
 
@@ -148,7 +171,7 @@ mm_status mm_bpe_long_word(const mm_bpe *bpe, int32_t *symbols, size_t n, size_t
     bool failed = w.failed;
     if (!failed) {
         size_t kept = 0;
-        for (int32_t at = 0; at >= 0; at = w.next[at]) symbols[kept++] = symbols[at];
+        for (int32_t at = 0; at >= 0; at = next_of(&w, at)) symbols[kept++] = symbols[at];
         *left = kept;
     }
     close_word(&w);

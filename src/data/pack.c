@@ -1,10 +1,12 @@
 #include <mm/data/pack.h>
 
+#include "pack_round.h"
 #include "pack_spool.h"
-#include "pack_writer.h"
 #include <assert.h>
 #include <limits.h>
+#include <mm/base/par.h>
 #include <mm/files/publish.h>
+#include <string.h>
 
 static const uint64_t default_shard_tokens = (uint64_t)1 << 28;
 
@@ -12,43 +14,57 @@ typedef struct pack_job {
     mm_text_source *source;
     const mm_tokenizer *tokenizer;
     const mm_pack_options *options;
-    mm_encoder *encoder;
-    mm_ids ids;
+    int workers;
+    mm_pack_rounds *rounds;
+    const mm_pack_writer *writer; // of the part that is packed
     mm_pack_spool spool;
     bool spooled;               // documents come from the spool, no longer from the source
-    uint64_t documents, tokens; // packed so far
+    uint64_t documents, tokens; // of the parts before
     uint64_t first_bytes;       // read for counting, before packing
 } pack_job;
 
-static mm_status next_document(pack_job *job, const char **text, size_t *size, bool *more, mm_error *error) {
-    return job->spooled ? mm_pack_spool_next(&job->spool, text, size, more, error)
-                        : mm_text_next(job->source, text, size, more, error);
+static mm_status next_piece(void *self, size_t most, const char **text, size_t *size, bool *ends, bool *more,
+                            mm_error *error) {
+    pack_job *job = self;
+    return job->spooled ? mm_pack_spool_next(&job->spool, text, size, ends, more, error)
+                        : mm_text_next_piece(job->source, most, text, size, ends, more, error);
 }
 
-static void report(const pack_job *job) {
-    if (!job->options->progress) return;
-    uint64_t done, total;
+static mm_status report(void *self, mm_error *error) {
+    const pack_job *job = self;
+    const mm_pack_options *options = job->options;
+    if (options->stop && *options->stop)
+        return mm_fail(error, MM_INTERRUPTED, "interrupted; nothing was kept");
+    if (!options->progress) return MM_OK;
+    uint64_t done, total, documents = job->documents, tokens = job->tokens;
     mm_text_progress(job->source, &done, &total);
+    if (job->writer) {
+        documents += (uint64_t)job->writer->manifest.documents;
+        tokens += (uint64_t)job->writer->manifest.tokens;
+    }
     // Counting first, the files are read twice.
-    bool twice = job->options->val_share > 0.0 && total > 0;
-    job->options->progress(job->options->self, job->spooled ? done : done + job->first_bytes,
-                           twice ? 2 * total : total, job->documents, job->tokens);
+    bool twice = options->val_share > 0.0 && total > 0;
+    options->progress(options->self, job->spooled ? done : done + job->first_bytes, twice ? 2 * total : total,
+                      documents, tokens);
+    return MM_OK;
 }
 
 // Reads all of it, into the spool if it cannot be read again, and goes back to the first document.
-static mm_status count_documents(pack_job *job, uint64_t *count, mm_error *error) {
+static mm_status count_documents(pack_job *job, const mm_piece_source *pieces, uint64_t *count,
+                                 mm_error *error) {
     bool keep = !mm_text_can_rewind(job->source);
     *count = 0;
     mm_status status = keep ? mm_pack_spool_open(&job->spool, error) : MM_OK;
     while (!status) {
         const char *text;
         size_t size;
-        bool more;
-        status = mm_text_next(job->source, &text, &size, &more, error);
+        bool ends, more;
+        size_t most = pieces->cuttable ? (size_t)MM_TEXT_BATCH_FOR_EACH : SIZE_MAX;
+        status = mm_text_next_piece(job->source, most, &text, &size, &ends, &more, error);
         if (status || !more) break;
-        if (keep) status = mm_pack_spool_add(&job->spool, text, size, error);
-        ++*count;
-        report(job);
+        if (keep) status = mm_pack_spool_add(&job->spool, text, size, ends, error);
+        *count += ends;
+        if (!status) status = report(job, error);
     }
     if (status) return status;
     job->spooled = keep;
@@ -58,30 +74,23 @@ static mm_status count_documents(pack_job *job, uint64_t *count, mm_error *error
     return mm_text_rewind(job->source, error);
 }
 
-// Packs at most `most` documents into the folder; *text_bytes and the writer's counts say what there was. A
-// folder without a document gets no dataset.json.
-static mm_status pack_part(pack_job *job, const char *folder, uint64_t most, mm_manifest *packed,
-                           mm_error *error) {
+// Packs at most `most` documents into the folder; *packed says what there was. A folder without a document
+// gets no dataset.json.
+static mm_status pack_part(pack_job *job, const mm_piece_source *pieces, const char *folder, uint64_t most,
+                           mm_manifest *packed, mm_error *error) {
     mm_pack_writer writer;
     uint64_t shard_tokens = job->options->shard_tokens;
-    mm_pack_writer_begin(&writer, folder, job->tokenizer, shard_tokens ? shard_tokens : default_shard_tokens);
-    mm_status status = MM_OK;
-    for (uint64_t d = 0; d < most && !status; d++) {
-        const char *text;
-        size_t size;
-        bool more;
-        status = next_document(job, &text, &size, &more, error);
-        if (status || !more) break;
-        job->ids.size = 0;
-        status = mm_encode(job->encoder, text, size, job->options->plain, &job->ids, error);
-        if (!status) status = mm_pack_writer_add(&writer, job->ids.data, job->ids.size, size, error);
-        job->documents++;
-        job->tokens += job->ids.size + 2;
-        report(job);
-    }
+    mm_status status =
+        mm_pack_writer_begin(&writer, folder, job->tokenizer,
+                             shard_tokens ? shard_tokens : default_shard_tokens, job->workers, error);
+    job->writer = &writer;
+    if (!status) status = mm_pack_rounds_run(job->rounds, pieces, most, &writer, report, job, error);
+    job->writer = NULL;
     if (!status && writer.manifest.documents) status = mm_pack_writer_finish(&writer, error);
     *packed = writer.manifest;
     packed->shard = NULL; // the writer's
+    job->documents += (uint64_t)packed->documents;
+    job->tokens += (uint64_t)packed->tokens;
     mm_pack_writer_free(&writer);
     return status;
 }
@@ -100,22 +109,25 @@ static mm_status val_documents(uint64_t documents, double share, uint64_t *val, 
     return MM_OK;
 }
 
-static mm_status pack_val(pack_job *job, const char *folder, mm_manifest *val, mm_error *error) {
+static mm_status pack_val(pack_job *job, const mm_piece_source *pieces, const char *folder, mm_manifest *val,
+                          mm_error *error) {
     char path[PATH_MAX];
     mm_status status = mm_path_join(path, sizeof path, folder, "val", error);
     if (!status) status = mm_make_folders(path, error);
-    if (!status) status = pack_part(job, path, UINT64_MAX, val, error);
+    if (!status) status = pack_part(job, pieces, path, UINT64_MAX, val, error);
     return status;
 }
 
 static mm_status pack_into(pack_job *job, const char *folder, mm_pack_result *result, mm_error *error) {
+    mm_piece_source pieces = {next_piece, job, mm_tokenizer_cuttable(job->tokenizer)};
     mm_manifest train = {0}, val = {0};
     uint64_t counted = 0, last = 0;
     bool parted = job->options->val_share > 0.0;
-    mm_status status = parted ? count_documents(job, &counted, error) : MM_OK;
+    mm_status status = parted ? count_documents(job, &pieces, &counted, error) : MM_OK;
     if (!status && parted) status = val_documents(counted, job->options->val_share, &last, error);
-    if (!status) status = pack_part(job, folder, parted ? counted - last : UINT64_MAX, &train, error);
-    if (!status && parted) status = pack_val(job, folder, &val, error);
+    if (!status)
+        status = pack_part(job, &pieces, folder, parted ? counted - last : UINT64_MAX, &train, error);
+    if (!status && parted) status = pack_val(job, &pieces, folder, &val, error);
     if (status) return status;
     if (parted && job->documents != counted)
         return mm_trouble(error, "the input changed while it was read: %llu documents at first, then %llu",
@@ -146,22 +158,33 @@ static mm_status check_marks(const mm_tokenizer *tokenizer, mm_error *error) {
                             : "bos and no eos");
 }
 
+// The folder that `out` is to lie in.
+static mm_status make_parent(const char *out, mm_error *error) {
+    char folder[PATH_MAX];
+    size_t end = strlen(out);
+    while (end > 0 && out[end - 1] == '/') end--;
+    while (end > 0 && out[end - 1] != '/') end--;
+    if (!end || end >= sizeof folder) return MM_OK;
+    memcpy(folder, out, end);
+    folder[end] = 0;
+    return mm_make_folders(folder, error);
+}
+
 mm_status mm_pack(const char *out, mm_text_source *source, const mm_tokenizer *tokenizer,
                   const mm_pack_options *options, mm_pack_result *result, mm_error *error) {
-    assert(options->val_share >= 0.0 && options->val_share < 1.0);
+    assert(options->val_share >= 0.0 && options->val_share < 1.0 && options->workers >= 0);
     *result = (mm_pack_result){0};
     mm_status status = check_marks(tokenizer, error);
+    if (!status) status = make_parent(out, error);
     if (status) return status;
     mm_draft *draft;
     status = mm_draft_begin(out, &draft, error);
     if (status) return status;
     pack_job job = {.source = source, .tokenizer = tokenizer, .options = options};
-    status = mm_encoder_new(tokenizer, &job.encoder, error);
-    if (!status) {
-        status = pack_into(&job, mm_draft_path(draft), result, error);
-        mm_encoder_free(job.encoder);
-    }
-    mm_ids_free(&job.ids);
+    job.workers = options->workers ? options->workers : mm_par_cores();
+    status = mm_pack_rounds_new(tokenizer, job.workers, options->plain, &job.rounds, error);
+    if (!status) status = pack_into(&job, mm_draft_path(draft), result, error);
+    mm_pack_rounds_free(job.rounds);
     mm_pack_spool_close(&job.spool);
     if (!status) return mm_draft_commit(draft, error);
     mm_draft_abandon(draft);

@@ -32,8 +32,9 @@ mm_status mm_pack_spool_open(mm_pack_spool *spool, mm_error *error) {
     return MM_OK;
 }
 
-mm_status mm_pack_spool_add(mm_pack_spool *spool, const char *text, size_t size, mm_error *error) {
-    if (fwrite(&size, sizeof size, 1, spool->file) != 1 || (size && fwrite(text, size, 1, spool->file) != 1))
+mm_status mm_pack_spool_add(mm_pack_spool *spool, const char *text, size_t size, bool ends, mm_error *error) {
+    if (fwrite(&size, sizeof size, 1, spool->file) != 1 || fputc(ends, spool->file) == EOF ||
+        (size && fwrite(text, size, 1, spool->file) != 1))
         return failed(spool, "write", error);
     return MM_OK;
 }
@@ -43,11 +44,14 @@ mm_status mm_pack_spool_rewind(mm_pack_spool *spool, mm_error *error) {
     return MM_OK;
 }
 
-mm_status mm_pack_spool_next(mm_pack_spool *spool, const char **text, size_t *size, bool *more,
+mm_status mm_pack_spool_next(mm_pack_spool *spool, const char **text, size_t *size, bool *ends, bool *more,
                              mm_error *error) {
     *more = false;
     if (fread(size, sizeof *size, 1, spool->file) != 1)
         return ferror(spool->file) ? failed(spool, "read", error) : MM_OK;
+    int ending = fgetc(spool->file);
+    if (ending == EOF) return failed(spool, "read", error);
+    *ends = ending != 0;
     if (*size >= spool->room) {
         char *grown = realloc(spool->text, *size + 1);
         if (!grown) return mm_trouble(error, "no memory for a document of %zu bytes", *size);

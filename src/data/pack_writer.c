@@ -2,32 +2,25 @@
 
 #include <assert.h>
 #include <limits.h>
-#include <mm/data/dataset.h>
 #include <mm/files/publish.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFLATE_LEVEL = 6, END_BYTES = 8 };
+enum { END_BYTES = 8 };
 
-void mm_pack_writer_begin(mm_pack_writer *writer, const char *folder, const mm_tokenizer *tokenizer,
-                          uint64_t shard_tokens) {
+mm_status mm_pack_writer_begin(mm_pack_writer *writer, const char *folder, const mm_tokenizer *tokenizer,
+                               uint64_t shard_tokens, int workers, mm_error *error) {
     *writer = (mm_pack_writer){.folder = folder, .tokenizer = tokenizer, .shard_tokens = shard_tokens};
     mm_manifest *manifest = &writer->manifest;
     manifest->vocab = mm_tokenizer_vocab(tokenizer);
     manifest->bos = mm_tokenizer_bos(tokenizer);
     manifest->eos = mm_tokenizer_eos(tokenizer);
     manifest->tokenizer = mm_tokenizer_hash(tokenizer);
-    snprintf(manifest->unicode, sizeof manifest->unicode, "%s", mm_unicode_version());
-}
-
-static mm_status create(const mm_pack_writer *writer, const char *name, mm_bgzf_writer **file,
-                        mm_error *error) {
-    char path[PATH_MAX];
-    mm_status status = mm_path_join(path, sizeof path, writer->folder, name, error);
-    if (!status) status = mm_bgzf_create(path, MM_DATASET_BLOCK_BYTES, DEFLATE_LEVEL, file, error);
-    if (status) *file = NULL;
-    return status;
+    const char *nfc = mm_tokenizer_nfc(tokenizer);
+    snprintf(manifest->unicode, sizeof manifest->unicode, nfc ? "%s, NFC %s" : "%s", mm_unicode_version(),
+             nfc);
+    return mm_pack_blocks_begin(&writer->blocks, folder, workers, error);
 }
 
 static mm_status begin_shard(mm_pack_writer *writer, mm_error *error) {
@@ -43,36 +36,25 @@ static mm_status begin_shard(mm_pack_writer *writer, mm_error *error) {
         manifest->shard = grown;
         writer->room = room;
     }
-    char name[MANIFEST_NAME];
-    mm_manifest_tokens_name(name, manifest->shards);
-    mm_status status = create(writer, name, &writer->tokens, error);
-    if (status) return status;
-    mm_manifest_documents_name(name, manifest->shards);
+    manifest->shard[manifest->shards++] = (mm_manifest_shard){0};
     writer->tokens_in_shard = 0;
-    writer->text_in_shard = 0;
-    return create(writer, name, &writer->documents, error);
+    writer->in_shard = true;
+    return MM_OK;
 }
 
-static mm_status end_shard(mm_pack_writer *writer, mm_error *error) {
-    mm_manifest_shard *shard = &writer->manifest.shard[writer->manifest.shards];
-    mm_bgzf_writer *tokens = writer->tokens;
-    writer->tokens = NULL; // finishing frees it, also in trouble
-    mm_status status = mm_bgzf_finish(tokens, &shard->tokens, NULL, error);
-    if (status) return status;
-    mm_bgzf_writer *documents = writer->documents;
-    writer->documents = NULL;
-    status = mm_bgzf_finish(documents, &shard->documents, NULL, error);
-    if (status) return status;
-    shard->text_bytes = writer->text_in_shard;
-    writer->manifest.shards++;
-    return MM_OK;
+static mm_status queue(mm_pack_writer *writer, bool last, mm_error *error) {
+    int shard = writer->manifest.shards - 1;
+    mm_status status = mm_pack_blocks_queue(&writer->blocks, shard, MM_PACK_TOKENS, last, error);
+    if (!status) status = mm_pack_blocks_queue(&writer->blocks, shard, MM_PACK_DOCUMENTS, last, error);
+    if (last) writer->in_shard = false;
+    return status;
 }
 
 static void little_endian(unsigned char *out, uint64_t value, int bytes) {
     for (int b = 0; b < bytes; b++) out[b] = (unsigned char)(value >> 8 * b & 0xff);
 }
 
-static mm_status write_ids(mm_pack_writer *writer, const int32_t *ids, size_t count, mm_error *error) {
+static void add_ids(mm_pack_writer *writer, const int32_t *ids, size_t count) {
     enum { PIECE = 4096 };
     unsigned char raw[PIECE * 4];
     int bytes = mm_manifest_token_bytes(writer->manifest.vocab);
@@ -82,32 +64,39 @@ static mm_status write_ids(mm_pack_writer *writer, const int32_t *ids, size_t co
             assert(ids[done + i] >= 0 && ids[done + i] < writer->manifest.vocab);
             little_endian(raw + i * (size_t)bytes, (uint32_t)ids[done + i], bytes);
         }
-        mm_status status = mm_bgzf_write(writer->tokens, raw, part * (size_t)bytes, error);
-        if (status) return status;
+        mm_text_add(&writer->blocks.raw[MM_PACK_TOKENS], raw, part * (size_t)bytes);
         done += part;
     }
-    return MM_OK;
+    writer->tokens_in_shard += count;
+    writer->manifest.tokens += (int64_t)count;
 }
 
-mm_status mm_pack_writer_add(mm_pack_writer *writer, const int32_t *ids, size_t count, size_t text_bytes,
-                             mm_error *error) {
+mm_status mm_pack_writer_add(mm_pack_writer *writer, const int32_t *ids, size_t count, bool ends,
+                             size_t text_bytes, mm_error *error) {
     mm_manifest *manifest = &writer->manifest;
-    mm_status status = writer->tokens ? MM_OK : begin_shard(writer, error);
-    if (!status) status = write_ids(writer, &manifest->bos, 1, error);
-    if (!status) status = write_ids(writer, ids, count, error);
-    if (!status) status = write_ids(writer, &manifest->eos, 1, error);
+    mm_status status = writer->in_shard ? MM_OK : begin_shard(writer, error);
     if (status) return status;
-    uint64_t added = (uint64_t)count + 2;
-    writer->tokens_in_shard += added;
-    writer->text_in_shard += (int64_t)text_bytes;
-    manifest->tokens += (int64_t)added;
-    manifest->documents++;
+    if (!writer->in_document) add_ids(writer, &manifest->bos, 1);
+    add_ids(writer, ids, count);
+    writer->in_document = !ends;
     manifest->text_bytes += (int64_t)text_bytes;
+    manifest->shard[manifest->shards - 1].text_bytes += (int64_t)text_bytes;
+    if (!ends) return queue(writer, false, error);
+    add_ids(writer, &manifest->eos, 1);
+    manifest->documents++;
     unsigned char end[END_BYTES];
     little_endian(end, writer->tokens_in_shard, END_BYTES);
-    status = mm_bgzf_write(writer->documents, end, sizeof end, error);
-    if (!status && writer->tokens_in_shard >= writer->shard_tokens) status = end_shard(writer, error);
-    return status;
+    mm_text_add(&writer->blocks.raw[MM_PACK_DOCUMENTS], end, sizeof end);
+    return queue(writer, writer->tokens_in_shard >= writer->shard_tokens, error);
+}
+
+mm_status mm_pack_writer_end(mm_pack_writer *writer, mm_error *error) {
+    assert(!writer->in_document);
+    return writer->in_shard ? queue(writer, true, error) : MM_OK;
+}
+
+mm_status mm_pack_writer_flush(mm_pack_writer *writer, mm_error *error) {
+    return mm_pack_blocks_write(&writer->blocks, writer->manifest.shard, error);
 }
 
 static mm_status copy_tokenizer(const mm_pack_writer *writer, mm_error *error) {
@@ -120,16 +109,13 @@ static mm_status copy_tokenizer(const mm_pack_writer *writer, mm_error *error) {
 }
 
 mm_status mm_pack_writer_finish(mm_pack_writer *writer, mm_error *error) {
-    assert(writer->manifest.documents > 0);
-    mm_status status = writer->tokens ? end_shard(writer, error) : MM_OK;
-    if (!status) status = copy_tokenizer(writer, error);
-    if (!status) status = mm_manifest_write(&writer->manifest, writer->folder, error);
-    return status;
+    assert(writer->manifest.documents > 0 && !writer->in_shard && !writer->blocks.count);
+    mm_status status = copy_tokenizer(writer, error);
+    return status ? status : mm_manifest_write(&writer->manifest, writer->folder, error);
 }
 
 void mm_pack_writer_free(mm_pack_writer *writer) {
-    mm_bgzf_discard(writer->tokens);
-    mm_bgzf_discard(writer->documents);
+    mm_pack_blocks_free(&writer->blocks);
     mm_manifest_free(&writer->manifest);
     *writer = (mm_pack_writer){0};
 }

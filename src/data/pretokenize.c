@@ -14,6 +14,7 @@ typedef struct stage {
     mm_pattern *pattern; // NULL: a space is put before a piece that does not begin with one
     behavior behavior;
     bool invert; // what does not match is taken for the matches
+    bool known;  // the pattern is one of those that text_cut.c speaks of
 } stage;
 
 enum { MOST_STAGES = 16 };
@@ -37,6 +38,20 @@ struct mm_pretokenizer_state {
 static const char GPT2_PATTERN[] =
     "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
+// Patterns that give the same words on both sides of a place of mm_text_cut.
+static bool is_known(const char *pattern, size_t size) {
+#define QWEN_AND_LLAMA(numbers)                                                                              \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" numbers                                    \
+    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+    static const char *const known[] = {
+        GPT2_PATTERN, QWEN_AND_LLAMA("\\p{N}"), QWEN_AND_LLAMA("\\p{N}{1,3}"), "\\p{N}", "\\p{N}+",
+        "\\p{N}{1,3}"};
+#undef QWEN_AND_LLAMA
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (size == strlen(known[i]) && !memcmp(pattern, known[i], size)) return true;
+    return false;
+}
+
 static stage *new_stage(mm_pretokenizer *p, const char *name, mm_error *error) {
     if (p->count < MOST_STAGES) return &p->stages[p->count++];
     (void)mm_trouble(error, "%s: its pre_tokenizer has more than %d steps", name, MOST_STAGES);
@@ -45,6 +60,7 @@ static stage *new_stage(mm_pretokenizer *p, const char *name, mm_error *error) {
 
 static mm_status add_pattern(mm_pretokenizer *p, const char *text, const char *name, mm_error *error) {
     stage *made = new_stage(p, name, error);
+    if (made) made->known = is_known(text, strlen(text));
     return made ? mm_pattern_compile(text, strlen(text), name, &made->pattern, error) : MM_TROUBLE;
 }
 
@@ -95,6 +111,7 @@ static mm_status parse_split(mm_pretokenizer *p, const mm_json *value, const cha
     const mm_json *pattern = mm_json_get(value, "pattern");
     size_t size;
     const char *regex = mm_json_string(mm_json_get(pattern, "Regex"), &size);
+    made->known = regex && is_known(regex, size);
     if (regex) return mm_pattern_compile(regex, size, name, &made->pattern, error);
     const char *literal = mm_json_string(mm_json_get(pattern, "String"), &size);
     if (literal) return mm_pattern_literal(literal, size, name, &made->pattern, error);
@@ -160,6 +177,15 @@ void mm_pretokenizer_free(mm_pretokenizer *pretokenizer) {
 
 bool mm_pretokenizer_byte_level(const mm_pretokenizer *pretokenizer) {
     return pretokenizer->byte_level;
+}
+
+bool mm_pretokenizer_cuttable(const mm_pretokenizer *pretokenizer) {
+    for (int i = 0; i < pretokenizer->count; i++) {
+        const stage *s = &pretokenizer->stages[i];
+        // A space before the text would also come before each piece; the other behaviors join words.
+        if (!s->known || (s->behavior != ISOLATED && s->behavior != REMOVED)) return false;
+    }
+    return pretokenizer->count > 0;
 }
 
 mm_status mm_pretokenizer_state_new(const mm_pretokenizer *pretokenizer, mm_pretokenizer_state **state,

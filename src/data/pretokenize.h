@@ -17,6 +17,8 @@ MM_CHECKED mm_status mm_pretokenizer_gpt2(mm_pretokenizer **pretokenizer, mm_err
 void mm_pretokenizer_free(mm_pretokenizer *pretokenizer);
 // Are words written in the byte alphabet (ByteLevel), or as they are?
 bool mm_pretokenizer_byte_level(const mm_pretokenizer *pretokenizer);
+// Do the pieces that mm_text_cut makes of a text have the words of the whole?
+bool mm_pretokenizer_cuttable(const mm_pretokenizer *pretokenizer);
 
 // What one thread needs.
 typedef struct mm_pretokenizer_state mm_pretokenizer_state;

@@ -1,6 +1,8 @@
 #include <mm/data/text_source.h>
 
+#include "text_cut.h"
 #include "text_source_files.h"
+#include <assert.h>
 #include <mm/files/bgzf.h>
 #include <mm/files/json.h>
 #include <stdlib.h>
@@ -13,11 +15,15 @@ struct mm_text_source {
     char *split; // NULL: none
     size_t split_size;
     char *field;
+    bool skip_bad;
+    const volatile sig_atomic_t *stop;
+    size_t most; // bytes of a piece; SIZE_MAX: documents are whole
 
     size_t current; // file
     mm_gzin *in;    // of the current file; NULL before it is opened
     bool ended;     // all of it is in the buffer
     bool given;     // it was one document, which has been given
+    bool inside;    // data[begin] is within a line, whose beginning has been given
 
     char *data; // bytes begin to end - 1 are read and not yet given
     size_t begin, end, capacity;
@@ -26,7 +32,8 @@ struct mm_text_source {
 
     mm_json_document *document; // the line that the last text belongs to
     uint64_t files_done;        // bytes of the files before the current one
-    uint64_t text_read;         // bytes of text read of the current one
+    uint64_t bad;               // lines left out
+    mm_error first_bad;
 };
 
 static const char *name_of(const mm_text_source *source) {
@@ -59,9 +66,8 @@ static mm_status read_piece(mm_text_source *source, mm_error *error) {
     status = mm_gzin_read(source->in, source->data + source->end, PIECE, &got, error);
     if (status) return status;
     source->end += got;
-    source->text_read += got;
     source->ended = got == 0;
-    return MM_OK;
+    return source->ended ? mm_gzin_unchanged(source->in, error) : MM_OK;
 }
 
 // The line that begins `from` bytes after data[begin]: its size without the newline, and whether there is one
@@ -87,40 +93,66 @@ static void consume(mm_text_source *source, size_t size) {
     source->offset += size;
 }
 
-typedef struct document {
+typedef struct piece {
     const char *text; // NULL: the file has no further document
     size_t size;
-} document;
+    bool ends; // the document
+} piece;
 
-static mm_status next_whole(mm_text_source *source, document *out, mm_error *error) {
+// The first `size` bytes of the buffer, if they can be cut at source->most or behind; *from, 0 at first, is
+// where to look on when there are more.
+static bool cut(mm_text_source *source, size_t size, size_t *from, piece *out) {
+    enum { LOOKS_BACK = 4 };
+    if (size <= source->most) return false;
+    const char *text = source->data + source->begin;
+    size_t at = mm_text_cut(text, size, *from > source->most ? *from : source->most);
+    *from = size > LOOKS_BACK ? size - LOOKS_BACK : 0;
+    if (!at) return false;
+    *out = (piece){text, at, false};
+    source->inside = text[at - 1] != '\n';
+    consume(source, at);
+    return true;
+}
+
+static mm_status next_whole(mm_text_source *source, piece *out, mm_error *error) {
     if (source->given) return MM_OK;
-    while (!source->ended) {
+    for (size_t from = 0;;) {
+        if (cut(source, source->end - source->begin, &from, out)) return MM_OK;
+        if (source->ended) break;
         mm_status status = read_piece(source, error);
         if (status) return status;
     }
     source->given = true;
-    *out = (document){source->data + source->begin, source->end - source->begin};
+    *out = (piece){source->data + source->begin, source->end - source->begin, true};
     consume(source, out->size);
     return MM_OK;
 }
 
 // A line equal to `split` ends a document, which does not hold the newline before that line; what follows the
 // last such line is a document if it is not empty.
-static mm_status next_split(mm_text_source *source, document *out, mm_error *error) {
-    size_t before = 0, size, used;
+static mm_status next_split(mm_text_source *source, piece *out, mm_error *error) {
+    size_t before = 0, size, used, from = 0;
     bool newline, is_split;
     do {
+        // The newline before a split line is never given, nor is anything behind it.
+        if (cut(source, before, &from, out)) return MM_OK;
         mm_status status = find_line(source, before, &size, &newline, error);
         if (status) return status;
-        is_split = (newline || size) && size == source->split_size &&
+        is_split = (newline || size) && size == source->split_size && !(before == 0 && source->inside) &&
                    memcmp(source->data + source->begin + before, source->split, size) == 0;
         used = before + size + newline;
         if (!is_split) before = used;
     } while (newline && !is_split);
+    source->inside = false;
     if (!used) return MM_OK;
-    *out = (document){source->data + source->begin, is_split && before ? before - 1 : before};
+    *out = (piece){source->data + source->begin, is_split && before ? before - 1 : before, true};
     consume(source, used);
     return MM_OK;
+}
+
+static void free_document(mm_text_source *source) {
+    if (source->document) mm_json_free(source->document);
+    source->document = NULL;
 }
 
 static bool is_blank(const char *line, size_t size) {
@@ -129,7 +161,7 @@ static bool is_blank(const char *line, size_t size) {
     return true;
 }
 
-static mm_status parse_line(mm_text_source *source, size_t size, document *out, mm_error *error) {
+static mm_status parse_line(mm_text_source *source, size_t size, piece *out, mm_error *error) {
     const char *line = source->data + source->begin;
     mm_text name = {0};
     mm_text_format(&name, "%s line %llu (byte %llu)", name_of(source), (unsigned long long)source->line + 1,
@@ -142,35 +174,45 @@ static mm_status parse_line(mm_text_source *source, size_t size, document *out, 
         status = mm_trouble(error, "%s: %s, expected an object with \"%s\"", name.data,
                             mm_json_kind_name(mm_json_kind_of(root)), source->field);
     if (!status) status = mm_json_need(source->document, root, source->field, MM_JSON_STRING, &text, error);
-    if (!status) out->text = mm_json_string(text, &out->size);
+    if (!status) *out = (piece){mm_json_string(text, &size), size, true};
     mm_text_free(&name);
     return status;
 }
 
-static mm_status next_jsonl(mm_text_source *source, document *out, mm_error *error) {
-    for (;;) {
+// A bad line that is to be left out gives no text.
+static mm_status parse_or_skip(mm_text_source *source, size_t size, piece *out, mm_error *error) {
+    mm_error wrong;
+    mm_status status = parse_line(source, size, out, source->skip_bad ? &wrong : error);
+    if (!status || !source->skip_bad) return status;
+    if (!source->bad++) source->first_bad = wrong;
+    free_document(source);
+    return MM_OK;
+}
+
+static mm_status next_jsonl(mm_text_source *source, piece *out, mm_error *error) {
+    while (!out->text) {
         size_t size;
         bool newline;
         mm_status status = find_line(source, 0, &size, &newline, error);
         if (status || (!newline && !size)) return status;
-        bool blank = is_blank(source->data + source->begin, size);
-        if (!blank) status = parse_line(source, size, out, error);
+        if (!is_blank(source->data + source->begin, size)) status = parse_or_skip(source, size, out, error);
         if (status) return status;
         consume(source, size + newline);
         source->line++;
-        if (!blank) return MM_OK;
     }
+    return MM_OK;
 }
 
 static mm_status open_current(mm_text_source *source, mm_error *error) {
-    mm_status status = mm_gzin_open(source->files.file[source->current].path, &source->in, error);
+    const char *path = source->files.file[source->current].path;
+    mm_status status = mm_gzin_open_until(path, source->stop, &source->in, error);
     if (status) {
         source->in = NULL;
         return status;
     }
-    source->ended = source->given = false;
+    source->ended = source->given = source->inside = false;
     source->begin = source->end = 0;
-    source->offset = source->line = source->text_read = 0;
+    source->offset = source->line = 0;
     return MM_OK;
 }
 
@@ -179,17 +221,20 @@ static void close_current(mm_text_source *source) {
     source->in = NULL;
 }
 
-static void free_document(mm_text_source *source) {
-    if (source->document) mm_json_free(source->document);
-    source->document = NULL;
+mm_status mm_text_next(mm_text_source *source, const char **text, size_t *size, bool *more, mm_error *error) {
+    bool ends;
+    return mm_text_next_piece(source, SIZE_MAX, text, size, &ends, more, error);
 }
 
-mm_status mm_text_next(mm_text_source *source, const char **text, size_t *size, bool *more, mm_error *error) {
+mm_status mm_text_next_piece(mm_text_source *source, size_t most, const char **text, size_t *size, bool *ends,
+                             bool *more, mm_error *error) {
+    assert(most >= 1);
     free_document(source);
+    source->most = most;
     *more = false;
     while (source->current < source->files.count) {
         const mm_text_file *file = &source->files.file[source->current];
-        document found = {0};
+        piece found = {0};
         mm_status status = source->in ? MM_OK : open_current(source, error);
         if (!status)
             status = file->jsonl     ? next_jsonl(source, &found, error)
@@ -199,12 +244,12 @@ mm_status mm_text_next(mm_text_source *source, const char **text, size_t *size, 
         if (found.text) {
             *text = found.text;
             *size = found.size;
+            *ends = found.ends;
             *more = true;
             return MM_OK;
         }
         close_current(source);
         source->files_done += file->bytes;
-        source->text_read = 0;
         source->current++;
     }
     return MM_OK;
@@ -221,7 +266,7 @@ mm_status mm_text_rewind(mm_text_source *source, mm_error *error) {
     free_document(source);
     close_current(source);
     source->current = 0;
-    source->files_done = source->text_read = 0;
+    source->files_done = source->bad = 0;
     return MM_OK;
 }
 
@@ -229,19 +274,25 @@ void mm_text_progress(const mm_text_source *source, uint64_t *done, uint64_t *to
     *total = source->files.bytes;
     *done = source->files_done;
     if (source->current == source->files.count) return;
-    const mm_text_file *file = &source->files.file[source->current];
-    // Where a compressed file stands is not known; text packs to about a third.
-    uint64_t read = file->gz ? source->text_read / 3 : source->text_read;
-    *done += file->regular && read > file->bytes ? file->bytes : read;
+    if (source->in) *done += mm_gzin_position(source->in);
+}
+
+uint64_t mm_text_bad(const mm_text_source *source, const char **first) {
+    *first = source->first_bad.text;
+    return source->bad;
 }
 
 mm_status mm_text_open(const char *const *inputs, int count, const mm_text_options *options,
                        mm_text_source **source, mm_error *error) {
+    static const mm_text_options none = {0};
     *source = NULL;
+    if (!options) options = &none;
     if (options->split && strchr(options->split, '\n'))
         return mm_trouble(error, "--split: the line holds a newline; expected one line without its newline");
     mm_text_source *made = calloc(1, sizeof *made);
     if (!made) return mm_trouble(error, "no memory to read text");
+    made->skip_bad = options->skip_bad;
+    made->stop = options->stop;
     mm_status status = mm_text_files_list(&made->files, inputs, count, error);
     if (!status) {
         made->field = strdup(options->field ? options->field : "text");

@@ -1,5 +1,7 @@
 #include "tokenizer_private.h"
 
+#include "normalize.h"
+
 #include <mm/files/publish.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,7 @@ void mm_tokenizer_close(mm_tokenizer *tokenizer) {
     mm_added_free(&tokenizer->normalized);
     free(tokenizer->flags);
     mm_pattern_free(tokenizer->word_character);
+    mm_text_free(&tokenizer->contents);
     mm_text_free(&tokenizer->bytes);
     free(tokenizer->byte_starts);
     free(tokenizer);
@@ -134,6 +137,15 @@ const char *mm_tokenizer_bytes(const mm_tokenizer *tokenizer, int32_t id, size_t
     if (!mm_vocab_text(&tokenizer->vocab, id, size)) return NULL;
     *size = tokenizer->byte_starts[id + 1] - tokenizer->byte_starts[id];
     return tokenizer->bytes.data + tokenizer->byte_starts[id];
+}
+
+bool mm_tokenizer_cuttable(const mm_tokenizer *tokenizer) {
+    return mm_pretokenizer_cuttable(tokenizer->pretokenizer) && mm_added_cuttable(&tokenizer->added) &&
+           mm_added_cuttable(&tokenizer->normalized);
+}
+
+const char *mm_tokenizer_nfc(const mm_tokenizer *tokenizer) {
+    return tokenizer->nfc ? mm_nfc_unicode_version() : NULL;
 }
 
 bool mm_tokenizer_is_special(const mm_tokenizer *tokenizer, int32_t id) {

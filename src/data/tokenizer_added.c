@@ -26,6 +26,16 @@ void mm_added_free(mm_added_set *set) {
     *set = (mm_added_set){0};
 }
 
+bool mm_added_cuttable(const mm_added_set *set) {
+    for (int i = 0; i < set->count; i++) {
+        const mm_added_token *token = &set->tokens[i];
+        bool line_end =
+            memchr(token->content, '\n', token->size) || memchr(token->content, '\r', token->size);
+        if (line_end || token->lstrip || token->rstrip) return false;
+    }
+    return true;
+}
+
 // The first of tokens low to high - 1, which are alike up to `depth`, whose byte at `depth` is `byte` or
 // more.
 static int bound(const mm_added_set *set, int low, int high, size_t depth, int byte) {

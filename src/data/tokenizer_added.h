@@ -26,6 +26,8 @@ typedef struct mm_added_set {
 // Sorts `tokens` (taken over, malloc'ed, contents not empty) and makes the index.
 void mm_added_index(mm_added_set *set, mm_added_token *tokens, int count);
 void mm_added_free(mm_added_set *set);
+// May texts be cut at ends of lines? Not if a token holds one, or takes blanks in.
+bool mm_added_cuttable(const mm_added_set *set);
 
 // A part of a text: an added token, or (token NULL) what lies between.
 typedef mm_status (*mm_part_taker)(void *self, const mm_added_token *token, const char *text, size_t size,

@@ -1,6 +1,7 @@
 // Text to ids.
 #include "tokenizer_private.h"
 
+#include "normalize.h"
 #include "tokenizer_utf8.h"
 
 #include <stdlib.h>
@@ -29,6 +30,7 @@ struct mm_encoder {
     size_t symbol_room;
     mm_text spelling; // of the word at hand, as the vocabulary writes it
     mm_text repaired; // the text, where it was not UTF-8
+    mm_nfc nfc;
     bool plain;
     mm_ids *ids; // the caller's
 };
@@ -82,6 +84,7 @@ void mm_encoder_free(mm_encoder *encoder) {
     free(encoder->symbols);
     mm_text_free(&encoder->spelling);
     mm_text_free(&encoder->repaired);
+    mm_nfc_free(&encoder->nfc);
     free(encoder);
 }
 
@@ -132,6 +135,21 @@ static mm_status spell(mm_encoder *e, const char *word, size_t size, size_t *cou
     return MM_OK;
 }
 
+// How much of a long word can be merged apart from the rest, so that memory does not grow with it: up to two
+// bytes that are side by side in no token.
+static size_t independent_part(const mm_tokenizer *t, const char *word, size_t size) {
+    enum { LEAST = 1 << 18 };
+    if (size <= LEAST || !mm_pretokenizer_byte_level(t->pretokenizer)) return size;
+    size_t at = LEAST;
+    while (at < size && mm_bytes_join(t, word[at - 1], word[at])) at++;
+    return at;
+}
+
+static mm_status merge_part(mm_encoder *e, const char *word, size_t size, size_t *count, mm_error *error) {
+    mm_status status = spell(e, word, size, count, error);
+    return status == MM_OK ? mm_bpe_word(&e->tokenizer->bpe, e->symbols, *count, count, error) : status;
+}
+
 static void remember(cached_word *set, uint32_t tag, const char *word, size_t size, const int32_t *ids,
                      size_t count) {
     set[1] = set[0];
@@ -151,9 +169,15 @@ static mm_status encode_word(mm_encoder *e, const char *word, size_t size, cache
         if (set) remember(set, tag, word, size, &whole, 1);
         return append(e->ids, &whole, 1, error);
     }
-    size_t count = 0;
-    status = spell(e, word, size, &count, error);
-    if (status == MM_OK) status = mm_bpe_word(&e->tokenizer->bpe, e->symbols, count, &count, error);
+    size_t count = 0, part = 0;
+    while ((part = independent_part(e->tokenizer, word, size)) < size) {
+        status = merge_part(e, word, part, &count, error);
+        if (status == MM_OK) status = append(e->ids, e->symbols, count, error);
+        if (status != MM_OK) return status;
+        word += part;
+        size -= part;
+    }
+    status = merge_part(e, word, size, &count, error);
     if (status != MM_OK) return status;
     if (set && count <= CACHE_IDS) remember(set, tag, word, size, e->symbols, count);
     return append(e->ids, e->symbols, count, error);
@@ -183,11 +207,17 @@ static mm_status take_normalized_part(void *self, const mm_added_token *token, c
     return token ? take_id(e, token, error) : mm_pretokenize(e->words, text, size, take_word, e, error);
 }
 
+static mm_status normalize(mm_encoder *e, const char **text, size_t *size, mm_error *error) {
+    return e->tokenizer->nfc ? mm_nfc_text(&e->nfc, *text, *size, text, size, error) : MM_OK;
+}
+
 static mm_status take_part(void *self, const mm_added_token *token, const char *text, size_t size,
                            mm_error *error) {
     mm_encoder *e = self;
     const mm_tokenizer *t = e->tokenizer;
     if (token) return take_id(e, token, error);
+    mm_status status = normalize(e, &text, &size, error);
+    if (status != MM_OK) return status;
     return mm_added_split(&t->normalized, t->word_character, e->matcher, text, size, take_normalized_part, e,
                           error);
 }
@@ -207,7 +237,11 @@ mm_status mm_encode(mm_encoder *encoder, const char *text, size_t size, bool pla
         text = encoder->repaired.data;
         size = encoder->repaired.size;
     }
-    if (plain) return mm_pretokenize(encoder->words, text, size, take_word, encoder, error);
+    if (plain) {
+        mm_status status = normalize(encoder, &text, &size, error);
+        if (status != MM_OK) return status;
+        return mm_pretokenize(encoder->words, text, size, take_word, encoder, error);
+    }
     return mm_added_split(&t->added, t->word_character, encoder->matcher, text, size, take_part, encoder,
                           error);
 }

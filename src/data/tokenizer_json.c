@@ -1,6 +1,7 @@
 // tokenizer.json apart from its model: what stands around it, and the added tokens.
 #include "tokenizer_private.h"
 
+#include "normalize.h"
 #include "tokenizer_utf8.h"
 
 #include <stdlib.h>
@@ -37,7 +38,16 @@ static mm_status check_component(const mm_tokenizer *t, const mm_json *value, co
 static const char *const POST_PROCESSORS[] = {"ByteLevel", "TemplateProcessing", "RobertaProcessing",
                                               "BertProcessing", NULL};
 static const char *const DECODERS[] = {"ByteLevel", NULL};
-static const char *const NORMALIZERS[] = {NULL};
+static const char *const NORMALIZERS[] = {"NFC", NULL};
+
+static bool has_normalizer(const mm_json *value) {
+    const mm_json *inner = mm_json_get(value, "normalizers");
+    if (mm_json_kind_of(value) == MM_JSON_NULL) return false;
+    if (mm_json_kind_of(inner) != MM_JSON_ARRAY) return true;
+    for (size_t i = 0; i < mm_json_size(inner); i++)
+        if (has_normalizer(mm_json_at(inner, i))) return true;
+    return false;
+}
 
 static mm_status check_surroundings(const mm_tokenizer *t, const mm_json *root, mm_error *error) {
     const mm_json *version = mm_json_get(root, "version");
@@ -78,19 +88,33 @@ static mm_status make_bytes(mm_tokenizer *t, bool byte_level, mm_error *error) {
     return MM_OK;
 }
 
+static void find_joined(mm_tokenizer *t) {
+    for (int32_t id = 0; id < t->vocab.limit; id++) {
+        if (!(t->flags[id] & MM_TOKEN_IN_MODEL)) continue;
+        for (size_t i = t->byte_starts[id]; i + 1 < t->byte_starts[id + 1]; i++) {
+            unsigned pair =
+                (unsigned)(unsigned char)t->bytes.data[i] << 8 | (unsigned char)t->bytes.data[i + 1];
+            t->joined[pair / 8] |= (uint8_t)(1u << pair % 8);
+        }
+    }
+}
+
 static mm_status read_root(mm_tokenizer *t, const mm_json_document *document, mm_error *error) {
     const mm_json *root = mm_json_root(document);
     if (mm_json_kind_of(root) != MM_JSON_OBJECT)
         return mm_trouble(error, "%s: not a tokenizer.json: found %s, expected an object", t->name,
                           mm_json_kind_name(mm_json_kind_of(root)));
     mm_status status = check_surroundings(t, root, error);
+    t->nfc = status == MM_OK && has_normalizer(mm_json_get(root, "normalizer"));
     if (status == MM_OK)
         status = mm_pretokenizer_parse(mm_json_get(root, "pre_tokenizer"), t->name, &t->pretokenizer, error);
     if (status == MM_OK) status = mm_tokenizer_read_model(t, document, error);
     if (status == MM_OK) status = mm_tokenizer_read_added(t, mm_json_get(root, "added_tokens"), error);
     if (status != MM_OK) return status;
     bool decoder = mm_json_kind_of(mm_json_get(root, "decoder")) != MM_JSON_NULL;
-    return make_bytes(t, decoder || mm_pretokenizer_byte_level(t->pretokenizer), error);
+    status = make_bytes(t, decoder || mm_pretokenizer_byte_level(t->pretokenizer), error);
+    if (status == MM_OK) find_joined(t);
+    return status;
 }
 
 mm_status mm_tokenizer_read_json(mm_tokenizer *t, mm_error *error) {
@@ -150,6 +174,23 @@ static mm_status place_token(mm_tokenizer *t, mm_added_token *token, int32_t *ne
     return MM_OK;
 }
 
+// A token that is looked for in normalized text is itself normalized.
+static mm_status normalize_contents(mm_tokenizer *t, mm_added_token *tokens, int count, mm_error *error) {
+    mm_nfc nfc = {0};
+    mm_status status = MM_OK;
+    for (int i = 0; i < count && status == MM_OK; i++) {
+        const char *text;
+        status = mm_nfc_text(&nfc, tokens[i].content, tokens[i].size, &text, &tokens[i].size, error);
+        if (status == MM_OK) mm_text_add(&t->contents, text, tokens[i].size);
+    }
+    mm_nfc_free(&nfc);
+    if (status != MM_OK) return status;
+    if (t->contents.failed) return mm_trouble(error, "%s: no memory for its added tokens", t->name);
+    size_t at = 0;
+    for (int i = 0; i < count; at += tokens[i++].size) tokens[i].content = t->contents.data + at;
+    return MM_OK;
+}
+
 static mm_status read_list(mm_tokenizer *t, const mm_json *list, mm_added_token *tokens[2], int counts[2],
                            mm_error *error) {
     int32_t next = t->vocab.count;
@@ -169,7 +210,7 @@ static mm_status read_list(mm_tokenizer *t, const mm_json *list, mm_added_token 
         for (int i = 0; i < counts[set]; i++)
             tokens[set][i].content = mm_vocab_text(&t->vocab, tokens[set][i].id, &tokens[set][i].size);
     }
-    return MM_OK;
+    return t->nfc ? normalize_contents(t, tokens[1], counts[1], error) : MM_OK;
 }
 
 mm_status mm_tokenizer_read_added(mm_tokenizer *t, const mm_json *list, mm_error *error) {

@@ -1,112 +1,34 @@
 #include <mm/data/tokenizer_train.h>
 
 #include "bpe_vocab.h"
-#include "pretokenize.h"
-#include "tokenizer_added.h"
-#include "tokenizer_train_merge.h"
+#include "text_batch.h"
+#include "tokenizer_train_count.h"
 #include "tokenizer_train_write.h"
 #include "tokenizer_utf8.h"
 
+#include <assert.h>
+#include <mm/base/par.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct mm_tokenizer_trainer {
     mm_pretokenizer *pretokenizer;
-    mm_pretokenizer_state *state;
-    mm_matcher *matcher;
     mm_added_set specials;
-    mm_word_counts words;
-    mm_text repaired; // the document, where it was not UTF-8
+    mm_word_counter counter; // has all words, but while the reading below goes on
 };
-
-void mm_word_counts_free(mm_word_counts *words) {
-    mm_text_free(&words->pool);
-    free(words->ends);
-    free(words->counts);
-    free(words->slots);
-    *words = (mm_word_counts){0};
-}
-
-static const char *word_at(const mm_word_counts *words, size_t index, size_t *size) {
-    size_t start = index ? words->ends[index - 1] : 0;
-    *size = words->ends[index] - start;
-    return words->pool.data + start;
-}
-
-// The slot that holds the word, or the empty one where it would go.
-static size_t slot_of(const mm_word_counts *words, const char *word, size_t size) {
-    size_t slot = mm_word_hash(word, size) & words->slot_mask;
-    for (; words->slots[slot]; slot = (slot + 1) & words->slot_mask) {
-        size_t other;
-        const char *text = word_at(words, words->slots[slot] - 1, &other);
-        if (other == size && !memcmp(text, word, size)) break;
-    }
-    return slot;
-}
-
-static bool widen_slots(mm_word_counts *words) {
-    size_t slots = words->slots ? 2 * (words->slot_mask + 1) : 4096;
-    uint32_t *fresh = calloc(slots, sizeof *fresh);
-    if (!fresh) return false;
-    free(words->slots);
-    words->slots = fresh;
-    words->slot_mask = slots - 1;
-    for (size_t i = 0; i < words->count; i++) {
-        size_t size;
-        const char *text = word_at(words, i, &size);
-        words->slots[slot_of(words, text, size)] = (uint32_t)i + 1;
-    }
-    return true;
-}
-
-static bool widen_words(mm_word_counts *words) {
-    size_t capacity = words->capacity ? words->capacity + words->capacity / 2 : 4096;
-    size_t *ends = realloc(words->ends, capacity * sizeof *ends);
-    if (ends) words->ends = ends;
-    uint64_t *counts = realloc(words->counts, capacity * sizeof *counts);
-    if (counts) words->counts = counts;
-    if (!ends || !counts) return false;
-    words->capacity = capacity;
-    return true;
-}
-
-mm_status mm_word_counts_add(mm_word_counts *words, const char *word, size_t size, mm_error *error) {
-    bool good = words->count < UINT32_MAX - 1;
-    if (good && (!words->slots || 2 * words->count > words->slot_mask)) good = widen_slots(words);
-    if (good && words->count == words->capacity) good = widen_words(words);
-    if (good) {
-        size_t slot = slot_of(words, word, size);
-        if (words->slots[slot]) {
-            words->counts[words->slots[slot] - 1]++;
-            return MM_OK;
-        }
-        mm_text_add(&words->pool, word, size);
-        good = !words->pool.failed;
-        if (good) {
-            words->ends[words->count] = words->pool.size;
-            words->counts[words->count++] = 1;
-            words->slots[slot] = (uint32_t)words->count;
-        }
-    }
-    return good ? MM_OK : mm_trouble(error, "no memory to count %zu different words", words->count);
-}
 
 static mm_status open_trainer(mm_tokenizer_trainer *t, mm_error *error) {
     mm_status status = mm_pretokenizer_gpt2(&t->pretokenizer, error);
-    if (status == MM_OK) status = mm_pretokenizer_state_new(t->pretokenizer, &t->state, error);
     if (status != MM_OK) return status;
-    t->matcher = mm_matcher_new();
     mm_added_token *tokens = calloc(MM_TRAINED_SPECIALS, sizeof *tokens);
-    if (!t->matcher || !tokens) {
-        free(tokens);
-        return mm_trouble(error, "no memory to train a tokenizer");
-    }
+    if (!tokens) return mm_trouble(error, "no memory to train a tokenizer");
     for (int i = 0; i < MM_TRAINED_SPECIALS; i++) {
         const char *content = mm_trained_specials[i];
         tokens[i] = (mm_added_token){.content = content, .size = strlen(content), .id = i, .special = true};
     }
     mm_added_index(&t->specials, tokens, MM_TRAINED_SPECIALS);
-    return MM_OK;
+    return mm_word_counter_begin(&t->counter, t->pretokenizer, &t->specials, error);
 }
 
 mm_status mm_tokenizer_trainer_new(mm_tokenizer_trainer **trainer, mm_error *error) {
@@ -124,37 +46,122 @@ mm_status mm_tokenizer_trainer_new(mm_tokenizer_trainer **trainer, mm_error *err
 
 void mm_tokenizer_trainer_free(mm_tokenizer_trainer *trainer) {
     if (!trainer) return;
-    mm_pretokenizer_state_free(trainer->state);
+    mm_word_counter_free(&trainer->counter);
     mm_pretokenizer_free(trainer->pretokenizer);
-    mm_matcher_free(trainer->matcher);
     mm_added_free(&trainer->specials);
-    mm_word_counts_free(&trainer->words);
-    mm_text_free(&trainer->repaired);
     free(trainer);
-}
-
-static mm_status take_word(void *self, const char *word, size_t size, mm_error *error) {
-    mm_tokenizer_trainer *t = self;
-    return mm_word_counts_add(&t->words, word, size, error);
-}
-
-// What an encoder takes for a special token teaches nothing.
-static mm_status take_part(void *self, const mm_added_token *token, const char *text, size_t size,
-                           mm_error *error) {
-    mm_tokenizer_trainer *t = self;
-    return token ? MM_OK : mm_pretokenize(t->state, text, size, take_word, t, error);
 }
 
 mm_status mm_tokenizer_trainer_add(mm_tokenizer_trainer *trainer, const char *text, size_t size,
                                    mm_error *error) {
-    if (mm_utf8_valid(text, size) != size) {
-        mm_text_clear(&trainer->repaired);
-        mm_utf8_repair(text, size, &trainer->repaired);
-        if (trainer->repaired.failed) return mm_trouble(error, "no memory for a text of %zu bytes", size);
-        text = trainer->repaired.data;
-        size = trainer->repaired.size;
+    return mm_word_counter_add(&trainer->counter, text, size, error);
+}
+
+// --- reading: in each round one worker reads a batch, and all count the one before
+
+typedef struct counting_worker {
+    mm_word_counter counter;
+    mm_status status;
+    mm_error error;
+} counting_worker;
+
+typedef struct counting {
+    mm_piece_source pieces;
+    size_t batch_bytes;
+    mm_text_batch batches[2], *reading, *counted; // each is one of the two
+    bool more;
+    atomic_size_t next; // task: 0 reads, task u + 1 counts unit u
+    counting_worker *workers;
+} counting;
+
+static mm_status next_piece(void *self, size_t most, const char **text, size_t *size, bool *ends, bool *more,
+                            mm_error *error) {
+    return mm_text_next_piece(self, most, text, size, ends, more, error);
+}
+
+static mm_status do_task(counting *c, size_t task, counting_worker *worker) {
+    if (!task)
+        return c->more
+                   ? mm_text_batch_fill(c->reading, &c->pieces, c->batch_bytes, UINT64_MAX, &worker->error)
+                   : MM_OK;
+    const mm_text_batch *batch = c->counted;
+    mm_status status = MM_OK;
+    for (size_t p = batch->units[task - 1]; p < batch->units[task] && !status; p++) {
+        const mm_text_part *part = &batch->parts[p];
+        if (part->size)
+            status = mm_word_counter_add(&worker->counter, batch->text.data + part->start, part->size,
+                                         &worker->error);
     }
-    return mm_added_split(&trainer->specials, NULL, trainer->matcher, text, size, take_part, trainer, error);
+    return status;
+}
+
+static void work(void *self, int number) {
+    counting *c = self;
+    counting_worker *worker = &c->workers[number];
+    size_t tasks = 1 + c->counted->unit_count;
+    for (size_t task; !worker->status && (task = atomic_fetch_add(&c->next, 1)) < tasks;)
+        worker->status = do_task(c, task, worker);
+}
+
+static mm_status run_round(counting *c, int workers, uint64_t *text_bytes, mm_error *error) {
+    atomic_store(&c->next, 0);
+    mm_par_run(workers, work, c);
+    for (int w = 0; w < workers; w++) {
+        if (!c->workers[w].status) continue;
+        if (error) *error = c->workers[w].error;
+        return c->workers[w].status;
+    }
+    mm_text_batch *counted = c->counted;
+    c->counted = c->reading;
+    c->reading = counted;
+    c->reading->count = c->reading->unit_count = 0;
+    *text_bytes += c->counted->unit_count ? c->counted->text.size : 0;
+    c->more = c->more && c->counted->more;
+    return MM_OK;
+}
+
+static mm_status count_all(counting *c, int workers, mm_text_source *source,
+                           const volatile sig_atomic_t *stop, uint64_t *text_bytes,
+                           void (*progress)(void *self, uint64_t done, uint64_t total), void *self,
+                           mm_error *error) {
+    mm_status status = MM_OK;
+    while (!status && (c->more || c->counted->unit_count)) {
+        status = run_round(c, workers, text_bytes, error);
+        uint64_t done, total;
+        mm_text_progress(source, &done, &total);
+        if (!status && progress) progress(self, done, total);
+        if (!status && stop && *stop)
+            status = mm_fail(error, MM_INTERRUPTED, "interrupted; nothing was kept");
+    }
+    return status;
+}
+
+mm_status mm_tokenizer_trainer_read(mm_tokenizer_trainer *trainer, mm_text_source *source, int workers,
+                                    const volatile sig_atomic_t *stop, uint64_t *text_bytes,
+                                    void (*progress)(void *self, uint64_t done, uint64_t total), void *self,
+                                    mm_error *error) {
+    assert(workers >= 0);
+    *text_bytes = 0;
+    if (!workers) workers = mm_par_cores();
+    counting c = {.pieces = {next_piece, source, mm_pretokenizer_cuttable(trainer->pretokenizer)},
+                  .more = true};
+    c.batch_bytes = (size_t)workers * MM_TEXT_BATCH_FOR_EACH;
+    c.reading = &c.batches[0];
+    c.counted = &c.batches[1];
+    c.workers = calloc((size_t)workers, sizeof *c.workers);
+    mm_status status = c.workers ? MM_OK : mm_trouble(error, "no memory for %d workers", workers);
+    for (int w = 0; w < workers && !status; w++)
+        status =
+            mm_word_counter_begin(&c.workers[w].counter, trainer->pretokenizer, &trainer->specials, error);
+    if (!status) status = count_all(&c, workers, source, stop, text_bytes, progress, self, error);
+    for (int w = 0; c.workers && w < workers; w++) {
+        if (!status) status = mm_word_counter_merge(&trainer->counter, &c.workers[w].counter, error);
+        mm_word_counter_free(&c.workers[w].counter);
+    }
+    free(c.workers);
+    mm_text_batch_free(&c.batches[0]);
+    mm_text_batch_free(&c.batches[1]);
+    return status;
 }
 
 // The special tokens, then the byte symbols in the order of their characters, as the library's trainer has
@@ -174,9 +181,8 @@ static void add_alphabet(mm_vocab *vocab, int32_t byte_ids[256]) {
     }
 }
 
-mm_status mm_tokenizer_trainer_finish(mm_tokenizer_trainer *trainer, int vocab_size, mm_text *out,
-                                      void (*progress)(void *self, long done, long wanted), void *self,
-                                      mm_error *error) {
+static mm_status finish(mm_tokenizer_trainer *trainer, int vocab_size, bool exactly, mm_text *out,
+                        void (*progress)(void *self, long done, long wanted), void *self, mm_error *error) {
     if (vocab_size < MM_TRAINED_SPECIALS + 256)
         return mm_trouble(error,
                           "a vocabulary of %d: at least %d are needed (%d special tokens and 256 bytes)",
@@ -188,10 +194,22 @@ mm_status mm_tokenizer_trainer_finish(mm_tokenizer_trainer *trainer, int vocab_s
     add_alphabet(&vocab, byte_ids);
     mm_learned_merge *merges = NULL;
     size_t count = 0;
-    mm_status status = mm_learn_merges(&trainer->words, byte_ids, vocab_size, &vocab, &merges, &count,
-                                       progress, self, error);
+    mm_status status = mm_learn_merges(&trainer->counter.words, byte_ids, vocab_size, exactly, &vocab,
+                                       &merges, &count, progress, self, error);
     if (status == MM_OK) status = mm_trained_write(&vocab, merges, count, out, error);
     free(merges);
     mm_vocab_free(&vocab);
     return status;
+}
+
+mm_status mm_tokenizer_trainer_finish(mm_tokenizer_trainer *trainer, int vocab_size, mm_text *out,
+                                      void (*progress)(void *self, long done, long wanted), void *self,
+                                      mm_error *error) {
+    return finish(trainer, vocab_size, true, out, progress, self, error);
+}
+
+mm_status mm_tokenizer_trainer_fit(mm_tokenizer_trainer *trainer, int most, mm_text *out,
+                                   void (*progress)(void *self, long done, long wanted), void *self,
+                                   mm_error *error) {
+    return finish(trainer, most, false, out, progress, self, error);
 }

@@ -114,7 +114,7 @@ static bool merge_best(learning *l, bool *more) {
 }
 
 mm_status mm_learn_merges(const mm_word_counts *words, const int32_t byte_ids[256], int32_t wanted,
-                          mm_vocab *vocab, mm_learned_merge **merges, size_t *count,
+                          bool exactly, mm_vocab *vocab, mm_learned_merge **merges, size_t *count,
                           void (*progress)(void *self, long done, long wanted), void *self, mm_error *error) {
     learning l = {.words = words, .vocab = vocab};
     int32_t at_first = vocab->count;
@@ -130,7 +130,7 @@ mm_status mm_learn_merges(const mm_word_counts *words, const int32_t byte_ids[25
     free(l.lengths);
     *merges = l.merges;
     *count = l.merge_count;
-    if (good && vocab->count == wanted) return MM_OK;
+    if (good && (vocab->count == wanted || !exactly)) return MM_OK;
     free(l.merges);
     *merges = NULL;
     if (!good) return mm_trouble(error, "no memory to learn merges from %zu words", words->count);

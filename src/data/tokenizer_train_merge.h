@@ -6,6 +6,7 @@
 
 #include <mm/base/status.h>
 #include <mm/base/text.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,7 +19,7 @@ typedef struct mm_word_counts {
     size_t count, capacity, slot_mask;
 } mm_word_counts;
 
-MM_CHECKED mm_status mm_word_counts_add(mm_word_counts *words, const char *word, size_t size,
+MM_CHECKED mm_status mm_word_counts_add(mm_word_counts *words, const char *word, size_t size, uint64_t times,
                                         mm_error *error);
 void mm_word_counts_free(mm_word_counts *words);
 
@@ -28,10 +29,10 @@ typedef struct mm_learned_merge {
 
 // Adds tokens to `vocab`, which holds the byte symbols (byte_ids), until it has `wanted`, and says by which
 // merges. Most frequent pair first; of equal ones that with the smaller first id, then the smaller second. A
-// merge may make a token that another merge has made already. *merges is malloc'ed. Trouble if the text gives
-// too few.
+// merge may make a token that another merge has made already. *merges is malloc'ed. A text that gives too
+// few is trouble where `exactly` so many are wanted.
 MM_CHECKED mm_status mm_learn_merges(const mm_word_counts *words, const int32_t byte_ids[256], int32_t wanted,
-                                     mm_vocab *vocab, mm_learned_merge **merges, size_t *count,
+                                     bool exactly, mm_vocab *vocab, mm_learned_merge **merges, size_t *count,
                                      void (*progress)(void *self, long done, long wanted), void *self,
                                      mm_error *error);
 

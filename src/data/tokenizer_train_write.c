@@ -47,7 +47,7 @@ static void write_model(mm_json_writer *w, const mm_vocab *vocab, const mm_learn
     mm_json_put_key(w, "vocab");
     mm_json_open_object(w);
     size_t size;
-    for (int32_t id = 0; id < vocab->limit; id++) {
+    for (int32_t id = 0; id < vocab->count; id++) {
         const char *text = mm_vocab_text(vocab, id, &size);
         mm_json_put_key_n(w, text, size);
         mm_json_put_integer(w, id);

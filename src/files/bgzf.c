@@ -12,8 +12,7 @@
 
 enum {
     HEADER_BYTES = 18,
-    TRAILER_BYTES = 8,  // CRC32, raw size
-    MEMBER_MAX = 65536, // BSIZE is 16 bits and holds the member's size minus 1
+    TRAILER_BYTES = 8, // CRC32, raw size
     MEMBER_MIN = HEADER_BYTES + 2 + TRAILER_BYTES,
     END_BYTES = 28,
     BSIZE_AT = 16
@@ -43,22 +42,74 @@ static uint32_t get_u32(const unsigned char *in) {
     return get_u16(in) | get_u16(in + 2) << 16;
 }
 
+struct mm_bgzf_deflater {
+    z_stream deflate;
+};
+
+mm_status mm_bgzf_deflater_new(int level, mm_bgzf_deflater **deflater, mm_error *error) {
+    assert(level >= 0 && level <= 9);
+    mm_bgzf_deflater *made = calloc(1, sizeof *made);
+    *deflater = made;
+    if (made && deflateInit2(&made->deflate, level, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) == Z_OK)
+        return MM_OK;
+    free(made);
+    *deflater = NULL;
+    return mm_trouble(error, "no memory to compress");
+}
+
+void mm_bgzf_deflater_free(mm_bgzf_deflater *deflater) {
+    if (!deflater) return;
+    deflateEnd(&deflater->deflate);
+    free(deflater);
+}
+
+// Deflates the block behind the member's header; bytes made. A block that deflate does not make smaller than
+// one stored block would be (RFC 1951, 3.2.4) is stored, so a member fits whatever the data and however far a
+// zlib expands them.
+static uint32_t compress_block(z_stream *z, const unsigned char *raw, uint32_t size, unsigned char *out) {
+    enum { STORED_EXTRA = 5 };
+    deflateReset(z);
+    z->next_in = (unsigned char *)(uintptr_t)raw; // zlib does not write there
+    z->avail_in = size;
+    z->next_out = out;
+    z->avail_out = size + STORED_EXTRA - 1;
+    if (deflate(z, Z_FINISH) == Z_STREAM_END) return (uint32_t)z->total_out;
+    out[0] = 1; // last, and stored
+    put_u16(out + 1, size);
+    put_u16(out + 3, size ^ 0xffff);
+    memcpy(out + STORED_EXTRA, raw, size);
+    return size + STORED_EXTRA;
+}
+
+size_t mm_bgzf_deflate(mm_bgzf_deflater *deflater, const void *raw, size_t size,
+                       unsigned char member[MM_BGZF_MEMBER_MAX]) {
+    assert(size >= 1 && size <= MM_BGZF_BLOCK_MAX);
+    uint32_t packed = compress_block(&deflater->deflate, raw, (uint32_t)size, member + HEADER_BYTES);
+    uint32_t total = HEADER_BYTES + packed + TRAILER_BYTES;
+    memcpy(member, header_bytes, HEADER_BYTES);
+    put_u16(member + BSIZE_AT, total - 1);
+    unsigned char *trailer = member + total - TRAILER_BYTES;
+    put_u32(trailer, (uint32_t)crc32(0, raw, (uInt)size));
+    put_u32(trailer + 4, (uint32_t)size);
+    return total;
+}
+
 struct mm_bgzf_writer {
     char *path;
     int fd; // -1 until the file is made
     int block_bytes;
-    bool deflating; // the z_stream is set up
-    bool broken;    // a write failed: the file must not get its end member
-    z_stream deflate;
+    bool broken; // a write failed: the file must not get its end member
+    bool ended;  // a block of fewer bytes came, which is the last
+    mm_bgzf_deflater *deflater;
     mm_hasher *hasher;
     uint64_t raw_bytes;
     int filled; // of `raw`
     unsigned char raw[MM_BGZF_BLOCK_MAX];
-    unsigned char member[MEMBER_MAX];
+    unsigned char member[MM_BGZF_MEMBER_MAX];
 };
 
 static void free_writer(mm_bgzf_writer *writer) {
-    if (writer->deflating) deflateEnd(&writer->deflate);
+    mm_bgzf_deflater_free(writer->deflater);
     mm_hasher_free(writer->hasher);
     free(writer->path);
     free(writer);
@@ -73,7 +124,6 @@ void mm_bgzf_discard(mm_bgzf_writer *writer) {
 mm_status mm_bgzf_create(const char *path, int block_bytes, int level, mm_bgzf_writer **writer,
                          mm_error *error) {
     assert(block_bytes >= 1 && block_bytes <= MM_BGZF_BLOCK_MAX);
-    assert(level >= 0 && level <= 9);
     *writer = NULL;
     mm_bgzf_writer *made = calloc(1, sizeof *made);
     if (!made) return mm_trouble(error, "%s: no memory to write it", path);
@@ -81,13 +131,10 @@ mm_status mm_bgzf_create(const char *path, int block_bytes, int level, mm_bgzf_w
     made->block_bytes = block_bytes;
     made->path = strdup(path);
     made->hasher = mm_hasher_new();
-    made->deflating = deflateInit2(&made->deflate, level, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) == Z_OK;
     mm_status status = MM_OK;
-    if (!made->path || !made->hasher || !made->deflating) {
-        status = mm_trouble(error, "%s: no memory to write it", path);
-    } else {
-        status = mm_io_create(path, &made->fd, error);
-    }
+    if (!made->path || !made->hasher) status = mm_trouble(error, "%s: no memory to write it", path);
+    if (status == MM_OK) status = mm_bgzf_deflater_new(level, &made->deflater, error);
+    if (status == MM_OK) status = mm_io_create(path, &made->fd, error);
     if (status != MM_OK) {
         mm_bgzf_discard(made);
         return status;
@@ -96,43 +143,31 @@ mm_status mm_bgzf_create(const char *path, int block_bytes, int level, mm_bgzf_w
     return MM_OK;
 }
 
-// Deflates the block behind the member's header; bytes made. A block that deflate does not make smaller than
-// one stored block would be (RFC 1951, 3.2.4) is stored, so a member fits whatever the data and however far a
-// zlib expands them.
-static uint32_t compress_block(mm_bgzf_writer *writer) {
-    enum { STORED_EXTRA = 5 };
-    unsigned char *out = writer->member + HEADER_BYTES;
-    uint32_t size = (uint32_t)writer->filled;
-    deflateReset(&writer->deflate);
-    writer->deflate.next_in = writer->raw;
-    writer->deflate.avail_in = size;
-    writer->deflate.next_out = out;
-    writer->deflate.avail_out = size + STORED_EXTRA - 1;
-    if (deflate(&writer->deflate, Z_FINISH) == Z_STREAM_END) return (uint32_t)writer->deflate.total_out;
-    out[0] = 1; // last, and stored
-    put_u16(out + 1, size);
-    put_u16(out + 3, size ^ 0xffff);
-    memcpy(out + STORED_EXTRA, writer->raw, size);
-    return size + STORED_EXTRA;
+static mm_status broken(const mm_bgzf_writer *writer, mm_error *error) {
+    return mm_trouble(error, "%s: an earlier write failed", writer->path);
 }
 
-static mm_status write_block(mm_bgzf_writer *writer, mm_error *error) {
-    uint32_t total = HEADER_BYTES + compress_block(writer) + TRAILER_BYTES;
-    memcpy(writer->member, header_bytes, HEADER_BYTES);
-    put_u16(writer->member + BSIZE_AT, total - 1);
-    unsigned char *trailer = writer->member + total - TRAILER_BYTES;
-    put_u32(trailer, (uint32_t)crc32(0, writer->raw, (uInt)writer->filled));
-    put_u32(trailer + 4, (uint32_t)writer->filled);
-    mm_hasher_add(writer->hasher, writer->raw, (size_t)writer->filled);
-    writer->raw_bytes += (uint64_t)writer->filled;
-    writer->filled = 0;
-    mm_status status = mm_io_write(writer->fd, writer->member, total, writer->path, error);
+mm_status mm_bgzf_append(mm_bgzf_writer *writer, const void *raw, size_t size, const void *member,
+                         size_t member_size, mm_error *error) {
+    if (writer->broken) return broken(writer, error);
+    assert(writer->filled == 0 && !writer->ended && size >= 1 && size <= (size_t)writer->block_bytes);
+    writer->ended = size < (size_t)writer->block_bytes;
+    mm_hasher_add(writer->hasher, raw, size);
+    writer->raw_bytes += size;
+    mm_status status = mm_io_write(writer->fd, member, member_size, writer->path, error);
     writer->broken = status != MM_OK;
     return status;
 }
 
+static mm_status write_block(mm_bgzf_writer *writer, mm_error *error) {
+    size_t size = (size_t)writer->filled;
+    size_t member_size = mm_bgzf_deflate(writer->deflater, writer->raw, size, writer->member);
+    writer->filled = 0;
+    return mm_bgzf_append(writer, writer->raw, size, writer->member, member_size, error);
+}
+
 mm_status mm_bgzf_write(mm_bgzf_writer *writer, const void *data, size_t size, mm_error *error) {
-    if (writer->broken) return mm_trouble(error, "%s: an earlier write failed", writer->path);
+    if (writer->broken) return broken(writer, error);
     const unsigned char *next = data;
     while (size > 0) {
         size_t room = (size_t)(writer->block_bytes - writer->filled);
@@ -150,7 +185,7 @@ mm_status mm_bgzf_write(mm_bgzf_writer *writer, const void *data, size_t size, m
 
 mm_status mm_bgzf_finish(mm_bgzf_writer *writer, mm_hash *hash, uint64_t *raw_bytes, mm_error *error) {
     mm_status status = MM_OK;
-    if (writer->broken) status = mm_trouble(error, "%s: an earlier write failed", writer->path);
+    if (writer->broken) status = broken(writer, error);
     if (status == MM_OK && writer->filled > 0) status = write_block(writer, error);
     if (status == MM_OK) status = mm_io_write(writer->fd, end_bytes, END_BYTES, writer->path, error);
     if (status != MM_OK) {
@@ -317,7 +352,7 @@ struct mm_bgzf_cursor {
     z_stream inflate;
     uint64_t block; // the one in `raw`, or UINT64_MAX
     unsigned char raw[MM_BGZF_BLOCK_MAX];
-    unsigned char member[MEMBER_MAX];
+    unsigned char member[MM_BGZF_MEMBER_MAX];
 };
 
 mm_status mm_bgzf_cursor_new(const mm_bgzf *file, mm_bgzf_cursor **cursor, mm_error *error) {

@@ -5,8 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -15,20 +17,37 @@ enum { WINDOW_GZIP = 15 + 16, IN_BYTES = 65536 };
 struct mm_gzin {
     char *path;
     int fd;
-    bool ended;       // the file has no more bytes than those in `in`
-    bool plain;       // not gzip: handed on as it is
-    bool inside;      // within a member
-    bool zlib;        // the z_stream is set up
-    uint64_t read;    // bytes of the file that came into `in`
-    uint64_t member;  // number of the member, from 0
-    z_stream inflate; // next_in, avail_in: what of `in` is left, also of a plain file
+    bool regular;
+    off_t size; // when it was opened, of a regular file
+    struct timespec changed;
+    const volatile sig_atomic_t *stop; // NULL: never
+    bool ended;                        // the file has no more bytes than those in `in`
+    bool plain;                        // not gzip: handed on as it is
+    bool inside;                       // within a member
+    bool zlib;                         // the z_stream is set up
+    uint64_t read;                     // bytes of the file that came into `in`
+    uint64_t member;                   // number of the member, from 0
+    z_stream inflate;                  // next_in, avail_in: what of `in` is left, also of a plain file
     unsigned char in[IN_BYTES];
 };
+
+// Waits for a pipe or a terminal, looking now and then whether to stop: the signal may come to another
+// thread.
+static mm_status wait_for_input(const mm_gzin *in, mm_error *error) {
+    enum { LOOK_MILLISECONDS = 100 };
+    if (in->regular || !in->stop) return MM_OK;
+    struct pollfd look = {.fd = in->fd, .events = POLLIN};
+    while (!*in->stop)
+        if (poll(&look, 1, LOOK_MILLISECONDS) > 0) return MM_OK; // trouble, too, is the read's
+    return mm_fail(error, MM_INTERRUPTED, "%s: interrupted while it was read", in->path);
+}
 
 // Reads behind what is left in the buffer, which must have room.
 static mm_status fill(mm_gzin *in, mm_error *error) {
     memmove(in->in, in->inflate.next_in, in->inflate.avail_in);
     in->inflate.next_in = in->in;
+    mm_status status = wait_for_input(in, error);
+    if (status != MM_OK) return status;
     ssize_t got;
     do {
         got = read(in->fd, in->in + in->inflate.avail_in, IN_BYTES - in->inflate.avail_in);
@@ -49,6 +68,21 @@ void mm_gzin_close(mm_gzin *in) {
 }
 
 mm_status mm_gzin_open(const char *path, mm_gzin **in, mm_error *error) {
+    return mm_gzin_open_until(path, NULL, in, error);
+}
+
+static mm_status open_file(mm_gzin *in, const char *path, bool standard, mm_error *error) {
+    if (!standard) in->fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat info;
+    if (in->fd < 0 || fstat(in->fd, &info) < 0) return mm_io_trouble(error, in->path, "open the file");
+    in->regular = S_ISREG(info.st_mode);
+    in->size = info.st_size;
+    in->changed = info.st_mtim;
+    return MM_OK;
+}
+
+mm_status mm_gzin_open_until(const char *path, const volatile sig_atomic_t *stop, mm_gzin **in,
+                             mm_error *error) {
     *in = NULL;
     bool standard = strcmp(path, "-") == 0;
     mm_gzin *made = calloc(1, sizeof *made);
@@ -59,10 +93,8 @@ mm_status mm_gzin_open(const char *path, mm_gzin **in, mm_error *error) {
     made->inflate.next_in = made->in;
     mm_status status = MM_OK;
     if (!made->path || !made->zlib) status = mm_trouble(error, "%s: no memory to open it", path);
-    if (status == MM_OK && !standard) {
-        made->fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (made->fd < 0) status = mm_io_trouble(error, path, "open the file");
-    }
+    made->stop = stop;
+    if (status == MM_OK) status = open_file(made, path, standard, error);
     while (status == MM_OK && made->inflate.avail_in < 2 && !made->ended) status = fill(made, error);
     if (status != MM_OK) {
         mm_gzin_close(made);
@@ -71,6 +103,23 @@ mm_status mm_gzin_open(const char *path, mm_gzin **in, mm_error *error) {
     made->plain = made->inflate.avail_in < 2 || made->in[0] != 0x1f || made->in[1] != 0x8b;
     *in = made;
     return MM_OK;
+}
+
+uint64_t mm_gzin_position(const mm_gzin *in) {
+    return in->read - in->inflate.avail_in;
+}
+
+mm_status mm_gzin_unchanged(const mm_gzin *in, mm_error *error) {
+    struct stat info;
+    if (!in->regular) return MM_OK;
+    if (fstat(in->fd, &info) < 0) return mm_io_trouble(error, in->path, "look at it");
+    if (info.st_size == in->size && info.st_mtim.tv_sec == in->changed.tv_sec &&
+        info.st_mtim.tv_nsec == in->changed.tv_nsec)
+        return MM_OK;
+    return mm_trouble(error,
+                      "%s: changed while it was read: found %lld bytes, expected the %lld from before; "
+                      "start again when nothing writes to it",
+                      in->path, (long long)info.st_size, (long long)in->size);
 }
 
 static mm_status damaged(const mm_gzin *in, const char *found, mm_error *error) {

@@ -3,6 +3,7 @@
 
 #include <mm/files/publish.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -90,6 +91,53 @@ mm_status mm_publish_file(const char *path, const void *data, size_t size, mm_er
         return status;
     }
     return mm_sync_folder(at.folder, error);
+}
+
+mm_status mm_hide(const char *path, char *out, size_t size, mm_error *error) {
+    place at;
+    char temporary[PATH_MAX];
+    mm_status status = place_of(path, &at, error);
+    if (status == MM_OK) status = make_temporary(&at, TEMPORARY_FOLDER, NULL, temporary, NULL, error);
+    if (status != MM_OK) return status;
+    if (rename(path, temporary) < 0) { // onto the empty folder
+        status = mm_io_trouble(error, path, "rename it before it is removed");
+        rmdir(temporary);
+        return status;
+    }
+    status = mm_sync_folder(at.folder, error);
+    if (status == MM_OK && (size_t)snprintf(out, size, "%s", temporary) >= size)
+        status = mm_trouble(error, "%s: the path is too long, expected less than %zu bytes", temporary, size);
+    return status;
+}
+
+bool mm_is_temporary(const char *name) {
+    const char *mark = NULL;
+    for (const char *next = name; (next = strstr(next, ".tmp-")); next++) mark = next;
+    if (*name != '.' || !mark) return false;
+    const char *rest = mark + strlen(".tmp-");
+    size_t pid = strspn(rest, "0123456789");
+    size_t count = rest[pid] == '-' ? strspn(rest + pid + 1, "0123456789") : 0;
+    return pid && count && !rest[pid + 1 + count];
+}
+
+mm_status mm_remove_temporaries(const char *folder, mm_error *error) {
+    DIR *entries = opendir(folder);
+    if (!entries) return errno == ENOENT ? MM_OK : mm_io_trouble(error, folder, "open the folder");
+    mm_status status = MM_OK;
+    for (const struct dirent *entry; status == MM_OK && (entry = readdir(entries));) {
+        char path[PATH_MAX];
+        struct stat info;
+        if (!mm_is_temporary(entry->d_name)) continue;
+        status = mm_path_join(path, sizeof path, folder, entry->d_name, error);
+        if (status != MM_OK || lstat(path, &info) < 0) continue;
+        if (S_ISDIR(info.st_mode)) {
+            status = mm_remove_folder(path, error);
+        } else if (unlink(path) < 0 && errno != ENOENT) {
+            status = mm_io_trouble(error, path, "remove what a killed process left");
+        }
+    }
+    closedir(entries);
+    return status;
 }
 
 mm_status mm_publish_link(const char *path, const char *target, mm_error *error) {

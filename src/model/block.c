@@ -40,6 +40,16 @@ static widths widths_of(const mm_config *c) {
     return (widths){c->hidden, q, kv, q + 2 * kv, q + kv, c->intermediate};
 }
 
+// What a probe sees of q and k.
+static void look_at_heads(const leaf_run *run, mm_pass pass, int layer, const char *operation, float *qk) {
+    widths w = widths_of(&run->model->config);
+    const char *const forward[] = {"q", "k"}, *const backward[] = {"dq", "dk"};
+    const char *const *names = pass == MM_PASS_FORWARD ? forward : backward;
+    look_at at = {MM_LEVEL_OP, pass, layer, operation};
+    look(run, &at, true, names[0], qk, run->leaf->rows, w.q, w.qkv);
+    look(run, &at, true, names[1], qk + w.q, run->leaf->rows, w.kv, w.qkv);
+}
+
 // q and k: norm of each head (or a copy), then rope, from qkv into qk.
 static void heads_forward(const leaf_run *run, int layer) {
     const mm_config *c = &run->model->config;
@@ -53,6 +63,7 @@ static void heads_forward(const leaf_run *run, int layer) {
                             c->heads, c->head_dim, (float)c->rms_norm_eps);
         k->rmsnorm->forward(room->qk + w.q, w.qkv, room->qkv + w.q, w.qkv, weight_of(run, p->k_norm), room->rstd_k,
                             leaf->rows, c->kv_heads, c->head_dim, (float)c->rms_norm_eps);
+        look_at_heads(run, MM_PASS_FORWARD, layer, "qk_norm", room->qk);
     } else {
         for (int64_t row = 0; row < leaf->rows; row++)
             for (int64_t i = 0; i < w.qk; i++) room->qk[row * w.qkv + i] = room->qkv[row * w.qkv + i];
@@ -60,6 +71,7 @@ static void heads_forward(const leaf_run *run, int layer) {
     for (int s = 0; s < leaf->samples; s++)
         k->rope->forward(room->qk + leaf->starts[s] * w.qkv, w.qkv, leaf->starts[s + 1] - leaf->starts[s],
                          c->heads + c->kv_heads, c->head_dim, run->model->cosine, run->model->sine);
+    look_at_heads(run, MM_PASS_FORWARD, layer, "rope", room->qk);
 }
 
 // In place on d_qkv: the gradients of q and k after rope and norm become those before.
@@ -74,6 +86,7 @@ static void heads_backward(const leaf_run *run, int layer) {
     for (int s = 0; s < leaf->samples; s++)
         k->rope->backward(d + leaf->starts[s] * w.qkv, w.qkv, leaf->starts[s + 1] - leaf->starts[s],
                           c->heads + c->kv_heads, c->head_dim, run->model->cosine, run->model->sine);
+    look_at_heads(run, MM_PASS_BACKWARD, layer, "rope", d);
     if (p->q_norm < 0) return;
     k->rmsnorm->backward(d, w.qkv, gradient_of(run, p->q_norm), d, w.qkv, room->qkv, w.qkv,
                          weight_of(run, p->q_norm), room->rstd_q, NULL, 0, leaf->rows, c->heads, c->head_dim,
@@ -81,6 +94,7 @@ static void heads_backward(const leaf_run *run, int layer) {
     k->rmsnorm->backward(d + w.q, w.qkv, gradient_of(run, p->k_norm), d + w.q, w.qkv, room->qkv + w.q, w.qkv,
                          weight_of(run, p->k_norm), room->rstd_k, NULL, 0, leaf->rows, c->kv_heads, c->head_dim,
                          run->room->column);
+    look_at_heads(run, MM_PASS_BACKWARD, layer, "qk_norm", d);
 }
 
 // The attention of sample s as the kernel wants it; *stream is filled where dropout is on.
@@ -157,10 +171,7 @@ static void attention_forward(const leaf_run *run, int layer) {
     look(run, &at, true, "q", room->qkv, rows, w.q, w.qkv);
     look(run, &at, true, "k", room->qkv + w.q, rows, w.kv, w.qkv);
     look(run, &at, true, "v", room->qkv + w.qk, rows, w.kv, w.qkv);
-    at.operation = "qk_norm_rope";
     heads_forward(run, layer);
-    look(run, &at, true, "q", room->qk, rows, w.q, w.qkv);
-    look(run, &at, true, "k", room->qk + w.q, rows, w.kv, w.qkv);
     at.operation = "attention";
     samples_forward(run, layer);
     look(run, &at, true, "o", room->o, rows, w.q, w.q);
@@ -279,10 +290,7 @@ static void attention_backward(const leaf_run *run, int layer) {
     look(run, &at, true, "dq", r->d_qkv, rows, w.q, w.qkv);
     look(run, &at, true, "dk", r->d_qkv + w.q, rows, w.kv, w.qkv);
     look(run, &at, true, "dv", r->d_qkv + w.qk, rows, w.kv, w.qkv);
-    at.operation = "qk_norm_rope";
     heads_backward(run, layer);
-    look(run, &at, true, "dq", r->d_qkv, rows, w.q, w.qkv);
-    look(run, &at, true, "dk", r->d_qkv + w.q, rows, w.kv, w.qkv);
     at.operation = "qkv_proj";
     if (p->q_bias >= 0) qkv_bias_backward(run, p, &w);
     m->kernels->rmsnorm->forward(r->norm, w.hidden, room->x, w.hidden, weight_of(run, p->input_norm), room->rstd_in,

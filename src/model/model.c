@@ -33,8 +33,10 @@ static void embed(const leaf_run *run) {
     int64_t rows = run->leaf->rows, hidden = m->config.hidden;
     float *x = room_of(run, 0)->x;
     m->kernels->embedding->forward(x, weight_of(run, m->parameters.embedding), run->leaf->inputs, rows, hidden);
+    look_at at = {MM_LEVEL_OP, MM_PASS_FORWARD, -1, "embedding"};
+    look(run, &at, true, "x", x, rows, hidden, hidden);
     drop_rows(run, MM_PURPOSE_EMBEDDING_DROPOUT, 0, x, x, NULL);
-    look_at at = {MM_LEVEL_LAYER, MM_PASS_FORWARD, -1, "embedding"};
+    at = (look_at){MM_LEVEL_LAYER, MM_PASS_FORWARD, -1, "embedding_dropout"};
     look(run, &at, true, "x", x, rows, hidden, hidden);
 }
 

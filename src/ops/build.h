@@ -27,6 +27,8 @@ extern const mm_embedding_kernels MM_BUILD(mm_embedding);
 extern const mm_dropout_kernels MM_BUILD(mm_dropout);
 extern const mm_cross_entropy_kernels MM_BUILD(mm_cross_entropy);
 extern const mm_bias_kernels MM_BUILD(mm_bias);
+extern const mm_gemv_kernels MM_BUILD(mm_gemv);
+extern const mm_attention_query_kernels MM_BUILD(mm_attention_query);
 extern const mm_gemm_plain MM_BUILD(mm_gemm_plain);
 extern const mm_ops_build MM_BUILD(mm_ops_build);
 #endif

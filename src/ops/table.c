@@ -13,6 +13,8 @@ const mm_ops_build MM_BUILD(mm_ops_build) = {
             .dropout = &MM_BUILD(mm_dropout),
             .cross_entropy = &MM_BUILD(mm_cross_entropy),
             .bias = &MM_BUILD(mm_bias),
+            .gemv = &MM_BUILD(mm_gemv),
+            .attention_query = &MM_BUILD(mm_attention_query),
         },
     .gemm = &MM_BUILD(mm_gemm_plain),
 };

@@ -117,7 +117,7 @@ void mm_tree_return(mm_tree *tree, float *data) {
         atomic_store_explicit(&tree->buffers[i].used, false, memory_order_release);
         return;
     }
-    assert(!"a buffer of this tree");
+    assert(false && "a buffer of this tree");
 }
 
 static mm_partial merge(mm_tree *tree, const mm_partial *left, const mm_partial *right) {

@@ -1,11 +1,14 @@
-#include <mm/files/json.h>
-#include <mm/files/publish.h>
-#include <mm/files/safetensors.h>
-#include <mm/record/checkpoint.h>
+#include "checkpoint_keep.h"
+#include "seal.h"
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <mm/files/json.h>
+#include <mm/files/publish.h>
+#include <mm/files/safetensors.h>
+#include <mm/record/checkpoint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,14 +46,15 @@ static mm_status hash_file(const char *path, mm_hash *hash, mm_error *error) {
     return status;
 }
 
-static mm_status write_text(const char *folder, const char *name, const char *text, size_t size, mm_error *error) {
+static mm_status write_text(const char *folder, const char *name, const char *text, size_t size,
+                            mm_error *error) {
     char path[PATH_MAX];
     mm_status status = mm_path_join(path, sizeof path, folder, name, error);
     return status ? status : mm_publish_file(path, text, size, error);
 }
 
-static mm_status write_tensors(const char *folder, const char *name, const mm_tensor *tensors, int count, mm_hash *hash,
-                               mm_error *error) {
+static mm_status write_tensors(const char *folder, const char *name, const mm_tensor *tensors, int count,
+                               mm_hash *hash, mm_error *error) {
     char path[PATH_MAX];
     mm_status status = mm_path_join(path, sizeof path, folder, name, error);
     if (!status) status = mm_safetensors_write(path, tensors, count, error);
@@ -61,7 +65,8 @@ static mm_status write_tensors(const char *folder, const char *name, const mm_te
 static mm_status write_model(const char *folder, const mm_checkpoint *c, mm_hash *hash, mm_error *error) {
     mm_status status = write_text(folder, "config.json", c->config, strlen(c->config), error);
     if (!status) status = write_tensors(folder, "model.safetensors", c->tensors, c->count, hash, error);
-    if (!status && c->tokenizer) status = write_text(folder, "tokenizer.json", c->tokenizer, c->tokenizer_size, error);
+    if (!status && c->tokenizer)
+        status = write_text(folder, "tokenizer.json", c->tokenizer, c->tokenizer_size, error);
     return status;
 }
 
@@ -78,82 +83,101 @@ static mm_status write_state(const char *folder, const mm_checkpoint_state *s, m
     mm_json_pair_integer(w, "streams", s->streams_version);
     mm_json_pair_hash(w, "model_xxh128", s->model);
     mm_json_pair_hash(w, "optimizer_xxh128", s->optimizer);
-    mm_json_close(w);
-    mm_text_add_string(&text, "\n");
+    seal_close(w);
     mm_status status = text.failed ? mm_trouble(error, "%s/state.json: out of memory", folder)
                                    : write_text(folder, "state.json", text.data, text.size, error);
     mm_text_free(&text);
     return status;
 }
 
-static mm_status write_draft(const mm_checkpoint *c, bool whole, const char *path, mm_error *error) {
-    mm_draft *draft;
-    mm_status status = mm_draft_begin(path, &draft, error);
+// A draft of the whole; with `whole`, *state is what its state.json says.
+static mm_status write_draft(const mm_checkpoint *c, bool whole, const char *path, mm_draft **draft,
+                             mm_checkpoint_state *state, mm_error *error) {
+    mm_status status = mm_draft_begin(path, draft, error);
     if (status) return status;
-    const char *folder = mm_draft_path(draft);
-    mm_checkpoint_state state = c->state;
-    status = write_model(folder, c, whole ? &state.model : NULL, error);
+    const char *folder = mm_draft_path(*draft);
+    *state = c->state;
+    status = write_model(folder, c, whole ? &state->model : NULL, error);
     if (!status && whole)
-        status = write_tensors(folder, "optimizer.safetensors", c->optimizer, c->optimizer_count, &state.optimizer, error);
-    if (!status && whole) status = write_state(folder, &state, error);
-    if (!status) return mm_draft_commit(draft, error);
-    mm_draft_abandon(draft);
+        status = write_tensors(folder, "optimizer.safetensors", c->optimizer, c->optimizer_count,
+                               &state->optimizer, error);
+    if (!status && whole) status = write_state(folder, state, error);
+    if (status) mm_draft_abandon(*draft);
     return status;
+}
+
+static mm_status publish(const mm_checkpoint *c, bool whole, const char *path, mm_error *error) {
+    mm_draft *draft;
+    mm_checkpoint_state state;
+    mm_status status = write_draft(c, whole, path, &draft, &state, error);
+    return status ? status : mm_draft_commit(draft, error);
 }
 
 mm_status mm_model_save(const char *path, const mm_checkpoint *checkpoint, mm_error *error) {
-    return write_draft(checkpoint, false, path, error);
+    return publish(checkpoint, false, path, error);
 }
 
-// Removes all but the newest `keep`.
-static mm_status prune(const char *run_path, int keep, mm_error *error) {
-    int64_t *steps;
-    int count;
-    if (keep == 0) return MM_OK;
-    mm_status status = mm_checkpoint_list(run_path, &steps, &count, error);
-    for (int i = 0; !status && i < count - keep; i++) {
-        char path[PATH_MAX];
-        status = mm_checkpoint_path(run_path, steps[i], path, sizeof path, error);
-        if (!status) status = mm_remove_folder(path, error);
-    }
-    if (!status) free(steps);
+// Does the folder's file hold the same bytes?
+static bool holds(const char *folder, const char *name, const char *text, size_t size) {
+    char path[PATH_MAX], *data;
+    size_t found;
+    if (mm_path_join(path, sizeof path, folder, name, NULL) || mm_read_file(path, size, &data, &found, NULL))
+        return false;
+    bool same = found == size && memcmp(data, text, size) == 0;
+    free(data);
+    return same;
+}
+
+static bool is_same(const mm_checkpoint *c, const mm_checkpoint_state *state, const char *path) {
+    mm_checkpoint_state old;
+    if (mm_checkpoint_state_read(path, &old, NULL)) return false;
+    bool same = old.step == state->step && old.position == state->position && old.tokens == state->tokens &&
+                old.streams_version == state->streams_version &&
+                old.arithmetic_version == state->arithmetic_version &&
+                mm_hash_equal(old.model, state->model) && mm_hash_equal(old.optimizer, state->optimizer);
+    return same && holds(path, "config.json", c->config, strlen(c->config)) &&
+           (!c->tokenizer || holds(path, "tokenizer.json", c->tokenizer, c->tokenizer_size));
+}
+
+// Puts the folder `from` in the place of `path` in one step; where the file system cannot, in two.
+static mm_status exchange(const char *from, const char *path, mm_error *error) {
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, path, RENAME_EXCHANGE) == 0) return MM_OK;
+    if (errno != EINVAL && errno != ENOSYS) return mm_trouble_errno(error, path, "replace it");
+    mm_status status = checkpoint_retire(path, error);
+    if (!status && rename(from, path)) status = mm_trouble_errno(error, path, "replace it");
     return status;
 }
 
-// A checkpoint that a run stopped after stands already when the run ends by the same step again.
-static mm_status save_over(const mm_checkpoint *c, const char *path, mm_error *error) {
-    if (!mm_is_folder(path)) return write_draft(c, true, path, error);
+// A run that goes on from an older checkpoint comes again to steps whose checkpoints are there. The old one
+// stands until the new one is whole on the disk, under a temporary's name.
+static mm_status save_again(const mm_checkpoint *c, const char *folder, const char *path, mm_error *error) {
+    char name[64], again[PATH_MAX];
+    mm_draft *draft;
     mm_checkpoint_state state;
-    if (mm_checkpoint_state_read(path, &state, NULL) == MM_OK && state.step == c->state.step) {
-        char again[PATH_MAX];
-        if ((size_t)snprintf(again, sizeof again, "%s.again", path) >= sizeof again)
-            return mm_trouble(error, "%s: the path is too long", path);
-        mm_checkpoint_state new_state;
-        mm_status status = mm_remove_folder(again, error);
-        if (!status) status = write_draft(c, true, again, error);
-        if (!status) status = mm_checkpoint_state_read(again, &new_state, error);
-        bool equal = !status && mm_hash_equal(state.model, new_state.model) &&
-                     mm_hash_equal(state.optimizer, new_state.optimizer);
-        if (!status && equal) return mm_remove_folder(again, error);
-        if (status) return status;
-        status = mm_remove_folder(again, error);
-        if (status) return status;
+    snprintf(name, sizeof name, ".step-%06lld.tmp-0-0", (long long)c->state.step);
+    mm_status status = mm_path_join(again, sizeof again, folder, name, error);
+    if (!status) status = mm_remove_folder(again, error);
+    if (!status) status = write_draft(c, true, again, &draft, &state, error);
+    if (status) return status;
+    if (is_same(c, &state, path)) {
+        mm_draft_abandon(draft);
+        return MM_OK;
     }
-    mm_status status = mm_remove_folder(path, error);
-    return status ? status : write_draft(c, true, path, error);
+    status = mm_draft_commit(draft, error);
+    if (!status) status = exchange(again, path, error);
+    if (!status) status = mm_sync_folder(folder, error);
+    return status ? status : mm_remove_folder(again, error);
 }
 
 mm_status mm_checkpoint_save(const char *run_path, const mm_checkpoint *c, int keep, mm_error *error) {
-    char path[PATH_MAX], link[PATH_MAX], target[64];
-    mm_status status = mm_path_join(path, sizeof path, run_path, "checkpoints", error);
-    if (!status) status = mm_make_folders(path, error);
+    assert(c->optimizer && "a run cannot go on from a model alone");
+    char folder[PATH_MAX], path[PATH_MAX];
+    mm_status status = mm_path_join(folder, sizeof folder, run_path, "checkpoints", error);
+    if (!status) status = mm_make_folders(folder, error);
     if (!status) status = mm_checkpoint_path(run_path, c->state.step, path, sizeof path, error);
-    if (!status) status = save_over(c, path, error);
-    if (!status) status = mm_path_join(link, sizeof link, run_path, "model", error);
-    if (status) return status;
-    snprintf(target, sizeof target, "checkpoints/step-%06lld", (long long)c->state.step);
-    status = mm_publish_link(link, target, error);
-    return status ? status : prune(run_path, keep, error);
+    if (!status)
+        status = mm_is_folder(path) ? save_again(c, folder, path, error) : publish(c, true, path, error);
+    return status ? status : mm_checkpoint_settle(run_path, keep, error);
 }
 
 // --- reading
@@ -163,15 +187,14 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-// The step of "step-NNNNNN", or -1.
+// The step of "step-NNNNNN", or -1: as it is written, so that a step has one name.
 static int64_t step_of(const char *name) {
-    char *end;
-    if (strncmp(name, "step-", 5) != 0 || strlen(name) < 11) return -1;
-    for (const char *c = name + 5; *c; c++)
-        if (*c < '0' || *c > '9') return -1;
+    char again[64];
+    if (strncmp(name, "step-", 5) != 0) return -1;
     errno = 0;
-    int64_t step = strtoll(name + 5, &end, 10);
-    return errno ? -1 : step;
+    int64_t step = strtoll(name + 5, NULL, 10);
+    snprintf(again, sizeof again, "step-%06lld", (long long)step);
+    return errno || step < 0 || strcmp(name, again) != 0 ? -1 : step;
 }
 
 mm_status mm_checkpoint_list(const char *run_path, int64_t **steps, int *count, mm_error *error) {
@@ -214,12 +237,14 @@ static mm_status read_state(const mm_json_document *document, mm_checkpoint_stat
     *s = (mm_checkpoint_state){0};
     mm_status status = mm_json_need_string(document, root, "format", &format, error);
     if (!status && strcmp(format, "mm-checkpoint") != 0)
-        status = mm_trouble(error, "%s: format \"%s\", expected \"mm-checkpoint\"", mm_json_name(document), format);
+        status = mm_trouble(error, "%s: format \"%s\", expected \"mm-checkpoint\"", mm_json_name(document),
+                            format);
     if (!status) status = mm_json_need_integer(document, root, "version", 1, 1, &version, error);
     if (!status) status = mm_json_need_integer(document, root, "step", 0, INT64_MAX, &s->step, error);
     if (!status) status = mm_json_need_integer(document, root, "position", 0, INT64_MAX, &position, error);
     if (!status) status = mm_json_need_integer(document, root, "tokens", 0, INT64_MAX, &s->tokens, error);
-    if (!status) status = mm_json_need_integer(document, root, "arithmetic", 1, INT32_MAX, &arithmetic, error);
+    if (!status)
+        status = mm_json_need_integer(document, root, "arithmetic", 1, INT32_MAX, &arithmetic, error);
     if (!status) status = mm_json_need_integer(document, root, "streams", 1, INT32_MAX, &streams, error);
     if (!status) status = mm_json_need_hash(document, root, "model_xxh128", &s->model, error);
     if (!status) status = mm_json_need_hash(document, root, "optimizer_xxh128", &s->optimizer, error);
@@ -235,18 +260,31 @@ static mm_status check_file(const char *folder, const char *name, mm_hash expect
     mm_status status = mm_path_join(path, sizeof path, folder, name, error);
     if (!status) status = hash_file(path, &found, error);
     if (status || mm_hash_equal(found, expected)) return status;
-    return mm_trouble(error, "%s: its XXH3-128 is %s, state.json says %s; the checkpoint is damaged: go on from an older one",
-                      path, mm_hash_print(found, a), mm_hash_print(expected, b));
+    return mm_trouble(
+        error,
+        "%s: its XXH3-128 is %s, state.json says %s; the checkpoint is damaged: go on from an older one",
+        path, mm_hash_print(found, a), mm_hash_print(expected, b));
+}
+
+static mm_status parse_state(const char *path, mm_checkpoint_state *state, mm_error *error) {
+    char *text;
+    size_t size;
+    mm_json_document *document;
+    mm_status status = mm_read_file(path, STATE_LIMIT, &text, &size, error);
+    if (status) return status;
+    status = seal_check(text, size, path, error);
+    if (!status) status = mm_json_parse(text, size, path, &document, error);
+    free(text);
+    if (status) return status;
+    status = read_state(document, state, error);
+    mm_json_free(document);
+    return status;
 }
 
 mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state, mm_error *error) {
     char file[PATH_MAX];
-    mm_json_document *document;
     mm_status status = mm_path_join(file, sizeof file, path, "state.json", error);
-    if (!status) status = mm_json_read(file, STATE_LIMIT, &document, error);
-    if (status) return status;
-    status = read_state(document, state, error);
-    mm_json_free(document);
+    if (!status) status = parse_state(file, state, error);
     if (!status) status = check_file(path, "model.safetensors", state->model, error);
     if (!status) status = check_file(path, "optimizer.safetensors", state->optimizer, error);
     return status;
@@ -255,7 +293,8 @@ mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state,
 static void print_shape(char *out, size_t size, const mm_tensor *tensor) {
     size_t used = (size_t)snprintf(out, size, "[");
     for (int i = 0; i < tensor->dims && used < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%lld", i ? ", " : "", (long long)tensor->shape[i]);
+        used +=
+            (size_t)snprintf(out + used, size - used, "%s%lld", i ? ", " : "", (long long)tensor->shape[i]);
     if (used < size) snprintf(out + used, size - used, "]");
 }
 
@@ -269,11 +308,13 @@ static bool same_shape(const mm_tensor *a, const mm_tensor *b) {
 static mm_status read_one(const mm_safetensors *file, const mm_tensor *tensor, mm_error *error) {
     const mm_safetensors_entry *entry = mm_safetensors_find(file, tensor->name);
     const char *path = mm_safetensors_path(file);
-    if (!entry) return mm_trouble(error, "%s: has no tensor %s, which config.json asks for", path, tensor->name);
+    char found[128], expected[128];
+    print_shape(expected, sizeof expected, tensor);
+    if (!entry)
+        return mm_trouble(error, "%s: has no tensor %s, expected one of shape %s", path, tensor->name,
+                          expected);
     if (!entry->known || !same_shape(&entry->tensor, tensor)) {
-        char found[128], expected[128];
         print_shape(found, sizeof found, &entry->tensor);
-        print_shape(expected, sizeof expected, tensor);
         return mm_trouble(error, "%s: tensor %s is %s %s, expected floats of shape %s", path, tensor->name,
                           entry->type_name, found, expected);
     }
@@ -294,7 +335,7 @@ mm_status mm_tensors_read(const char *path, const mm_tensor *tensors, int count,
     for (int i = 0; !status && all && i < mm_safetensors_count(file); i++) {
         const char *name = mm_safetensors_at(file, i)->tensor.name;
         if (!asked_for(tensors, count, name))
-            status = mm_trouble(error, "%s: holds the tensor %s, which config.json does not ask for", path, name);
+            status = mm_trouble(error, "%s: holds the tensor %s, which the model does not have", path, name);
     }
     mm_safetensors_close(file);
     return status;

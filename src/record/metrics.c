@@ -1,37 +1,24 @@
+#include "append.h"
+#include <math.h>
 #include <mm/files/json.h>
 #include <mm/files/publish.h>
 #include <mm/record/metrics.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char metrics_name[] = "metrics.jsonl", timing_name[] = "timing.jsonl";
-enum { LINE_LIMIT = 1 << 16 };
-
-// One file of lines that is appended to.
-typedef struct line_file {
-    char path[PATH_MAX];
-    int fd;
-} line_file;
-
-struct mm_metrics {
-    line_file metrics, timing;
-    mm_text line;
-};
+enum { LINE_LIMIT = 4096 };
 
 // --- reading lines
 
 typedef struct line_reader {
     char path[PATH_MAX];
     FILE *file;
-    char *line;
-    size_t capacity;
-    int64_t number;
+    char line[LINE_LIMIT]; // without its newline
+    size_t size;
+    int64_t number; // of the line, from 1
+    uint64_t end;   // of the line, in the file
 } line_reader;
 
 static mm_status reader_open(line_reader *r, const char *run_path, const char *name, mm_error *error) {
@@ -43,77 +30,88 @@ static mm_status reader_open(line_reader *r, const char *run_path, const char *n
 
 static void reader_close(line_reader *r) {
     if (r->file) fclose(r->file);
-    free(r->line);
+    r->file = NULL;
 }
 
-// The next line without its newline; *whole false if the file ends within it, *size -1 at the end.
-static mm_status reader_next(line_reader *r, ssize_t *size, bool *whole, mm_error *error) {
-    errno = 0;
-    *size = getline(&r->line, &r->capacity, r->file);
+static mm_status damaged(const line_reader *r, const char *what, mm_error *error) {
+    return mm_trouble(error, "%s line %lld: %s; the file is damaged, or still being written", r->path,
+                      (long long)r->number, what);
+}
+
+// The next line; *more false at the end, which must be at the end of a line.
+static mm_status reader_next(line_reader *r, bool *more, mm_error *error) {
+    int c;
+    *more = false;
+    r->size = 0;
     r->number++;
-    if (*size < 0) return ferror(r->file) ? mm_trouble_errno(error, r->path, "read it") : MM_OK;
-    *whole = r->line[*size - 1] == '\n';
-    if (*whole) r->line[--*size] = 0;
-    if (*size > LINE_LIMIT)
-        return mm_trouble(error, "%s line %lld: %lld bytes, expected at most %d; the file is damaged", r->path,
-                          (long long)r->number, (long long)*size, LINE_LIMIT);
+    while ((c = getc_unlocked(r->file)) != EOF && c != '\n') {
+        if (r->size == LINE_LIMIT)
+            return damaged(r, "found more than 4096 bytes, expected the line's end", error);
+        r->line[r->size++] = (char)c;
+    }
+    if (ferror(r->file)) return mm_trouble_errno(error, r->path, "read it");
+    if (c == EOF && r->size) return damaged(r, "the file ends within the line", error);
+    *more = c != EOF;
+    r->end += r->size + 1;
     return MM_OK;
 }
 
-static mm_status parse_line(const line_reader *r, ssize_t size, mm_json_document **document, mm_error *error) {
+// Parses the line, whose step must be `expected`: there is a line a step.
+static mm_status parse_line(const line_reader *r, int64_t expected, mm_json_document **document,
+                            mm_error *error) {
     char name[PATH_MAX + 32];
+    int64_t step;
     snprintf(name, sizeof name, "%s line %lld", r->path, (long long)r->number);
-    return mm_json_parse(r->line, (size_t)size, name, document, error);
-}
-
-static mm_status step_of(const line_reader *r, ssize_t size, int64_t *step, mm_error *error) {
-    mm_json_document *document;
-    mm_status status = parse_line(r, size, &document, error);
+    mm_status status = mm_json_parse(r->line, r->size, name, document, error);
     if (status) return status;
-    status = mm_json_need_integer(document, mm_json_root(document), "step", 1, INT64_MAX, step, error);
-    mm_json_free(document);
+    status =
+        mm_json_need_integer(*document, mm_json_root(*document), "step", expected, expected, &step, error);
+    if (!status) return MM_OK;
+    mm_json_free(*document);
+    *document = NULL;
     return status;
 }
 
 // --- appending
 
-// Keeps the lines of steps up to keep_steps, which must be there, one a step.
-static mm_status cut_back(const char *run_path, const char *name, int64_t keep_steps, mm_error *error) {
-    line_reader r = {0};
-    mm_text kept = {0};
-    mm_status status = reader_open(&r, run_path, name, error);
-    int64_t last = 0;
-    while (!status && last < keep_steps) {
-        ssize_t size;
-        bool whole;
-        int64_t step = 0;
-        status = reader_next(&r, &size, &whole, error);
-        if (!status && (size < 0 || !whole))
-            status = mm_trouble(error, "%s: ends after step %lld, its checkpoint is of step %lld; the file is damaged",
-                                r.path, (long long)last, (long long)keep_steps);
-        if (!status) status = step_of(&r, size, &step, error);
-        if (!status && step != last + 1)
-            status = mm_trouble(error, "%s line %lld: step %lld, expected %lld; the file is damaged", r.path,
-                                (long long)r.number, (long long)step, (long long)last + 1);
-        if (status) break;
-        mm_text_add(&kept, r.line, (size_t)size);
-        mm_text_add_string(&kept, "\n");
-        last = step;
+struct mm_metrics {
+    append_file metrics, timing;
+    mm_text line;
+};
+
+// Where the line of step `keep` ends. What follows is not looked at: it may be cut.
+static mm_status find_end(line_reader *r, int64_t keep, mm_error *error) {
+    for (int64_t step = 1; step <= keep; step++) {
+        bool more;
+        mm_json_document *document;
+        mm_status status = reader_next(r, &more, error);
+        if (!status && !more)
+            status = mm_trouble(
+                error,
+                "%s: ends after step %lld, expected the steps up to the checkpoint's, %lld; it was cut",
+                r->path, (long long)step - 1, (long long)keep);
+        if (!status) status = parse_line(r, step, &document, error);
+        if (status) return status;
+        mm_json_free(document);
     }
-    if (!status && kept.failed) status = mm_trouble(error, "%s: out of memory", r.path);
-    if (!status) status = mm_publish_file(r.path, kept.data ? kept.data : "", kept.size, error);
-    reader_close(&r);
-    mm_text_free(&kept);
-    return status;
+    return MM_OK;
 }
 
-static mm_status open_file(line_file *f, const char *run_path, const char *name, int64_t keep_steps, mm_error *error) {
-    f->fd = -1;
-    mm_status status = mm_path_join(f->path, sizeof f->path, run_path, name, error);
-    if (!status && (keep_steps || mm_is_file(f->path))) status = cut_back(run_path, name, keep_steps, error);
-    if (status) return status;
-    f->fd = open(f->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    return f->fd >= 0 ? MM_OK : mm_trouble_errno(error, f->path, "open it for writing");
+// Cut back in place: that needs no room on a full disk, is done or not done, and done twice is the same.
+static mm_status open_file(append_file *file, const char *run_path, const char *name, int64_t keep,
+                           mm_error *error) {
+    char path[PATH_MAX];
+    mm_status status = mm_path_join(path, sizeof path, run_path, name, error);
+    line_reader *r = calloc(1, sizeof *r);
+    if (!r) return mm_trouble(error, "%s: out of memory", run_path);
+    if (!status && keep) status = reader_open(r, run_path, name, error);
+    if (!status) status = find_end(r, keep, error);
+    if (!status) status = append_open(file, path, error);
+    if (!status) status = append_cut(file, r->end, error);
+    if (!status) status = append_sync(file, error);
+    reader_close(r);
+    free(r);
+    return status;
 }
 
 mm_status mm_metrics_open(const char *run_path, int64_t keep_steps, mm_metrics **out, mm_error *error) {
@@ -128,65 +126,80 @@ mm_status mm_metrics_open(const char *run_path, int64_t keep_steps, mm_metrics *
     return status;
 }
 
-// One write a line, so that a kill leaves whole lines but for the last.
-static mm_status append(line_file *f, const mm_text *line, mm_error *error) {
-    if (line->failed) return mm_trouble(error, "%s: out of memory", f->path);
-    for (size_t done = 0; done < line->size;) {
-        ssize_t n = write(f->fd, line->data + done, line->size - done);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return mm_trouble_errno(error, f->path, "write to it (free some space, then --resume)");
-        done += (size_t)n;
+// A number of a line; one that is not finite is null there, and named under "nonfinite".
+typedef struct metric {
+    const char *key;
+    double value;
+} metric;
+
+static void put_numbers(mm_json_writer *w, const metric *numbers, int count) {
+    for (int i = 0; i < count; i++) mm_json_pair_double(w, numbers[i].key, numbers[i].value);
+}
+
+static void put_nonfinite(mm_json_writer *w, const metric *numbers, int count) {
+    bool any = false;
+    for (int i = 0; i < count; i++) {
+        if (isfinite(numbers[i].value)) continue;
+        if (!any) {
+            mm_json_put_key(w, "nonfinite");
+            mm_json_open_array(w);
+        }
+        mm_json_put_string(w, numbers[i].key);
+        any = true;
     }
-    return MM_OK;
+    if (any) mm_json_close(w);
 }
 
-static void put_nonfinite(mm_json_writer *w, const mm_metrics_row *row) {
-    if (isfinite(row->loss) && isfinite(row->grad_norm) && (!row->has_val || isfinite(row->val_loss))) return;
-    mm_json_put_key(w, "nonfinite");
-    mm_json_open_array(w);
-    if (!isfinite(row->loss)) mm_json_put_string(w, "loss");
-    if (!isfinite(row->grad_norm)) mm_json_put_string(w, "grad_norm");
-    if (row->has_val && !isfinite(row->val_loss)) mm_json_put_string(w, "val_loss");
-    mm_json_close(w);
+static mm_status add_line(append_file *file, mm_text *line, mm_error *error) {
+    mm_text_add_string(line, "\n");
+    if (line->failed) return mm_trouble(error, "%s: out of memory", file->path);
+    return append_add(file, line->data, line->size, error);
 }
 
-mm_status mm_metrics_add(mm_metrics *m, const mm_metrics_row *row, const mm_timing_row *timing, mm_error *error) {
+static mm_status add_row(mm_metrics *m, const mm_metrics_row *row, mm_error *error) {
+    const metric before[] = {{"loss", row->loss}, {"lr", row->lr}, {"grad_norm", row->grad_norm}};
+    const metric all[] = {before[0], before[1], before[2], {"val_loss", row->val_loss}};
     mm_text_clear(&m->line);
     mm_json_writer w = mm_json_writer_on(&m->line, 0);
     mm_json_open_object(&w);
     mm_json_pair_integer(&w, "step", row->step);
-    mm_json_pair_double(&w, "loss", row->loss);
-    mm_json_pair_double(&w, "lr", row->lr);
-    mm_json_pair_double(&w, "grad_norm", row->grad_norm);
+    put_numbers(&w, before, 3);
     mm_json_pair_integer(&w, "tokens", row->tokens);
-    if (row->has_val) mm_json_pair_double(&w, "val_loss", row->val_loss);
-    put_nonfinite(&w, row);
+    if (row->has_val) put_numbers(&w, all + 3, 1);
+    put_nonfinite(&w, all, row->has_val ? 4 : 3);
     mm_json_close(&w);
-    mm_text_add_string(&m->line, "\n");
-    mm_status status = append(&m->metrics, &m->line, error);
-    if (status) return status;
+    return add_line(&m->metrics, &m->line, error);
+}
+
+static mm_status add_timing(mm_metrics *m, const mm_timing_row *row, mm_error *error) {
+    const metric numbers[] = {{"seconds", row->seconds},
+                              {"tokens_per_second", row->tokens_per_second},
+                              {"resident_bytes", row->resident_bytes}};
     mm_text_clear(&m->line);
-    w = mm_json_writer_on(&m->line, 0);
+    mm_json_writer w = mm_json_writer_on(&m->line, 0);
     mm_json_open_object(&w);
-    mm_json_pair_integer(&w, "step", timing->step);
-    mm_json_pair_double(&w, "seconds", timing->seconds);
-    mm_json_pair_double(&w, "tokens_per_second", timing->tokens_per_second);
-    mm_json_pair_double(&w, "resident_bytes", timing->resident_bytes);
+    mm_json_pair_integer(&w, "step", row->step);
+    put_numbers(&w, numbers, 3);
+    put_nonfinite(&w, numbers, 3);
     mm_json_close(&w);
-    mm_text_add_string(&m->line, "\n");
-    return append(&m->timing, &m->line, error);
+    return add_line(&m->timing, &m->line, error);
+}
+
+mm_status mm_metrics_add(mm_metrics *m, const mm_metrics_row *row, const mm_timing_row *timing,
+                         mm_error *error) {
+    mm_status status = add_row(m, row, error);
+    return status ? status : add_timing(m, timing, error);
 }
 
 mm_status mm_metrics_sync(mm_metrics *m, mm_error *error) {
-    if (fsync(m->metrics.fd)) return mm_trouble_errno(error, m->metrics.path, "write it to the disk");
-    if (fsync(m->timing.fd)) return mm_trouble_errno(error, m->timing.path, "write it to the disk");
-    return MM_OK;
+    mm_status status = append_sync(&m->metrics, error);
+    return status ? status : append_sync(&m->timing, error);
 }
 
 void mm_metrics_close(mm_metrics *m) {
     if (!m) return;
-    if (m->metrics.fd >= 0) close(m->metrics.fd);
-    if (m->timing.fd >= 0) close(m->timing.fd);
+    append_close(&m->metrics);
+    append_close(&m->timing);
     mm_text_free(&m->line);
     free(m);
 }
@@ -207,19 +220,31 @@ mm_status mm_metrics_reader_open(const char *run_path, mm_metrics_reader **out, 
     return status;
 }
 
-// A number, or null, which stands for one that was not finite.
-static mm_status number_of(const mm_json_document *document, const char *key, double *value, mm_error *error) {
-    const mm_json *root = mm_json_root(document);
+static bool is_named(const mm_json *array, const char *key) {
+    for (size_t i = 0; i < mm_json_size(array); i++) {
+        const char *name = mm_json_string(mm_json_at(array, i), NULL);
+        if (name && strcmp(name, key) == 0) return true;
+    }
+    return false;
+}
+
+// A number, or NaN for a null that "nonfinite" names.
+static mm_status number_of(const mm_json_document *document, const char *key, double *value,
+                           mm_error *error) {
+    const mm_json *root = mm_json_root(document), *found = mm_json_get(root, key);
+    bool named = is_named(mm_json_get(root, "nonfinite"), key);
     *value = NAN;
-    if (mm_json_get(root, key) && mm_json_kind_of(mm_json_get(root, key)) == MM_JSON_NULL) return MM_OK;
+    if (named && found && mm_json_kind_of(found) == MM_JSON_NULL) return MM_OK;
+    if (named)
+        return mm_trouble(error, "%s: \"nonfinite\" names \"%s\", which is not null; the line is damaged",
+                          mm_json_name(document), key);
     return mm_json_need_number(document, root, key, -INFINITY, INFINITY, value, error);
 }
 
 static mm_status read_row(const mm_json_document *document, mm_metrics_row *row, mm_error *error) {
     const mm_json *root = mm_json_root(document);
-    *row = (mm_metrics_row){0};
-    mm_status status = mm_json_need_integer(document, root, "step", 1, INT64_MAX, &row->step, error);
-    if (!status) status = number_of(document, "loss", &row->loss, error);
+    *row = (mm_metrics_row){.step = mm_json_integer(mm_json_get(root, "step"))};
+    mm_status status = number_of(document, "loss", &row->loss, error);
     if (!status) status = number_of(document, "lr", &row->lr, error);
     if (!status) status = number_of(document, "grad_norm", &row->grad_norm, error);
     if (!status) status = mm_json_need_integer(document, root, "tokens", 0, INT64_MAX, &row->tokens, error);
@@ -229,16 +254,11 @@ static mm_status read_row(const mm_json_document *document, mm_metrics_row *row,
 }
 
 mm_status mm_metrics_reader_next(mm_metrics_reader *r, mm_metrics_row *row, bool *more, mm_error *error) {
-    ssize_t size;
-    bool whole = false;
-    *more = false;
-    mm_status status = reader_next(&r->lines, &size, &whole, error);
-    if (status || size < 0) return status;
-    if (!whole)
-        return mm_trouble(error, "%s line %lld: the file ends within the line; it is damaged, or still being written",
-                          r->lines.path, (long long)r->lines.number);
     mm_json_document *document;
-    status = parse_line(&r->lines, size, &document, error);
+    mm_status status = reader_next(&r->lines, more, error);
+    if (status || !*more) return status;
+    *more = false;
+    status = parse_line(&r->lines, r->lines.number, &document, error);
     if (status) return status;
     status = read_row(document, row, error);
     mm_json_free(document);

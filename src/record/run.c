@@ -1,12 +1,12 @@
 // run.json and the run's folder.
 #include "run_json.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <mm/base/par.h>
 #include <mm/files/publish.h>
 #include <mm/record/run.h>
-#include <errno.h>
-#include <dirent.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,13 +24,15 @@ struct mm_run {
 
 // --- facts
 
-static void free_data(mm_run_data *data) { free(data->path); }
+static void free_data(mm_run_data *data) {
+    free(data->path);
+}
 
 void mm_run_facts_free(mm_run_facts *f) {
     for (int i = 0; i < f->argc; i++) free(f->argv[i]);
     for (int i = 0; i < f->initial_count; i++) free(f->initial[i].name);
-    char *const strings[] = {f->model_config, f->version,      f->compiler,     f->build_type, f->isa,
-                             f->gemm_kernel,  f->gemm_version, f->cpu,          f->system};
+    char *const strings[] = {f->model_config, f->version,      f->compiler, f->build_type, f->isa,
+                             f->gemm_kernel,  f->gemm_version, f->cpu,      f->system};
     for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) free(strings[i]);
     free(f->argv);
     free(f->streams);
@@ -57,7 +59,8 @@ static char *cpu_name(void) {
         value[strcspn(value, "\n")] = 0;
         bool model = strncmp(line, "model name", 10) == 0;
         if (model || (!name[0] && strncmp(line, "CPU part", 8) == 0))
-            snprintf(name, sizeof name, "%s%s", model ? "" : "arm64 part", value + 1 + (model && value[1] == ' '));
+            snprintf(name, sizeof name, "%s%s", model ? "" : "arm64 part",
+                     value + 1 + (model && value[1] == ' '));
         if (model) break;
     }
     if (file) fclose(file);
@@ -73,7 +76,8 @@ mm_status mm_run_facts_machine(mm_run_facts *facts, mm_error *error) {
     facts->system = strdup(text);
     facts->compiler = strdup(compiler);
     facts->cores = mm_par_cores();
-    return facts->cpu && facts->system && facts->compiler ? MM_OK : mm_trouble(error, "run.json: out of memory");
+    return facts->cpu && facts->system && facts->compiler ? MM_OK
+                                                          : mm_trouble(error, "run.json: out of memory");
 }
 
 mm_status mm_run_read(const char *path, mm_run_facts *facts, mm_error *error) {
@@ -102,21 +106,33 @@ static mm_status take_lock(mm_run *run, mm_error *error) {
     if (run->lock < 0) return mm_trouble_errno(error, path, "open it");
     if (flock(run->lock, LOCK_EX | LOCK_NB) == 0) return MM_OK;
     if (errno != EWOULDBLOCK) return mm_trouble_errno(error, path, "lock it");
-    return mm_trouble(error, "%s: another process is training this run; wait for it to end, or stop it", run->path);
+    return mm_trouble(error, "%s: another process is training this run; wait for it to end, or stop it",
+                      run->path);
 }
 
 static mm_status open_folder(const char *path, mm_run **out, mm_error *error) {
     mm_run *run = *out = calloc(1, sizeof *run);
     if (!run) return mm_trouble(error, "%s: out of memory", path);
     run->lock = -1;
-    mm_status status = realpath(path, run->path) ? take_lock(run, error) : mm_trouble_errno(error, path, "open it");
+    mm_status status =
+        realpath(path, run->path) ? take_lock(run, error) : mm_trouble_errno(error, path, "open it");
+    if (!status) status = mm_remove_temporaries(run->path, error); // of a process that was killed
     if (!status) return MM_OK;
     mm_run_close(run);
     *out = NULL;
     return status;
 }
 
-mm_status mm_run_open(const char *path, mm_run **run, mm_error *error) { return open_folder(path, run, error); }
+mm_status mm_run_open(const char *path, mm_run **run, mm_error *error) {
+    char file[PATH_MAX];
+    *run = NULL;
+    mm_status status = mm_path_join(file, sizeof file, path, "run.json", error);
+    if (status) return status;
+    // Before the lock: nothing is put into a folder that is no run.
+    if (!mm_is_file(file))
+        return mm_trouble(error, "%s: not there; expected the run.json of a run directory", file);
+    return open_folder(path, run, error);
+}
 
 void mm_run_close(mm_run *run) {
     if (!run) return;
@@ -124,7 +140,9 @@ void mm_run_close(mm_run *run) {
     free(run);
 }
 
-const char *mm_run_path(const mm_run *run) { return run->path; }
+const char *mm_run_path(const mm_run *run) {
+    return run->path;
+}
 
 static mm_status next_number(char *out, size_t size, mm_error *error) {
     mm_status status = mm_make_folders("runs", error);
@@ -133,15 +151,17 @@ static mm_status next_number(char *out, size_t size, mm_error *error) {
         if (mkdir(out, 0777) == 0) return mm_sync_folder("runs", error);
         if (errno != EEXIST) return mm_trouble_errno(error, out, "make it");
     }
-    return status ? status : mm_trouble(error, "runs: all numbers up to %d are taken; name the run with --out", RUNS_MOST);
+    return status ? status
+                  : mm_trouble(error, "runs: all numbers up to %d are taken; name the run with --out",
+                               RUNS_MOST);
 }
 
-// What a reserved run may hold before its run.json: packed text, and the lock.
+// What a reserved run may hold before its run.json: packed text, the lock, and what a killed process left.
 static bool may_be_there(const char *name) {
     static const char *const names[] = {".", "..", "data", "val-data", "lock"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0) return true;
-    return false;
+    return mm_is_temporary(name);
 }
 
 static mm_status check_unused(const char *path, mm_error *error) {
@@ -150,9 +170,11 @@ static mm_status check_unused(const char *path, mm_error *error) {
     mm_status status = MM_OK;
     for (struct dirent *e; !status && (e = readdir(folder));)
         if (!may_be_there(e->d_name))
-            status = mm_trouble(error, "%s: exists and holds %s; nothing is overwritten: go on with it by --resume, or "
-                                       "name another --out",
-                                path, e->d_name);
+            status =
+                mm_trouble(error,
+                           "%s: exists and holds %s; nothing is overwritten: go on with it by --resume, or "
+                           "name another --out",
+                           path, e->d_name);
     closedir(folder);
     return status;
 }
@@ -162,20 +184,39 @@ mm_status mm_run_reserve(const char *path, char *out, size_t size, mm_error *err
     if ((size_t)snprintf(out, size, "%s", path) >= size)
         return mm_trouble(error, "%s: the path is longer than %zu bytes", path, size);
     if (mm_is_folder(path)) return check_unused(path, error);
-    return mm_make_folders(path, error);
+    char parent[PATH_MAX];
+    mm_status status = mm_make_folders(path, error);
+    if (!status) status = mm_path_join(parent, sizeof parent, path, "..", error);
+    return status ? status : mm_sync_folder(parent, error);
 }
 
-mm_status mm_run_create(const char *path, const mm_run_facts *facts, mm_run **out, mm_error *error) {
-    char folder[PATH_MAX], file[PATH_MAX];
-    mm_text text = {0};
+mm_status mm_run_hold(const char *path, mm_run **out, mm_error *error) {
+    char folder[PATH_MAX];
     *out = NULL;
     mm_status status = mm_run_reserve(path, folder, sizeof folder, error);
     if (!status) status = open_folder(folder, out, error);
-    if (!status) status = check_unused(folder, error); // again, now that nobody else can be at it
-    if (!status) status = run_json_write(facts, &text, error);
-    if (!status) status = mm_path_join(file, sizeof file, (*out)->path, "run.json", error);
+    if (status) return status;
+    status = check_unused(folder, error); // again, now that nobody else can be at it
+    if (!status) return MM_OK;
+    mm_run_close(*out);
+    *out = NULL;
+    return status;
+}
+
+mm_status mm_run_begin(mm_run *run, const mm_run_facts *facts, mm_error *error) {
+    char file[PATH_MAX];
+    mm_text text = {0};
+    mm_status status = run_json_write(facts, &text, error);
+    if (!status) status = mm_path_join(file, sizeof file, run->path, "run.json", error);
     if (!status) status = mm_publish_file(file, text.data, text.size, error);
     mm_text_free(&text);
+    return status;
+}
+
+mm_status mm_run_create(const char *path, const mm_run_facts *facts, mm_run **out, mm_error *error) {
+    mm_status status = mm_run_hold(path, out, error);
+    if (status) return status;
+    status = mm_run_begin(*out, facts, error);
     if (!status) return MM_OK;
     mm_run_close(*out);
     *out = NULL;

@@ -1,11 +1,11 @@
 #include "run_json.h"
+#include "seal.h"
 #include <mm/files/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char seal_key[] = "\"seal\": \"";
-enum { SEAL_DIGITS = 32, STREAMS_MOST = 1 << 20, TENSORS_MOST = 1 << 14, WORDS_MOST = 1 << 16 };
+enum { STREAMS_MOST = 1 << 20, TENSORS_MOST = 1 << 14, WORDS_MOST = 1 << 16 };
 
 // --- writing
 
@@ -25,10 +25,15 @@ static void write_data(const mm_run_data *data, const char *key, mm_json_writer 
     mm_json_close(w);
 }
 
+static const char *policy_of(const mm_settings *settings) {
+    return mm_settings_field("seed_policy")->choices[settings->seed_policy];
+}
+
 static void write_streams(const mm_run_facts *f, mm_json_writer *w) {
     mm_json_put_key(w, "streams");
     mm_json_open_object(w);
     mm_json_pair_integer(w, "version", f->streams_version);
+    mm_json_pair_string(w, "policy", policy_of(&f->settings));
     mm_json_put_key(w, "keys");
     mm_json_open_array(w);
     for (int i = 0; i < f->stream_count; i++) {
@@ -83,22 +88,6 @@ static void write_build(const mm_run_facts *f, mm_json_writer *w) {
     mm_json_close(w);
 }
 
-// Zeros where the seal's digits are; NULL if the text does not end with a seal.
-static char *find_seal(char *text, size_t size) {
-    static const char end[] = "\"\n}\n";
-    size_t key = sizeof seal_key - 1, tail = sizeof end - 1;
-    if (size < key + SEAL_DIGITS + tail) return NULL;
-    char *digits = text + size - tail - SEAL_DIGITS;
-    bool whole = memcmp(digits - key, seal_key, key) == 0 && memcmp(digits + SEAL_DIGITS, end, tail) == 0;
-    return whole ? digits : NULL;
-}
-
-static void seal(mm_text *out) {
-    char *digits = find_seal(out->data, out->size);
-    char text[MM_HASH_TEXT];
-    if (digits) memcpy(digits, mm_hash_print(mm_hash_bytes(out->data, out->size), text), SEAL_DIGITS);
-}
-
 mm_status run_json_write(const mm_run_facts *f, mm_text *out, mm_error *error) {
     mm_json_document *model;
     mm_status status = mm_json_parse(f->model_config, strlen(f->model_config), "config.json", &model, error);
@@ -124,13 +113,9 @@ mm_status run_json_write(const mm_run_facts *f, mm_text *out, mm_error *error) {
     write_streams(f, w);
     write_initial(f, w);
     write_build(f, w);
-    mm_json_pair_hash(w, "seal", (mm_hash){0});
-    mm_json_close(w);
-    mm_text_add_string(out, "\n");
+    seal_close(w);
     mm_json_free(model);
-    if (out->failed) return mm_trouble(error, "run.json: out of memory");
-    seal(out);
-    return MM_OK;
+    return out->failed ? mm_trouble(error, "run.json: out of memory") : MM_OK;
 }
 
 // --- reading
@@ -141,19 +126,6 @@ typedef struct reading {
     mm_run_facts *facts;
     mm_error *error;
 } reading;
-
-static mm_status check_seal(char *text, size_t size, const char *path, mm_error *error) {
-    char found[SEAL_DIGITS], expected[MM_HASH_TEXT];
-    char *digits = find_seal(text, size);
-    if (!digits) return mm_trouble(error, "%s: found no seal at its end, expected a whole run.json; it was cut or edited", path);
-    memcpy(found, digits, SEAL_DIGITS);
-    memset(digits, '0', SEAL_DIGITS);
-    mm_hash_print(mm_hash_bytes(text, size), expected);
-    memcpy(digits, found, SEAL_DIGITS);
-    if (memcmp(found, expected, SEAL_DIGITS) == 0) return MM_OK;
-    return mm_trouble(error, "%s: its seal is %.32s, its text gives %s; it was edited or damaged after the run began", path,
-                      found, expected);
-}
 
 static mm_status need_copy(const reading *r, const mm_json *object, const char *key, char **out) {
     const char *text;
@@ -167,9 +139,14 @@ static mm_status need_array(const reading *r, const mm_json *object, const char 
                             const mm_json **array) {
     mm_status status = mm_json_need(r->document, object, key, MM_JSON_ARRAY, array, r->error);
     if (!status && mm_json_size(*array) > most)
-        status = mm_trouble(r->error, "%s: \"%s\" has %zu entries, expected at most %zu", mm_json_name(r->document), key,
-                            mm_json_size(*array), most);
+        status = mm_trouble(r->error, "%s: \"%s\" has %zu entries, expected at most %zu",
+                            mm_json_name(r->document), key, mm_json_size(*array), most);
     return status;
+}
+
+static mm_status damaged(const reading *r, const char *key, const char *expected) {
+    return mm_trouble(r->error, "%s: \"%s\" is damaged, expected %s", mm_json_name(r->document), key,
+                      expected);
 }
 
 static void *make(const reading *r, size_t count, size_t bytes, mm_status *status) {
@@ -185,23 +162,29 @@ static mm_status read_command(const reading *r) {
     if (status) return status;
     f->argv = make(r, mm_json_size(words), sizeof *f->argv, &status);
     for (size_t i = 0; !status && i < mm_json_size(words); i++) {
-        const char *word = mm_json_string(mm_json_at(words, i), NULL);
-        f->argv[f->argc++] = strdup(word ? word : "");
+        size_t size = 0;
+        const char *word = mm_json_string(mm_json_at(words, i), &size);
+        if (!word || strlen(word) != size) return damaged(r, "command", "an array of words");
+        f->argv[f->argc++] = strdup(word);
         if (!f->argv[i]) status = mm_trouble(r->error, "run.json: out of memory");
     }
     return status;
 }
 
 static mm_status read_data(const reading *r, const char *key, mm_run_data *data) {
-    const mm_json *object = mm_json_get(r->root, key);
-    if (mm_json_kind_of(object) == MM_JSON_NULL) return MM_OK;
+    const mm_json *object;
     int64_t tokens = 0, documents = 0, samples = 0;
-    mm_status status = need_copy(r, object, "path", &data->path);
+    mm_status status = mm_json_need(r->document, r->root, key, MM_JSON_OBJECT, &object, r->error);
+    if (!status) status = need_copy(r, object, "path", &data->path);
     if (!status) status = mm_json_need_hash(r->document, object, "xxh128", &data->hash, r->error);
-    if (!status) status = mm_json_need_hash(r->document, object, "tokenizer_xxh128", &data->tokenizer, r->error);
-    if (!status) status = mm_json_need_integer(r->document, object, "tokens", 0, INT64_MAX, &tokens, r->error);
-    if (!status) status = mm_json_need_integer(r->document, object, "documents", 0, INT64_MAX, &documents, r->error);
-    if (!status) status = mm_json_need_integer(r->document, object, "samples", 0, INT64_MAX, &samples, r->error);
+    if (!status)
+        status = mm_json_need_hash(r->document, object, "tokenizer_xxh128", &data->tokenizer, r->error);
+    if (!status)
+        status = mm_json_need_integer(r->document, object, "tokens", 0, INT64_MAX, &tokens, r->error);
+    if (!status)
+        status = mm_json_need_integer(r->document, object, "documents", 0, INT64_MAX, &documents, r->error);
+    if (!status)
+        status = mm_json_need_integer(r->document, object, "samples", 0, INT64_MAX, &samples, r->error);
     data->tokens = (uint64_t)tokens;
     data->documents = (uint64_t)documents;
     data->samples = (uint64_t)samples;
@@ -223,6 +206,7 @@ static mm_status read_stream(const reading *r, const mm_json *object, mm_run_str
         status = mm_json_need_integer(r->document, object, "rank", 0, INT32_MAX, &rank, r->error);
     if (!status) status = mm_json_need_hex64(r->document, object, "key", &stream->key, r->error);
     if (status) return status;
+    if (strlen(purpose) >= sizeof stream->purpose) return damaged(r, "purpose", "a name of at most 31 bytes");
     stream->rank = (int)rank;
     snprintf(stream->purpose, sizeof stream->purpose, "%s", purpose);
     return MM_OK;
@@ -230,9 +214,13 @@ static mm_status read_stream(const reading *r, const mm_json *object, mm_run_str
 
 static mm_status read_streams(const reading *r) {
     const mm_json *object, *keys;
+    const char *policy;
     mm_run_facts *f = r->facts;
     mm_status status = mm_json_need(r->document, r->root, "streams", MM_JSON_OBJECT, &object, r->error);
     if (!status) status = read_version(r, object, "version", &f->streams_version);
+    if (!status) status = mm_json_need_string(r->document, object, "policy", &policy, r->error);
+    if (!status && strcmp(policy, policy_of(&f->settings)) != 0)
+        status = damaged(r, "policy", "the configuration's seed_policy");
     if (!status) status = need_array(r, object, "keys", STREAMS_MOST, &keys);
     if (status) return status;
     f->streams = make(r, mm_json_size(keys), sizeof *f->streams, &status);
@@ -248,7 +236,10 @@ static mm_status read_tensor(const reading *r, const mm_json *object, mm_run_ten
     if (!status) status = need_array(r, object, "shape", MM_MAX_DIMS, &shape);
     if (status) return status;
     tensor->dims = (int)mm_json_size(shape);
-    for (int i = 0; i < tensor->dims; i++) tensor->shape[i] = mm_json_integer(mm_json_at(shape, (size_t)i));
+    for (int i = 0; i < tensor->dims; i++) {
+        tensor->shape[i] = mm_json_integer(mm_json_at(shape, (size_t)i));
+        if (tensor->shape[i] < 1) return damaged(r, "shape", "numbers of at least 1");
+    }
     return MM_OK;
 }
 
@@ -292,7 +283,8 @@ static mm_status read_model(const reading *r) {
     mm_json_put_value(&w, model);
     r->facts->model_config = text.data; // the caller's to free
     if (text.failed) return mm_trouble(r->error, "run.json: out of memory");
-    return mm_json_need_integer(r->document, r->root, "parameters", 1, INT64_MAX, &r->facts->parameters, r->error);
+    return mm_json_need_integer(r->document, r->root, "parameters", 1, INT64_MAX, &r->facts->parameters,
+                                r->error);
 }
 
 static mm_status read_format(const reading *r) {
@@ -300,25 +292,28 @@ static mm_status read_format(const reading *r) {
     int64_t version;
     mm_status status = mm_json_need_string(r->document, r->root, "format", &format, r->error);
     if (!status && strcmp(format, "mm-run") != 0)
-        status = mm_trouble(r->error, "%s: format \"%s\", expected \"mm-run\"", mm_json_name(r->document), format);
+        status =
+            mm_trouble(r->error, "%s: format \"%s\", expected \"mm-run\"", mm_json_name(r->document), format);
     if (!status) status = mm_json_need_integer(r->document, r->root, "version", 1, 1, &version, r->error);
     return status;
 }
 
 mm_status run_json_read(char *text, size_t size, const char *path, mm_run_facts *facts, mm_error *error) {
     mm_json_document *document;
-    mm_status status = check_seal(text, size, path, error);
+    mm_status status = seal_check(text, size, path, error);
     if (!status) status = mm_json_parse(text, size, path, &document, error);
     if (status) return status;
     reading r = {document, mm_json_root(document), facts, error};
     const mm_json *configuration;
     status = read_format(&r);
     if (!status) status = read_command(&r);
-    if (!status) status = mm_json_need(document, r.root, "configuration", MM_JSON_OBJECT, &configuration, error);
+    if (!status)
+        status = mm_json_need(document, r.root, "configuration", MM_JSON_OBJECT, &configuration, error);
     if (!status) status = mm_settings_read(&facts->settings, document, configuration, error);
     if (!status) status = read_model(&r);
     if (!status) status = read_data(&r, "data", &facts->data);
-    if (!status) status = read_data(&r, "val_data", &facts->val_data);
+    if (!status && mm_json_kind_of(mm_json_get(r.root, "val_data")) != MM_JSON_NULL)
+        status = read_data(&r, "val_data", &facts->val_data);
     if (!status) status = read_version(&r, r.root, "arithmetic", &facts->arithmetic_version);
     if (!status) status = read_streams(&r);
     if (!status) status = read_initial(&r);

@@ -1,11 +1,15 @@
 #include <mm/base/probe.h>
 #include <mm/record/settings.h>
-#include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define BELOW_ONE 0x1.fffffffffffffp-1
+#define TINIEST 1e-300
+#define HUGE 1e300
 
 static const char *const packings[] = {"window", "document", NULL};
 static const char *const policies[] = {"rank", "shared", "hashed", "sample", NULL};
@@ -13,7 +17,9 @@ static const char *const orders[] = {"shuffled", "sequential", NULL};
 static const char *const schedules[] = {"minimind", "constant", NULL};
 static const char *const levels[] = {"off", "step", "layer", "op", NULL};
 
-static const double below_one = 0x1.fffffffffffffp-1, tiniest = 1e-300, huge = 1e300;
+// Bounds that are said in words: below 1, above 0, finite. Seeds are numbers in JSON as far as every reader keeps them.
+static const double below_one = BELOW_ONE, tiniest = TINIEST, huge = HUGE;
+static const uint64_t exact_integers = 1ULL << 53;
 
 #define AT(member) .key = #member, .offset = offsetof(mm_settings, member)
 #define INTEGER(member, from, to) AT(member), .kind = MM_FIELD_INTEGER, .least = (from), .most = (to)
@@ -21,8 +27,10 @@ static const double below_one = 0x1.fffffffffffffp-1, tiniest = 1e-300, huge = 1
 #define CHOICE(member, names) AT(member), .kind = MM_FIELD_CHOICE, .choices = (names)
 #define STRING(member) AT(member), .kind = MM_FIELD_STRING
 
-// Paths never move a bit by themselves (what they lead to is compared by hash), nor do threads, workers, what is
-// written and how often. Validation only adds val_loss to metrics.jsonl.
+// Paths never move a bit by themselves (what they lead to is compared by hash), nor do workers, what is written and how
+// often, nor threads once ranks are resolved. Ranks do: their streams (dropout, token noise), unless the policy is
+// sample. Validation draws nothing and changes no weight: val_every only puts val_loss into metrics.jsonl. Steps shape
+// the minimind schedule; with a constant one they only say where the run ends.
 const mm_field mm_settings_fields[] = {
     {INTEGER(threads, 1, 65536)},
     {INTEGER(ranks, 1, 65536), .changes_bits = true},
@@ -39,20 +47,22 @@ const mm_field mm_settings_fields[] = {
     {CHOICE(packing, packings), .changes_bits = true},
     {AT(seed), .kind = MM_FIELD_SEED, .changes_bits = true},
     {CHOICE(seed_policy, policies), .changes_bits = true},
-    {NUMBER(dropout, 0, 0x1.fffffffffffffp-1), .changes_bits = true},
-    {NUMBER(token_noise, 0, 0x1.fffffffffffffp-1), .changes_bits = true},
+    {NUMBER(dropout, 0, BELOW_ONE), .changes_bits = true},
+    {NUMBER(token_noise, 0, BELOW_ONE), .changes_bits = true},
     {CHOICE(order, orders), .changes_bits = true},
-    {NUMBER(lr, 1e-300, 1e9), .changes_bits = true},
+    {NUMBER(lr, TINIEST, 1e300), .changes_bits = true},
     {CHOICE(schedule, schedules), .changes_bits = true},
     {INTEGER(warmup, 0, 1e9), .changes_bits = true},
     {NUMBER(weight_decay, 0, 1e9), .changes_bits = true},
-    {NUMBER(beta1, 0, 0x1.fffffffffffffp-1), .changes_bits = true},
-    {NUMBER(beta2, 0, 0x1.fffffffffffffp-1), .changes_bits = true},
+    {NUMBER(beta1, 0, BELOW_ONE), .changes_bits = true},
+    {NUMBER(beta2, 0, BELOW_ONE), .changes_bits = true},
     {NUMBER(eps, 0, 1e9), .changes_bits = true},
-    {NUMBER(clip, 0, 1e300), .changes_bits = true},
+    {NUMBER(clip, 0, HUGE), .changes_bits = true},
     {STRING(out)},
     {INTEGER(save_every, 0, 1e9), .on_resume = true},
     {INTEGER(keep, 0, 1e9), .on_resume = true},
+    {INTEGER(sample_every, 0, 1e9), .on_resume = true},
+    {STRING(prompt), .on_resume = true},
     {CHOICE(trace, levels), .on_resume = true},
     {.key = NULL},
 };
@@ -75,6 +85,18 @@ void mm_settings_free(mm_settings *settings) {
     *settings = (mm_settings){0};
 }
 
+mm_status mm_settings_copy(mm_settings *to, const mm_settings *from, mm_error *error) {
+    *to = *from;
+    bool whole = true;
+    for (const mm_field *f = mm_settings_fields; f->key; f++) {
+        char **slot = f->kind == MM_FIELD_STRING ? slot_of(to, f) : NULL;
+        if (!slot || !*slot) continue;
+        *slot = strdup(*slot);
+        whole = whole && *slot;
+    }
+    return whole ? MM_OK : mm_trouble(error, "settings: out of memory");
+}
+
 // --- from the command line
 
 static mm_status parse_integer(int64_t *slot, const mm_field *field, const char *name, const char *value,
@@ -82,7 +104,7 @@ static mm_status parse_integer(int64_t *slot, const mm_field *field, const char 
     char *end;
     errno = 0;
     long long number = strtoll(value, &end, 10);
-    if (end == value || *end || errno || (double)number < field->least || (double)number > field->most)
+    if (!isdigit((unsigned char)*value) || *end || errno || (double)number < field->least || (double)number > field->most)
         return mm_trouble(error, "%s %s: expected a whole number from %.0f to %.0f", name, value, field->least,
                           field->most);
     *slot = number;
@@ -92,9 +114,10 @@ static mm_status parse_integer(int64_t *slot, const mm_field *field, const char 
 static mm_status parse_seed(uint64_t *slot, const char *name, const char *value, mm_error *error) {
     char *end;
     errno = 0;
+    // Base 16 by strtoull itself, so that 017 is 17.
     bool hexadecimal = value[0] == '0' && (value[1] == 'x' || value[1] == 'X');
     unsigned long long number = strtoull(value, &end, hexadecimal ? 16 : 10);
-    if (value[0] < '0' || value[0] > '9' || *end || errno)
+    if (!isdigit((unsigned char)*value) || *end || errno)
         return mm_trouble(error, "%s %s: expected a whole number from 0 to 2^64 - 1, decimal or 0x...", name, value);
     *slot = number;
     return MM_OK;
@@ -106,7 +129,7 @@ static mm_status refuse_number(const mm_field *field, const char *name, const ch
                           field->least);
     if (field->least == tiniest)
         return mm_trouble(error, "%s %s: expected a number above 0 and up to %g", name, value, field->most);
-    if (field->most == huge) return mm_trouble(error, "%s %s: expected a number of at least %g", name, value, field->least);
+    if (field->most == huge) return mm_trouble(error, "%s %s: expected a finite number of at least %g", name, value, field->least);
     return mm_trouble(error, "%s %s: expected a number from %g to %g", name, value, field->least, field->most);
 }
 
@@ -114,8 +137,9 @@ static mm_status parse_number(double *slot, const mm_field *field, const char *n
                               mm_error *error) {
     char *end;
     double number = strtod(value, &end);
-    bool fits = number >= field->least && number <= field->most; // NaN fits nowhere
-    if (end == value || *end || !fits) return refuse_number(field, name, value, error);
+    bool starts = isdigit((unsigned char)*value) || *value == '.'; // no space, sign, nan or inf
+    bool fits = number >= field->least && number <= field->most;
+    if (!starts || end == value || *end || !fits) return refuse_number(field, name, value, error);
     *slot = number;
     return MM_OK;
 }
@@ -147,9 +171,19 @@ static mm_status take_string(char **slot, const char *value, mm_error *error) {
     return MM_OK;
 }
 
+static const char *expectation_of(const mm_field *field) {
+    static const char *const words[] = {[MM_FIELD_INTEGER] = "a whole number",
+                                        [MM_FIELD_SEED] = "a whole number",
+                                        [MM_FIELD_NUMBER] = "a number",
+                                        [MM_FIELD_CHOICE] = "a word",
+                                        [MM_FIELD_STRING] = "a name"};
+    return words[field->kind];
+}
+
 mm_status mm_settings_parse(mm_settings *settings, const mm_field *field, const char *name, const char *value,
                             mm_error *error) {
     void *slot = slot_of(settings, field);
+    if (!*value) return mm_trouble(error, "%s: found an empty value, expected %s", name, expectation_of(field));
     switch (field->kind) {
     case MM_FIELD_INTEGER: return parse_integer(slot, field, name, value, error);
     case MM_FIELD_SEED: return parse_seed(slot, name, value, error);
@@ -157,17 +191,33 @@ mm_status mm_settings_parse(mm_settings *settings, const mm_field *field, const 
     case MM_FIELD_CHOICE: return parse_choice(slot, field, name, value, error);
     case MM_FIELD_STRING: break;
     }
-    if (!*value) return mm_trouble(error, "%s: found an empty value, expected a name", name);
     return take_string(slot, value, error);
 }
 
 // --- run.json
 
+static void write_seed(uint64_t seed, const char *key, mm_json_writer *w) {
+    if (seed <= exact_integers)
+        mm_json_pair_integer(w, key, (int64_t)seed);
+    else
+        mm_json_pair_hex64(w, key, seed);
+}
+
+static mm_status read_seed(uint64_t *slot, const char *key, const mm_json_document *document, const mm_json *object,
+                           mm_error *error) {
+    if (mm_json_kind_of(mm_json_get(object, key)) == MM_JSON_STRING)
+        return mm_json_need_hex64(document, object, key, slot, error);
+    int64_t number = 0;
+    mm_status status = mm_json_need_integer(document, object, key, 0, (int64_t)exact_integers, &number, error);
+    *slot = (uint64_t)number;
+    return status;
+}
+
 static void write_field(const mm_settings *settings, const mm_field *field, mm_json_writer *w) {
     const void *slot = const_slot_of(settings, field);
     switch (field->kind) {
     case MM_FIELD_INTEGER: mm_json_pair_integer(w, field->key, *(const int64_t *)slot); return;
-    case MM_FIELD_SEED: mm_json_pair_hex64(w, field->key, *(const uint64_t *)slot); return;
+    case MM_FIELD_SEED: write_seed(*(const uint64_t *)slot, field->key, w); return;
     case MM_FIELD_NUMBER: mm_json_pair_double(w, field->key, *(const double *)slot); return;
     case MM_FIELD_CHOICE: mm_json_pair_string(w, field->key, field->choices[*(const int64_t *)slot]); return;
     case MM_FIELD_STRING: mm_json_pair_string(w, field->key, *(char *const *)slot); return;
@@ -191,18 +241,18 @@ static mm_status read_field(mm_settings *settings, const mm_field *field, const 
                             const mm_json *object, mm_error *error) {
     void *slot = slot_of(settings, field);
     const char *text;
+    char name[256];
     mm_status status;
     switch (field->kind) {
     case MM_FIELD_INTEGER:
         return mm_json_need_integer(document, object, field->key, (int64_t)field->least, (int64_t)field->most, slot,
                                     error);
-    case MM_FIELD_SEED: return mm_json_need_hex64(document, object, field->key, slot, error);
+    case MM_FIELD_SEED: return read_seed(slot, field->key, document, object, error);
     case MM_FIELD_NUMBER:
         return mm_json_need_number(document, object, field->key, field->least, field->most, slot, error);
     case MM_FIELD_CHOICE:
         status = mm_json_need_string(document, object, field->key, &text, error);
         if (status) return status;
-        char name[256];
         snprintf(name, sizeof name, "%s: %s", mm_json_name(document), field->key);
         return parse_choice(slot, field, name, text, error);
     case MM_FIELD_STRING: break;

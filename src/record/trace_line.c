@@ -1,72 +1,135 @@
 #include "trace_line.h"
-#include <stdio.h>
+#include <assert.h>
 #include <string.h>
 
 static const char *const passes[] = {"", "forward", "backward"};
+static const char *const level_names[] = {"off", "step", "layer", "op"};
+static const char step_key[] = "{\"step\":";
 
 // --- writing
 
-static void put(mm_text *out, const char *text) { mm_text_add(out, text, strlen(text)); }
+// A line that is made on the stack and added in one piece.
+typedef struct line {
+    char text[4096];
+    size_t size;
+} line;
 
-static void put_number(mm_text *out, int64_t number) {
-    char digits[24];
-    int n = snprintf(digits, sizeof digits, "%lld", (long long)number);
-    mm_text_add(out, digits, (size_t)n);
+static void put_n(line *l, const char *text, size_t size) {
+    assert(size <= sizeof l->text - l->size && "a name too long for a trace");
+    memcpy(l->text + l->size, text, size);
+    l->size += size;
 }
 
-static void put_pair(mm_text *out, const char *key, int64_t number) {
-    put(out, key);
-    put_number(out, number);
+static void put(line *l, const char *text) {
+    put_n(l, text, strlen(text));
 }
 
-static void put_shape(mm_text *out, const mm_trace_record *r) {
-    put(out, ",\"shape\":[");
-    for (int i = 0; i < r->dims; i++) {
-        if (i) put(out, ",");
-        put_number(out, r->shape[i]);
+static void put_name(line *l, const char *name) {
+    assert(!strpbrk(name, "\"\\\n") && "names of a trace hold nothing to escape");
+    put(l, name);
+}
+
+static void put_number(line *l, int64_t number) {
+    char digits[20];
+    size_t i = sizeof digits;
+    uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    do digits[--i] = (char)('0' + left % 10);
+    while (left /= 10);
+    if (number < 0) put(l, "-");
+    put_n(l, digits + i, sizeof digits - i);
+}
+
+static void put_pair(line *l, const char *key, int64_t number) {
+    put(l, key);
+    put_number(l, number);
+}
+
+static void put_place(line *l, const mm_trace_record *r) {
+    if (r->pass != MM_PASS_NONE) {
+        put(l, ",\"pass\":\"");
+        put(l, passes[r->pass]);
+        put(l, "\"");
     }
-    put(out, "]");
+    if (r->leaf >= 0) put_pair(l, ",\"leaf\":", r->leaf);
+    if (r->node_level >= 0) {
+        put_pair(l, ",\"node\":[", r->node_level);
+        put_pair(l, ",", r->node_index);
+        put(l, "]");
+    }
+    if (r->rank >= 0) put_pair(l, ",\"rank\":", r->rank);
+    if (r->layer >= 0) put_pair(l, ",\"layer\":", r->layer);
 }
 
 void trace_line_write(mm_text *out, const mm_trace_record *r) {
+    line l;
     char hash[MM_HASH_TEXT];
-    put_pair(out, "{\"step\":", r->step);
-    if (r->pass != MM_PASS_NONE) {
-        put(out, ",\"pass\":\"");
-        put(out, passes[r->pass]);
-        put(out, "\"");
-    }
-    if (r->leaf >= 0) put_pair(out, ",\"leaf\":", r->leaf);
-    if (r->node_level >= 0) {
-        put_pair(out, ",\"node\":[", r->node_level);
-        put_pair(out, ",", r->node_index);
-        put(out, "]");
-    }
-    if (r->rank >= 0) put_pair(out, ",\"rank\":", r->rank);
-    if (r->layer >= 0) put_pair(out, ",\"layer\":", r->layer);
-    put(out, ",\"op\":\"");
-    put(out, r->operation);
-    put(out, r->output ? "\",\"io\":\"out\",\"tensor\":\"" : "\",\"io\":\"in\",\"tensor\":\"");
-    put(out, r->tensor);
-    put(out, "\"");
-    put_shape(out, r);
-    put(out, ",\"xxh128\":\"");
-    put(out, mm_hash_print(r->hash, hash));
-    put(out, "\"}\n");
+    l.size = 0;
+    put_pair(&l, step_key, r->step);
+    put_place(&l, r);
+    put(&l, ",\"op\":\"");
+    put_name(&l, r->operation);
+    put(&l, r->output ? "\",\"io\":\"out\",\"tensor\":\"" : "\",\"io\":\"in\",\"tensor\":\"");
+    put_name(&l, r->tensor);
+    put(&l, "\",\"shape\":[");
+    for (int i = 0; i < r->dims; i++) put_pair(&l, i ? "," : "", r->shape[i]);
+    put(&l, "],\"xxh128\":\"");
+    put_n(&l, mm_hash_print(r->hash, hash), MM_HASH_TEXT - 1);
+    put(&l, "\"}\n");
+    mm_text_add(out, l.text, l.size);
+}
+
+void trace_header_write(mm_text *out, const trace_header *header) {
+    mm_text_format(out, "{\"format\":\"mm-trace\",\"version\":1,\"level\":\"%s\"",
+                   level_names[header->level]);
+    if (header->after) mm_text_format(out, ",\"after\":%lld", (long long)header->after);
+    mm_text_add_string(out, "}\n");
 }
 
 // --- reading
 
-static mm_status maybe_integer(const mm_json_document *document, const char *key, int64_t most, int64_t *value,
-                               mm_error *error) {
+bool trace_line_peek(const char *text, int64_t *step) {
+    if (strncmp(text, step_key, sizeof step_key - 1) != 0) return false;
+    text += sizeof step_key - 1;
+    size_t digits = strspn(text, "0123456789");
+    if (!digits || digits > 18 || (digits > 1 && text[0] == '0')) return false;
+    *step = 0;
+    for (size_t i = 0; i < digits; i++) *step = *step * 10 + (text[i] - '0');
+    return text[digits] == ',';
+}
+
+static mm_status damaged(const mm_json_document *document, const char *key, const char *expected,
+                         mm_error *error) {
+    return mm_trouble(error, "%s: \"%s\" is damaged, expected %s", mm_json_name(document), key, expected);
+}
+
+mm_status trace_header_read(const mm_json_document *document, trace_header *header, mm_error *error) {
+    const mm_json *root = mm_json_root(document);
+    const char *format, *level;
+    int64_t version;
+    mm_status status = mm_json_need_string(document, root, "format", &format, error);
+    if (!status && strcmp(format, "mm-trace") != 0)
+        status =
+            mm_trouble(error, "%s: format \"%s\", expected \"mm-trace\"", mm_json_name(document), format);
+    if (!status) status = mm_json_need_integer(document, root, "version", 1, 1, &version, error);
+    if (!status) status = mm_json_need_string(document, root, "level", &level, error);
+    header->after = 0;
+    if (!status && mm_json_get(root, "after"))
+        status = mm_json_need_integer(document, root, "after", 1, INT64_MAX - 1, &header->after, error);
+    if (status) return status;
+    for (mm_level l = MM_LEVEL_OFF; l <= MM_LEVEL_OP; l++) {
+        if (strcmp(level, level_names[l]) != 0) continue;
+        header->level = l;
+        return MM_OK;
+    }
+    return damaged(document, "level", "off, step, layer or op", error);
+}
+
+static mm_status maybe_integer(const mm_json_document *document, const char *key, int64_t most,
+                               int64_t *value, mm_error *error) {
     const mm_json *root = mm_json_root(document);
     *value = -1;
     if (!mm_json_get(root, key)) return MM_OK;
     return mm_json_need_integer(document, root, key, 0, most, value, error);
-}
-
-static mm_status damaged(const mm_json_document *document, const char *key, const char *expected, mm_error *error) {
-    return mm_trouble(error, "%s: \"%s\" is damaged, expected %s", mm_json_name(document), key, expected);
 }
 
 static mm_status read_pass(const mm_json_document *document, mm_trace_record *r, mm_error *error) {
@@ -79,16 +142,21 @@ static mm_status read_pass(const mm_json_document *document, mm_trace_record *r,
     return r->pass ? MM_OK : damaged(document, "pass", "forward or backward", error);
 }
 
+// Entry `i` of an array, if it is an integer from 0 to `most`.
+static bool natural_at(const mm_json *array, size_t i, int64_t most, int64_t *value) {
+    const mm_json *entry = mm_json_at(array, i);
+    *value = mm_json_integer(entry);
+    return mm_json_kind_of(entry) == MM_JSON_INTEGER && *value >= 0 && *value <= most;
+}
+
 static mm_status read_node(const mm_json_document *document, mm_trace_record *r, mm_error *error) {
     const mm_json *node = mm_json_get(mm_json_root(document), "node");
+    int64_t level;
     if (!node) return MM_OK;
-    const mm_json *level = mm_json_at(node, 0), *index = mm_json_at(node, 1);
-    if (mm_json_size(node) != 2 || mm_json_kind_of(level) != MM_JSON_INTEGER ||
-        mm_json_kind_of(index) != MM_JSON_INTEGER || mm_json_integer(level) < 0 || mm_json_integer(level) > 62 ||
-        mm_json_integer(index) < 0)
+    if (mm_json_size(node) != 2 || !natural_at(node, 0, 62, &level) ||
+        !natural_at(node, 1, INT64_MAX, &r->node_index))
         return damaged(document, "node", "[level, index]", error);
-    r->node_level = (int)mm_json_integer(level);
-    r->node_index = mm_json_integer(index);
+    r->node_level = (int)level;
     return MM_OK;
 }
 
@@ -96,15 +164,16 @@ static mm_status read_shape(const mm_json_document *document, mm_trace_record *r
     const mm_json *shape;
     mm_status status = mm_json_need(document, mm_json_root(document), "shape", MM_JSON_ARRAY, &shape, error);
     if (status) return status;
-    if (mm_json_size(shape) > MM_MAX_DIMS) return damaged(document, "shape", "at most 4 numbers", error);
-    r->dims = (int)mm_json_size(shape);
-    for (int i = 0; i < r->dims; i++) r->shape[i] = mm_json_integer(mm_json_at(shape, (size_t)i));
-    return MM_OK;
+    bool good = mm_json_size(shape) <= MM_MAX_DIMS;
+    r->dims = good ? (int)mm_json_size(shape) : 0;
+    for (int i = 0; i < r->dims; i++) good &= natural_at(shape, (size_t)i, INT64_MAX, &r->shape[i]);
+    return good ? MM_OK : damaged(document, "shape", "at most 4 whole numbers", error);
 }
 
 static mm_status read_place(const mm_json_document *document, mm_trace_record *r, mm_error *error) {
     int64_t rank = -1, layer = -1;
-    mm_status status = mm_json_need_integer(document, mm_json_root(document), "step", 0, INT64_MAX, &r->step, error);
+    const mm_json *root = mm_json_root(document);
+    mm_status status = mm_json_need_integer(document, root, "step", 0, INT64_MAX, &r->step, error);
     if (!status) status = maybe_integer(document, "leaf", INT64_MAX, &r->leaf, error);
     if (!status) status = maybe_integer(document, "rank", INT32_MAX, &rank, error);
     if (!status) status = maybe_integer(document, "layer", INT32_MAX, &layer, error);

@@ -1,4 +1,4 @@
-// One record of a trace as a line of JSON, written and read.
+// The lines of a trace: its header and its records, written and read. Private to this folder.
 #ifndef MM_RECORD_TRACE_LINE_H
 #define MM_RECORD_TRACE_LINE_H
 
@@ -6,9 +6,23 @@
 #include <mm/files/json.h>
 #include <mm/record/trace.h>
 
-// Appends the record and a newline. Written by hand: a trace is to cost little.
+// {"format":"mm-trace","version":1,"level":"step"}: the level of the steps that follow. With "after":N the
+// next step is N + 1: the trace was off before, or its level changes there.
+typedef struct trace_header {
+    mm_level level;
+    int64_t after;
+} trace_header;
+void trace_header_write(mm_text *out, const trace_header *header);
+MM_CHECKED mm_status trace_header_read(const mm_json_document *document, trace_header *header,
+                                       mm_error *error);
+
+// Appends the record and a newline. Written by hand: a trace is to cost little. Strings hold nothing to
+// escape.
 void trace_line_write(mm_text *out, const mm_trace_record *record);
+// A line's step, without reading the rest. False: it is no record's line.
+bool trace_line_peek(const char *line, int64_t *step);
 // Strings of the record are the document's.
-MM_CHECKED mm_status trace_line_read(const mm_json_document *document, mm_trace_record *record, mm_error *error);
+MM_CHECKED mm_status trace_line_read(const mm_json_document *document, mm_trace_record *record,
+                                     mm_error *error);
 
 #endif

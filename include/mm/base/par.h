@@ -11,6 +11,21 @@ int mm_par_cores(void);
 // nearest, subnormals kept, whatever a library has set.
 void mm_par_run(int workers, void (*work)(void *self, int worker), void *self);
 
+// Workers that run at once, each on a thread of its own, and so may wait for each other.
+typedef struct mm_team {
+    int workers; // how many there are
+    struct mm_barrier *barrier;
+} mm_team;
+
+// Calls work(self, team, w) for each worker w in 0..team->workers-1, all at once, and returns when all have returned.
+// There are `workers` of them, or fewer where the system gives fewer threads: they cut their work by team->workers.
+// Worker 0 is the caller's thread. IEEE defaults as above.
+void mm_par_team(int workers, void (*work)(void *self, const mm_team *team, int worker), void *self);
+// Every worker of the team waits here for the others; what each wrote before is seen by all after. A worker waits
+// awake for some microseconds (not where there are more workers than cores), then asleep, so that a team takes little
+// time from others on busy cores.
+void mm_team_wait(const mm_team *team);
+
 // IEEE defaults for the calling thread.
 void mm_par_ieee(void);
 

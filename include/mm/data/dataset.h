@@ -1,5 +1,5 @@
-// A dataset directory (design: Data), opened with every check that does not need to inflate all of it, and read at
-// random. Shards follow one another: token i and document d count over all of them.
+// A dataset directory (design: Data), opened with every check that does not need to inflate all of it, and
+// read at random. Shards follow one another: token i and document d count over all of them.
 #ifndef MM_DATA_DATASET_H
 #define MM_DATA_DATASET_H
 
@@ -24,7 +24,8 @@ int32_t mm_dataset_bos(const mm_dataset *dataset);
 int32_t mm_dataset_eos(const mm_dataset *dataset);
 int mm_dataset_shards(const mm_dataset *dataset);
 uint64_t mm_dataset_text_bytes(const mm_dataset *dataset); // of the text that was packed; 0 if not known
-// "15.0.0": the Unicode version that the text was cut into words with.
+// "15.0.0": the Unicode version that the text was cut into words with; "14.0.0, NFC 15.0.0" if it was
+// normalized, too.
 const char *mm_dataset_unicode(const mm_dataset *dataset);
 // Of its tokenizer.json, owned by the dataset; bos and eos are dataset.json's.
 const mm_tokenizer *mm_dataset_tokenizer(const mm_dataset *dataset);
@@ -34,7 +35,8 @@ mm_hash mm_dataset_hash(const mm_dataset *dataset);
 // End of document d, in tokens over all shards; documents are read at opening (8 bytes each in memory).
 uint64_t mm_dataset_document_end(const mm_dataset *dataset, uint64_t document);
 // Tokens and documents of one shard, and the names of its files.
-void mm_dataset_shard(const mm_dataset *dataset, int shard, uint64_t *tokens, uint64_t *documents, const char **name);
+void mm_dataset_shard(const mm_dataset *dataset, int shard, uint64_t *tokens, uint64_t *documents,
+                      const char **name);
 
 // Inflates everything and compares CRCs, ids and hashes. `progress` may be NULL.
 MM_CHECKED mm_status mm_dataset_check(const mm_dataset *dataset,
@@ -42,10 +44,11 @@ MM_CHECKED mm_status mm_dataset_check(const mm_dataset *dataset,
                                       mm_error *error);
 
 typedef struct mm_dataset_cursor mm_dataset_cursor;
-MM_CHECKED mm_status mm_dataset_cursor_new(const mm_dataset *dataset, mm_dataset_cursor **cursor, mm_error *error);
+MM_CHECKED mm_status mm_dataset_cursor_new(const mm_dataset *dataset, mm_dataset_cursor **cursor,
+                                           mm_error *error);
 void mm_dataset_cursor_free(mm_dataset_cursor *cursor);
-// Tokens [first, first + count) into `out`, each checked to be below the vocabulary. A range beyond the end asserts.
-// Allocates nothing.
+// Tokens [first, first + count) into `out`, each checked to be below the vocabulary. A range beyond the end
+// asserts. Allocates nothing.
 MM_CHECKED mm_status mm_dataset_read(mm_dataset_cursor *cursor, uint64_t first, int64_t count, int32_t *out,
                                      mm_error *error);
 

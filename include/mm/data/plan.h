@@ -18,11 +18,11 @@ typedef struct mm_plan {
 } mm_plan;
 
 // Trouble if the data gives no sample (fewer than 2 tokens; a document is never shorter).
-MM_CHECKED mm_status mm_plan_make(mm_plan *plan, const mm_dataset *dataset, mm_packing packing, int64_t seq_len,
-                                  bool shuffled, uint64_t seed, mm_error *error);
+MM_CHECKED mm_status mm_plan_make(mm_plan *plan, const mm_dataset *dataset, mm_packing packing,
+                                  int64_t seq_len, bool shuffled, uint64_t seed, mm_error *error);
 
-// One sample: `rows` inputs from token `first` on, targets one further; with `closed` (a document cut to T rows) the
-// last target is eos instead.
+// One sample: `rows` inputs from token `first` on, targets one further; with `closed` (a document cut to T
+// rows) the last target is eos instead.
 typedef struct mm_sample {
     uint64_t index; // 0..N-1
     uint64_t first;

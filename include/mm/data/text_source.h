@@ -1,9 +1,11 @@
-// Documents out of text files: .txt (a file is a document, or what stands between lines equal to `split`), .jsonl
-// (a field of each line), .gz of both, folders of them (sorted by name), "-" for standard input (as .txt).
+// Documents out of text files: .txt (a file is a document, or what stands between lines equal to `split`),
+// .jsonl (a field of each line), .gz of both, folders of them (sorted by name), "-" for standard input (as
+// .txt).
 #ifndef MM_DATA_TEXT_SOURCE_H
 #define MM_DATA_TEXT_SOURCE_H
 
 #include <mm/base/status.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,21 +15,31 @@ typedef struct mm_text_source mm_text_source;
 typedef struct mm_text_options {
     const char *split; // NULL: a .txt file is one document
     const char *field; // of a .jsonl line; NULL: "text"
+    bool skip_bad;     // a bad .jsonl line is counted and left out
+    const volatile sig_atomic_t
+        *stop; // true: waiting for standard input ends with MM_INTERRUPTED; NULL: never
 } mm_text_options;
 
-// `inputs` are files and folders; a missing, unreadable or unsupported one is trouble at once, before anything is read.
-// Files without a known ending are taken as .txt.
+// `inputs` are files and folders; a missing, unreadable or unsupported one is trouble at once, before
+// anything is read. Files without a known ending are taken as .txt. NULL options: none.
 MM_CHECKED mm_status mm_text_open(const char *const *inputs, int count, const mm_text_options *options,
                                   mm_text_source **source, mm_error *error);
-// The next document: *text is the source's own, valid until the next call. *more false at the end. A bad line is named
-// by file, line and byte.
+// The next document: *text is the source's own, valid until the next call. *more false at the end. A bad line
+// is named by file, line and byte.
 MM_CHECKED mm_status mm_text_next(mm_text_source *source, const char **text, size_t *size, bool *more,
                                   mm_error *error);
+// The same in pieces, so that memory does not grow with a document: one of .txt is cut where mm_text_cut
+// (text_cut.h) allows it, at `most` bytes or as soon after as can be. *ends: the document ends with this
+// piece.
+MM_CHECKED mm_status mm_text_next_piece(mm_text_source *source, size_t most, const char **text, size_t *size,
+                                        bool *ends, bool *more, mm_error *error);
+// Bad lines left out since the first document, and what was wrong with the first ("" if there was none).
+uint64_t mm_text_bad(const mm_text_source *source, const char **first);
 // Whether every input is a file that can be read again.
 bool mm_text_can_rewind(const mm_text_source *source);
 // Starts again from the first document ("-" cannot).
 MM_CHECKED mm_status mm_text_rewind(mm_text_source *source, mm_error *error);
-// Bytes of the files read so far and in all (compressed ones as they lie on disk; 0 if unknown).
+// Bytes of the files read so far and in all, as they lie on disk; *total is 0 if not known.
 void mm_text_progress(const mm_text_source *source, uint64_t *done, uint64_t *total);
 void mm_text_close(mm_text_source *source);
 

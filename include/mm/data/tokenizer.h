@@ -1,6 +1,6 @@
-// A byte-level BPE tokenizer as Hugging Face's tokenizers library has it: tokenizer.json in, the same ids out. Source:
-// R. Sennrich et al. (2016) for BPE, GPT-2's byte alphabet and pre-tokeniser pattern, the library's file format. The
-// only place of PCRE2.
+// A byte-level BPE tokenizer as Hugging Face's tokenizers library has it: tokenizer.json in, the same ids
+// out. Source: R. Sennrich et al. (2016) for BPE, GPT-2's byte alphabet and pre-tokeniser pattern, the
+// library's file format. The only place of PCRE2.
 #ifndef MM_DATA_TOKENIZER_H
 #define MM_DATA_TOKENIZER_H
 
@@ -17,8 +17,8 @@ typedef struct mm_tokenizer mm_tokenizer;
 // Refuses by name what it does not support. `path` is a tokenizer.json, or a folder that holds one.
 MM_CHECKED mm_status mm_tokenizer_open(const char *path, mm_tokenizer **tokenizer, mm_error *error);
 // The same from memory; `name` is what messages call it.
-MM_CHECKED mm_status mm_tokenizer_parse(const char *text, size_t size, const char *name, mm_tokenizer **tokenizer,
-                                        mm_error *error);
+MM_CHECKED mm_status mm_tokenizer_parse(const char *text, size_t size, const char *name,
+                                        mm_tokenizer **tokenizer, mm_error *error);
 void mm_tokenizer_close(mm_tokenizer *tokenizer);
 
 int mm_tokenizer_vocab(const mm_tokenizer *tokenizer);  // ids run from 0 to this - 1
@@ -31,12 +31,20 @@ int32_t mm_tokenizer_id(const mm_tokenizer *tokenizer, const char *text);
 // The token's bytes (byte alphabet undone; an added token's content). NULL for an id without a token.
 const char *mm_tokenizer_bytes(const mm_tokenizer *tokenizer, int32_t id, size_t *size);
 bool mm_tokenizer_is_special(const mm_tokenizer *tokenizer, int32_t id);
-// bos and eos by tokenizer_config.json beside the file ("bos_token", "eos_token", a string or {"content"}), else
+// bos and eos by tokenizer_config.json beside the file ("bos_token", "eos_token", a string or {"content"}),
+// else
 // <|im_start|> and <|im_end|>, else -1.
 int32_t mm_tokenizer_bos(const mm_tokenizer *tokenizer);
 int32_t mm_tokenizer_eos(const mm_tokenizer *tokenizer);
+// Do the pieces that mm_text_cut (text_cut.h) makes of a text have the ids of the whole? True for the
+// patterns of GPT-2, Qwen 2 and 3, Llama 3 and Digits, unless an added token holds a line's end or takes
+// blanks in.
+bool mm_tokenizer_cuttable(const mm_tokenizer *tokenizer);
 // "15.0.0": PCRE2's Unicode version.
 const char *mm_unicode_version(void);
+// "15.0.0": the Unicode version of the NFC that the tokenizer brings text to first (utf8proc's); NULL if it
+// does not.
+const char *mm_tokenizer_nfc(const mm_tokenizer *tokenizer);
 // Do they have the same vocabulary, merges and added tokens? Otherwise *what says which differs.
 bool mm_tokenizer_same(const mm_tokenizer *a, const mm_tokenizer *b, const char **what);
 
@@ -51,13 +59,13 @@ typedef struct mm_encoder mm_encoder;
 MM_CHECKED mm_status mm_encoder_new(const mm_tokenizer *tokenizer, mm_encoder **encoder, mm_error *error);
 void mm_encoder_free(mm_encoder *encoder);
 // Appends the ids of the text (any bytes; what is not UTF-8 is first replaced by U+FFFD as Python's
-// errors="replace" does) to `ids`. No bos or eos is added. Added tokens are recognised as the library does, unless
-// `plain`.
+// errors="replace" does) to `ids`. No bos or eos is added. Added tokens are recognised as the library does,
+// unless `plain`.
 MM_CHECKED mm_status mm_encode(mm_encoder *encoder, const char *text, size_t size, bool plain, mm_ids *ids,
                                mm_error *error);
-// Appends the bytes of the ids to `text`; special tokens are left out if `skip_special`. An id outside the vocabulary
-// is trouble.
-MM_CHECKED mm_status mm_decode(const mm_tokenizer *tokenizer, const int32_t *ids, size_t count, bool skip_special,
-                               mm_text *text, mm_error *error);
+// Appends the bytes of the ids to `text`; special tokens are left out if `skip_special`. An id outside the
+// vocabulary is trouble.
+MM_CHECKED mm_status mm_decode(const mm_tokenizer *tokenizer, const int32_t *ids, size_t count,
+                               bool skip_special, mm_text *text, mm_error *error);
 
 #endif

@@ -5,10 +5,15 @@
 
 #include <mm/base/hash.h>
 #include <mm/base/status.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
-enum { MM_BGZF_BLOCK_MAX = 65280 }; // most raw bytes of a block
+enum {
+    MM_BGZF_BLOCK_MAX = 65280, // most raw bytes of a block
+    MM_BGZF_MEMBER_MAX = 65536 // most bytes of a member: BSIZE is 16 bits and holds its size minus 1
+};
 
 // Appends blocks of exactly `block_bytes` raw bytes (the last may be shorter) to a new file.
 typedef struct mm_bgzf_writer mm_bgzf_writer;
@@ -21,6 +26,19 @@ MM_CHECKED mm_status mm_bgzf_finish(mm_bgzf_writer *writer, mm_hash *hash, uint6
                                     mm_error *error);
 // Closes and frees; the file is left for whoever removes the draft.
 void mm_bgzf_discard(mm_bgzf_writer *writer);
+
+// The same by several workers: each makes members of blocks with a deflater of its own, one appends them in
+// order, and the file is what mm_bgzf_write makes of the same bytes at that level.
+typedef struct mm_bgzf_deflater mm_bgzf_deflater;
+MM_CHECKED mm_status mm_bgzf_deflater_new(int level, mm_bgzf_deflater **deflater, mm_error *error);
+void mm_bgzf_deflater_free(mm_bgzf_deflater *deflater);
+// The member of 1 to MM_BGZF_BLOCK_MAX raw bytes; returns its size.
+size_t mm_bgzf_deflate(mm_bgzf_deflater *deflater, const void *raw, size_t size,
+                       unsigned char member[MM_BGZF_MEMBER_MAX]);
+// One block with its member. Every block but the last holds exactly block_bytes; never mixed with
+// mm_bgzf_write.
+MM_CHECKED mm_status mm_bgzf_append(mm_bgzf_writer *writer, const void *raw, size_t size, const void *member,
+                                    size_t member_size, mm_error *error);
 
 // Random access to a BGZF file whose blocks hold `block_bytes` each. Opening reads every member's header
 // (compared whole) and trailer size and builds an index of 8 bytes a block; nothing is trusted: a block's
@@ -48,6 +66,14 @@ MM_CHECKED mm_status mm_gzin_open(const char *path, mm_gzin **in, mm_error *erro
 // At most `size` bytes; *got 0 at the end. A damaged or cut member is trouble.
 MM_CHECKED mm_status mm_gzin_read(mm_gzin *in, void *out, size_t size, size_t *got, mm_error *error);
 void mm_gzin_close(mm_gzin *in);
+// The same, but waiting for a pipe or a terminal ends with MM_INTERRUPTED soon after *stop has become true.
+// NULL: never.
+MM_CHECKED mm_status mm_gzin_open_until(const char *path, const volatile sig_atomic_t *stop, mm_gzin **in,
+                                        mm_error *error);
+// Bytes of the file taken in so far, compressed where it is.
+uint64_t mm_gzin_position(const mm_gzin *in);
+// Trouble if a regular file has another size or time of change than when it was opened.
+MM_CHECKED mm_status mm_gzin_unchanged(const mm_gzin *in, mm_error *error);
 
 // One gzip member of `size` bytes (a whole record group of a trace), appended to *out (realloc'd, *out_size
 // grows).

@@ -4,10 +4,12 @@
 
 #include <mm/base/isa.h>
 #include <mm/ops/attention.h>
+#include <mm/ops/attention_query.h>
 #include <mm/ops/bias.h>
 #include <mm/ops/cross_entropy.h>
 #include <mm/ops/dropout.h>
 #include <mm/ops/embedding.h>
+#include <mm/ops/gemv.h>
 #include <mm/ops/rmsnorm.h>
 #include <mm/ops/rope.h>
 #include <mm/ops/swiglu.h>
@@ -22,6 +24,8 @@ typedef struct mm_kernels {
     const mm_dropout_kernels *dropout;
     const mm_cross_entropy_kernels *cross_entropy;
     const mm_bias_kernels *bias;
+    const mm_gemv_kernels *gemv;
+    const mm_attention_query_kernels *attention_query;
 } mm_kernels;
 
 // The build for `isa`; where the architecture has only one build, that one whatever is asked for.

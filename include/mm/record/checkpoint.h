@@ -34,6 +34,9 @@ typedef struct mm_checkpoint {
 // A checkpoint of that step that is there already is replaced only if it is damaged or differs: else left.
 MM_CHECKED mm_status mm_checkpoint_save(const char *run_path, const mm_checkpoint *checkpoint, int keep,
                                         mm_error *error);
+// Ends what a killed save has left undone: leads RUN/model to the newest checkpoint, removes all but the newest `keep`
+// and what was never published. Changes nothing where nothing is left. The run is locked.
+MM_CHECKED mm_status mm_checkpoint_settle(const char *run_path, int keep, mm_error *error);
 // A model directory of its own (config.json, model.safetensors, tokenizer.json), as a draft published by one rename.
 MM_CHECKED mm_status mm_model_save(const char *path, const mm_checkpoint *checkpoint, mm_error *error);
 

@@ -28,6 +28,8 @@ typedef struct mm_settings {
     double weight_decay, beta1, beta2, eps, clip; // clip 0: off
     char *out;                                    // the run directory
     int64_t save_every, keep;
+    int64_t sample_every; // 0: never
+    char *prompt;         // of samples; NULL: they begin as a document does
     int64_t trace; // mm_level
 } mm_settings;
 
@@ -51,10 +53,12 @@ const mm_field *mm_settings_field(const char *key);
 
 // All zero is unset; mm_train_resolve fills defaults.
 void mm_settings_free(mm_settings *settings);
+// *to becomes a copy with strings of its own; what it held before is not freed. Free it in any case.
+MM_CHECKED mm_status mm_settings_copy(mm_settings *to, const mm_settings *from, mm_error *error);
 // Takes a value from text as the command line has it; trouble names `name`, the value and what is expected.
 MM_CHECKED mm_status mm_settings_parse(mm_settings *settings, const mm_field *field, const char *name,
                                        const char *value, mm_error *error);
-// As members of an open object, in the table's order; seeds as hex strings and as a decimal "seed" where it fits 2^53.
+// As members of an open object, in the table's order; a seed is an integer up to 2^53, else a string of 16 hex digits.
 void mm_settings_write(const mm_settings *settings, mm_json_writer *w);
 MM_CHECKED mm_status mm_settings_read(mm_settings *settings, const mm_json_document *document, const mm_json *object,
                                       mm_error *error);

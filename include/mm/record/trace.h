@@ -6,6 +6,7 @@
 #include <mm/base/hash.h>
 #include <mm/base/probe.h>
 #include <mm/base/status.h>
+#include <mm/base/text.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,10 +45,13 @@ MM_CHECKED mm_status mm_trace_open(const char *run_path, mm_level level, int64_t
                                    mm_error *error);
 // Appends the lists' records in order to the step that is being collected.
 void mm_trace_add(mm_trace *trace, const mm_trace_list *lists, size_t count);
-// Writes the step as whole members.
+// Writes the step as one whole member. A disk without room for all of it keeps nothing of it.
 MM_CHECKED mm_status mm_trace_end_step(mm_trace *trace, mm_error *error);
 MM_CHECKED mm_status mm_trace_sync(mm_trace *trace, mm_error *error);
 void mm_trace_close(mm_trace *trace);
+// A trace without a file: mm_trace_end_step keeps the step's lines for mm_trace_take, which moves them to `lines`.
+MM_CHECKED mm_status mm_trace_keep(mm_trace **trace, mm_error *error);
+void mm_trace_take(mm_trace *trace, mm_text *lines);
 
 // Reading, in constant memory. The record's strings are the reader's, until the next call. Damage is trouble that names
 // file, line or offset.

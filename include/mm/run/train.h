@@ -47,6 +47,13 @@ typedef struct mm_train_result {
     char model_path[4096]; // the newest checkpoint's link
 } mm_train_result;
 
+// What the model of a step says to the prompt.
+typedef struct mm_train_sample {
+    int64_t step;
+    const char *prompt, *text; // whole characters of UTF-8; text is not NUL-terminated where it holds a NUL
+    size_t text_size;
+} mm_train_sample;
+
 // Any may be NULL. Called by the thread that called mm_train.
 typedef struct mm_train_watch {
     void *self;
@@ -54,6 +61,7 @@ typedef struct mm_train_watch {
     void (*step)(void *self, const mm_train_step *step);
     void (*doing)(void *self, const char *what, double share); // "evaluating", "saving", "reading data"; share 0..1 or -1
     void (*warning)(void *self, const char *sentence);
+    void (*sample)(void *self, const mm_train_sample *sample);
 } mm_train_watch;
 
 // Settings of the command line: every field resolved but what depends on data and model (vocab). The run directory is

@@ -1,0 +1,64 @@
+// Text from a model: a prompt goes in, and tokens are taken one after another until the model ends its
+// document.
+#ifndef MM_RUN_GENERATE_H
+#define MM_RUN_GENERATE_H
+
+#include <mm/base/status.h>
+#include <mm/base/text.h>
+#include <mm/data/tokenizer.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+// How the next token is chosen. The logits are divided by the temperature; then the top_k largest are kept;
+// then, of their softmax, the fewest whose probabilities reach top_p, largest first; one of them is drawn by
+// its probability. Equal logits count as falling with the id.
+typedef struct mm_sampling {
+    double temperature; // 0: the largest logit, whatever the rest says
+    int64_t top_k;      // 0: all
+    double top_p;       // 1: all
+    uint64_t
+        seed; // the token at position i of the sequence is drawn by words 2i and 2i + 1 of the seed's stream
+    uint32_t series; // word 2 of the stream's counter: 0 for a text, the step for a sample of training
+} mm_sampling;
+
+// Temperature 0.8, top-k 40, top-p 0.95, seed 1337.
+mm_sampling mm_sampling_default(void);
+
+typedef enum mm_generate_end {
+    MM_END_EOS,       // the model ended the document
+    MM_END_TOKENS,    // max_tokens
+    MM_END_POSITIONS, // max_position_embeddings
+    MM_END_STOPPED    // *stop
+} mm_generate_end;
+
+typedef struct mm_generate_request {
+    const char *model_path; // config.json, model.safetensors, tokenizer.json
+    const char *prompt;     // any bytes; no bos is added
+    size_t prompt_size;
+    int64_t max_tokens;
+    mm_sampling sampling;
+    int workers;
+    const volatile sig_atomic_t *stop; // looked at between tokens; may be NULL
+    // Takes text as it is made: whole characters of UTF-8, U+FFFD for what is none. Trouble ends the work.
+    // May be NULL.
+    mm_status (*write)(void *self, const char *text, size_t size, mm_error *error);
+    void *self;
+} mm_generate_request;
+
+typedef struct mm_generate_result {
+    mm_ids ids; // the prompt's, then what was made, without the eos
+    size_t prompt_ids;
+    mm_text text;      // of what was made: what `write` was given
+    int64_t positions; // the model's max_position_embeddings
+    mm_generate_end end;
+    double prompt_seconds, seconds; // until the first token; after it
+} mm_generate_result;
+
+// The same ids for any workers, on any CPU. The result holds what was made also when MM_INTERRUPTED (*stop)
+// or MM_NONFINITE (a logit that is not finite) is returned. Free it in any case.
+MM_CHECKED mm_status mm_generate(const mm_generate_request *request, mm_generate_result *result,
+                                 mm_error *error);
+void mm_generate_result_free(mm_generate_result *result);
+
+#endif

@@ -1,0 +1,225 @@
+// Two runs side by side, in one pass over their files.
+#include "diff.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *mm_cause_name(mm_cause cause) {
+    static const char *const names[] = {"none", "damage",   "weights",   "data",      "seed",   "configuration",
+                                        "code", "hardware", "reduction", "optimizer", "unknown"};
+    return names[cause];
+}
+
+void mm_diff_result_free(mm_diff_result *r) {
+    mm_facts_diff_free(&r->facts);
+    mm_run_facts_free(&r->a);
+    mm_run_facts_free(&r->b);
+    free(r->distance);
+    *r = (mm_diff_result){0};
+}
+
+// --- distance
+
+static bool power_of_two(int64_t n) { return (n & (n - 1)) == 0; }
+
+static bool same_bits(double a, double b) { return memcmp(&a, &b, sizeof a) == 0; }
+
+// Keeps the first, powers of two after it, steps with checkpoints, and the last.
+static bool add_distance(diffing *d, const mm_metrics_row *a, const mm_metrics_row *b) {
+    mm_diff_result *r = d->result;
+    if (same_bits(a->loss, b->loss)) return true;
+    if (!d->parted_loss) d->parted_loss = a->step;
+    bool both = mm_side_has_checkpoint(&d->a, a->step) && mm_side_has_checkpoint(&d->b, a->step);
+    mm_distance_row row = {.step = a->step, .loss = b->loss - a->loss, .known = both};
+    if (row.loss < 0) row.loss = -row.loss;
+    size_t count = r->distances;
+    mm_distance_row *last = count ? &r->distance[count - 1] : NULL;
+    bool last_stays = last && (last->known || power_of_two(last->step - d->parted_loss));
+    if (last && !last_stays) {
+        *last = row; // the last of all takes its place
+        return true;
+    }
+    mm_distance_row *grown = realloc(r->distance, (count + 1) * sizeof *grown);
+    if (!grown) return false;
+    r->distance = grown;
+    grown[r->distances++] = row;
+    return true;
+}
+
+static mm_status measure_parameters(diffing *d, mm_error *error) {
+    mm_diff_result *r = d->result;
+    for (size_t i = 0; i < r->distances; i++) {
+        mm_distance_row *row = &r->distance[i];
+        if (!row->known) continue;
+        mm_status status =
+            mm_checkpoint_distance(d->path_a, d->path_b, row->step, &row->known, &row->parameters, error);
+        if (status) return status;
+    }
+    return MM_OK;
+}
+
+// --- where they part
+
+static bool same_rows(const mm_metrics_row *a, const mm_metrics_row *b) {
+    return same_bits(a->loss, b->loss) && same_bits(a->grad_norm, b->grad_norm) && same_bits(a->lr, b->lr) &&
+           a->tokens == b->tokens;
+}
+
+static unsigned stage_of(const mm_trace_record *r) {
+    if (strcmp(r->operation, "batch") == 0) return MM_STAGE_BATCH;
+    if (r->leaf >= 0 || r->node_level >= 0) return MM_STAGE_LEAF;
+    if (strcmp(r->operation, "adamw") == 0) return MM_STAGE_UPDATE;
+    return MM_STAGE_MERGE;
+}
+
+// Keeps the records of the step: the sides read on.
+static void keep_step(mm_side *side, mm_trace_step *kept) {
+    if (!mm_side_traced(side)) return;
+    *kept = side->step;
+    side->step = (mm_trace_step){0};
+}
+
+static mm_place place_of_rows(const mm_metrics_row *a, const mm_metrics_row *b) {
+    mm_place place = {.step = a->step, .leaf = -1, .rank = -1, .layer = -1};
+    bool loss = !same_bits(a->loss, b->loss) || a->tokens != b->tokens, norm = !same_bits(a->grad_norm, b->grad_norm);
+    snprintf(place.operation, sizeof place.operation, "%s", loss ? "loss" : norm ? "norm" : "adamw");
+    snprintf(place.tensor, sizeof place.tensor, "%s", loss ? "loss" : norm ? "grad_norm" : "lr");
+    if (loss) place.pass = MM_PASS_FORWARD;
+    return place;
+}
+
+// What the traces do not show the metrics may.
+static void compare_rows(diffing *d) {
+    diff_parting *p = &d->parting;
+    if (p->step || !d->a.has_row || !d->b.has_row || same_rows(&d->a.row, &d->b.row)) return;
+    p->step = d->a.steps;
+    p->stages = DIFF_ANY_STAGE;
+    d->result->first = place_of_rows(&d->a.row, &d->b.row);
+}
+
+static mm_status compare_step(diffing *d, bool same, bool was_traced, mm_error *error) {
+    diff_parting *p = &d->parting;
+    bool traced = mm_side_traced(&d->a) && mm_side_traced(&d->b);
+    if (traced && !same) {
+        mm_status status = mm_trace_step_compare(&d->a.step, &d->b.step, d->leaves, false, &p->pairs, error);
+        if (status) return status;
+    }
+    if (traced && p->pairs.count) {
+        const mm_trace_record *first = p->pairs.pairs[0].a;
+        p->step = d->a.steps;
+        p->stages = was_traced ? stage_of(first) : DIFF_ANY_STAGE;
+        d->result->first = mm_place_of(first);
+    } else if (traced && d->a.has_row && d->b.has_row && !same_rows(&d->a.row, &d->b.row)) {
+        d->result->first = place_of_rows(&d->a.row, &d->b.row);
+        d->result->parted = true;
+        return mm_fail(error, MM_DIFFERS,
+                       "%s/metrics.jsonl and %s/metrics.jsonl: their lines of step %lld differ, though every record of the "
+                       "traces agrees; one of them was changed",
+                       d->path_a, d->path_b, (long long)d->a.steps);
+    }
+    compare_rows(d);
+    if (!p->step) return MM_OK;
+    p->row_a = d->a.row;
+    p->row_b = d->b.row;
+    keep_step(&d->a, &p->a);
+    keep_step(&d->b, &p->b);
+    return MM_OK;
+}
+
+static mm_status next(mm_side *side, bool *more, mm_error *error) { return *more ? mm_side_next(side, more, error) : MM_OK; }
+
+static mm_status walk(diffing *d, mm_error *error) {
+    bool more_a = true, more_b = true, was_traced = true;
+    for (;;) {
+        mm_status status = next(&d->a, &more_a, error);
+        if (!status) status = next(&d->b, &more_b, error);
+        if (status || (!more_a && !more_b)) return status;
+        bool both = more_a && more_b, traced = mm_side_traced(&d->a) && mm_side_traced(&d->b);
+        bool same = both && traced && mm_trace_step_same(&d->a.step, &d->b.step);
+        if (more_a) status = mm_side_check(&d->a, error);
+        if (!status && more_b) status = mm_side_check(&d->b, error);
+        if (!status && both && !d->parting.step) status = compare_step(d, same, was_traced, error);
+        was_traced = traced;
+        if (!status && both && d->a.has_row && d->b.has_row && !add_distance(d, &d->a.row, &d->b.row))
+            status = mm_trouble(error, "comparing runs: out of memory");
+        if (status) return status;
+    }
+}
+
+// Runs without a trace at their end may differ in their last checkpoints alone.
+static void compare_last(diffing *d) {
+    const mm_side *a = &d->a, *b = &d->b;
+    mm_tensor_distance distance;
+    bool known;
+    if (d->parting.step || a->steps != b->steps || (a->trace && b->trace)) return;
+    if (!mm_side_has_checkpoint(a, a->steps) || !mm_side_has_checkpoint(b, b->steps)) return;
+    if (mm_checkpoint_distance(d->path_a, d->path_b, a->steps, &known, &distance, NULL)) return;
+    if (known && distance.max_abs == 0) return;
+    d->parting.step = a->steps;
+    d->parting.stages = DIFF_ANY_STAGE;
+    d->result->first = (mm_place){.step = a->steps, .leaf = -1, .rank = -1, .layer = -1, .operation = "adamw"};
+    snprintf(d->result->first.tensor, sizeof d->result->first.tensor, "%s", distance.tensor);
+}
+
+static bool same_leaves(const mm_settings *a, const mm_settings *b) {
+    return a->batch == b->batch && a->micro_batch == b->micro_batch && a->seq_len == b->seq_len &&
+           a->packing == b->packing;
+}
+
+// Reads everything; *error is the contradiction where the answer is MM_DIFFERS.
+static mm_status look(diffing *d, mm_error *error) {
+    mm_diff_result *r = d->result;
+    mm_status status = mm_side_open(d->path_a, &d->a, error);
+    if (!status) status = mm_side_open(d->path_b, &d->b, error);
+    if (!status) status = mm_run_read(d->path_a, &r->a, error);
+    if (!status) status = mm_run_read(d->path_b, &r->b, error);
+    if (!status) status = mm_facts_compare(&r->a, &r->b, &r->facts, error);
+    if (status) return status;
+    d->leaves = same_leaves(&r->a.settings, &r->b.settings);
+    status = walk(d, error);
+    r->steps_a = d->a.steps;
+    r->steps_b = d->b.steps;
+    if (!status) status = mm_side_end(&d->a, error);
+    if (!status) status = mm_side_end(&d->b, error);
+    if (!status) compare_last(d);
+    return status;
+}
+
+static void say_damage(diffing *d, const mm_error *found) {
+    mm_diff_result *r = d->result;
+    r->cause = MM_CAUSE_DAMAGE;
+    snprintf(r->what, sizeof r->what, "%s", found->text);
+    const mm_side *side = d->a.damaged.step ? &d->a : d->b.damaged.step ? &d->b : NULL;
+    if (side) {
+        r->parted = true;
+        r->first = mm_place_of(&side->damaged);
+    }
+    snprintf(r->sentence, sizeof r->sentence, "The runs cannot be compared, since one of them is damaged: %s.", r->what);
+}
+
+mm_status mm_diff(const char *run_a, const char *run_b, const mm_diff_options *options, mm_diff_result *result,
+                  mm_error *error) {
+    diffing d = {.path_a = run_a, .path_b = run_b, .options = options, .result = result};
+    mm_error found = {0};
+    *result = (mm_diff_result){0};
+    mm_status status = look(&d, &found);
+    if (status == MM_DIFFERS) {
+        say_damage(&d, &found);
+        status = MM_OK;
+    } else if (!status) {
+        diff_replay replay = {0};
+        result->parted = d.parting.step != 0;
+        result->same = !result->parted && result->steps_a == result->steps_b && !result->facts.initial;
+        status = diff_run_again(&d, &replay, &found);
+        if (!status) status = measure_parameters(&d, &found);
+        if (!status) status = diff_explain(&d, &replay, &found);
+    }
+    if (status && error) *error = found;
+    mm_trace_pairs_free(&d.parting.pairs);
+    mm_trace_step_free(&d.parting.a);
+    mm_trace_step_free(&d.parting.b);
+    mm_side_close(&d.a);
+    mm_side_close(&d.b);
+    if (status) mm_diff_result_free(result);
+    return status;
+}

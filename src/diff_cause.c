@@ -1,0 +1,253 @@
+// What made two runs part, by what the difference is, and the sentence that says so.
+#include "diff.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// --- facts in words
+
+static void add_value(const mm_fact_value *v, mm_text *out) {
+    switch (v->kind) {
+    case MM_VALUE_INTEGER: mm_text_format(out, "%lld", (long long)v->integer); return;
+    case MM_VALUE_NUMBER: mm_text_format(out, "%.9g", v->number); return;
+    case MM_VALUE_TEXT: mm_text_add_string(out, v->text); return;
+    case MM_VALUE_NONE: mm_text_add_string(out, "none"); return;
+    }
+}
+
+// "--seed-policy" of an option, else the key as run.json has it.
+static void add_name(const mm_fact *f, mm_text *out) {
+    if (!mm_settings_field(f->key)) {
+        mm_text_add_string(out, f->key);
+        return;
+    }
+    mm_text_add_string(out, "--");
+    for (const char *c = f->key; *c; c++) mm_text_add(out, *c == '_' ? "-" : c, 1);
+}
+
+// "--dropout 0.2 (run A: 0.1)"
+static void add_fact(const mm_fact *f, mm_text *out) {
+    add_name(f, out);
+    mm_text_add_string(out, " ");
+    add_value(&f->b, out);
+    mm_text_add_string(out, " (run A: ");
+    add_value(&f->a, out);
+    mm_text_add_string(out, ")");
+}
+
+// Every fact of the kind that may explain the difference.
+static void add_facts(const diffing *d, mm_fact_kind kind, mm_text *out) {
+    const mm_facts_diff *f = &d->result->facts;
+    bool first = true;
+    for (size_t i = 0; i < f->count; i++) {
+        const mm_fact *fact = &f->facts[i];
+        if (fact->kind != kind || !fact->may_change_bits || !(fact->stages & d->parting.stages)) continue;
+        if (!first) mm_text_add_string(out, ", ");
+        add_fact(fact, out);
+        first = false;
+    }
+}
+
+// --- reasons
+
+static void reason_weights(const diffing *d, mm_text *out) {
+    const mm_facts_diff *f = &d->result->facts;
+    const mm_fact *seed = mm_facts_find(f, "seed"), *preset = mm_facts_find(f, "preset"),
+                  *model = mm_facts_find(f, "model");
+    mm_text_format(out, "they began with other weights, first in the tensor %s", f->initial);
+    const mm_fact *by = model ? model : preset ? preset : seed;
+    if (!by) return;
+    mm_text_add_string(out, by == seed ? "; run B drew it with " : "; run B has ");
+    add_fact(by, out);
+}
+
+static void reason_data(const diffing *d, const diff_replay *replay, mm_text *out) {
+    const mm_fact *data = diff_explaining(d, MM_FACT_DATA);
+    if (data) {
+        mm_text_add_string(out, "run B read other data: ");
+        add_facts(d, MM_FACT_DATA, out);
+    } else {
+        mm_text_add_string(out, "they read other tokens at the same place, though their datasets have one hash");
+    }
+    diff_name_data(d, out);
+    if (replay->guess[0]) mm_text_format(out, "; %s", replay->guess);
+}
+
+static void reason_seed(const diffing *d, const diff_replay *replay, mm_text *out) {
+    const mm_fact *fact = diff_explaining(d, MM_FACT_SEED);
+    bool noise = d->parting.stages == MM_STAGE_BATCH;
+    if (!fact) {
+        mm_text_add_string(out, replay->guess);
+        return;
+    }
+    mm_text_format(out, "run B drew its %s from another seed: ", noise ? "samples or token noise" : "dropout masks");
+    add_facts(d, MM_FACT_SEED, out);
+}
+
+static void add_machine(const diffing *d, const diff_replay *replay, mm_text *out) {
+    const mm_diff_result *r = d->result;
+    if (!replay->ran) {
+        mm_text_format(out, "nothing that may change bits differs before step 1, so one of the runs had a fault of hardware, "
+                            "or was changed; %s",
+                       replay->why_not[0] ? replay->why_not : "run again without --no-replay to see which");
+    } else if (replay->repeats_a != replay->repeats_b) {
+        mm_text_format(out, "this machine repeats run %s but not run %s, which had a fault of hardware, or was changed",
+                       replay->repeats_a ? "A" : "B", replay->repeats_a ? "B" : "A");
+    } else if (!replay->repeats_a) {
+        mm_text_add_string(out, "this machine repeats neither run");
+    } else {
+        mm_text_add_string(out, "this machine repeats both");
+    }
+    const mm_fact *cpu = mm_facts_find(&r->facts, "machine.cpu"), *kernel = mm_facts_find(&r->facts, "gemm.kernel");
+    if (cpu || kernel) {
+        mm_text_add_string(out, "; ");
+        add_fact(cpu ? cpu : kernel, out);
+    }
+}
+
+// What the places of the difference show of a fault.
+static void add_evidence(const diffing *d, const diff_replay *replay, mm_text *out) {
+    const mm_place *first = &d->result->first;
+    const diff_parting *p = &d->parting;
+    if (replay->guess[0]) {
+        mm_text_format(out, "%s; ", replay->guess);
+        return;
+    }
+    if (p->stages == MM_STAGE_LEAF && first->leaf >= 0)
+        mm_text_add_string(out, strcmp(first->operation, "loss") == 0
+                                    ? "the tokens agree, the loss does not (a run with --trace op shows the operation); "
+                                    : "its inputs agree, its output does not; ");
+    else if (p->stages == MM_STAGE_LEAF)
+        mm_text_add_string(out, "the losses agree, the gradient does not; ");
+    else if (strcmp(first->operation, "merge") == 0)
+        mm_text_format(out, "the ranks' gradients agree, their sum does not (%s); ",
+                       p->pairs.count > 1 ? "it was added in another order, or with other numbers" : "it was changed");
+    else if (strcmp(first->operation, "norm") == 0 && first->pass == MM_PASS_NONE && first->leaf < 0)
+        mm_text_add_string(out, "the merged gradients agree, their norm does not; ");
+    else if (p->stages == MM_STAGE_UPDATE)
+        mm_text_add_string(out, "gradients and norm agree, the update does not; ");
+}
+
+static void reason_fault(const diffing *d, const diff_replay *replay, mm_text *out) {
+    add_evidence(d, replay, out);
+    add_machine(d, replay, out);
+}
+
+// --- the cause
+
+static bool no_batch_option(const diffing *d) {
+    return !diff_explaining(d, MM_FACT_SEED) && !diff_explaining(d, MM_FACT_OPTION) && !diff_explaining(d, MM_FACT_CODE);
+}
+
+// A run that does not repeat had a fault; without a replay the place tells what it can.
+static mm_cause cause_of_fault(const diffing *d, const diff_replay *replay) {
+    if (replay->guessed) return replay->guessed;
+    if (replay->ran && replay->repeats_a != replay->repeats_b) return MM_CAUSE_HARDWARE;
+    if (d->parting.stages == MM_STAGE_MERGE) return MM_CAUSE_REDUCTION;
+    if (d->parting.stages == MM_STAGE_UPDATE) return MM_CAUSE_OPTIMIZER;
+    return MM_CAUSE_HARDWARE;
+}
+
+static mm_cause cause_of(const diffing *d, const diff_replay *replay) {
+    if (d->result->facts.initial) return MM_CAUSE_WEIGHTS;
+    if (!d->parting.step) return MM_CAUSE_NONE;
+    if (diff_explaining(d, MM_FACT_DATA)) return MM_CAUSE_DATA;
+    if (d->parting.stages == MM_STAGE_BATCH && no_batch_option(d)) return MM_CAUSE_DATA;
+    bool options_cannot = replay->ran_a && replay->ran_b && replay->repeats_a != replay->repeats_b;
+    if (!options_cannot && diff_explaining(d, MM_FACT_SEED)) return MM_CAUSE_SEED;
+    if (!options_cannot && diff_explaining(d, MM_FACT_OPTION)) return MM_CAUSE_CONFIGURATION;
+    if (diff_explaining(d, MM_FACT_CODE)) return MM_CAUSE_CODE;
+    return cause_of_fault(d, replay);
+}
+
+static void add_reason(const diffing *d, mm_cause cause, const diff_replay *replay, mm_text *out) {
+    switch (cause) {
+    case MM_CAUSE_WEIGHTS: reason_weights(d, out); return;
+    case MM_CAUSE_DATA: reason_data(d, replay, out); return;
+    case MM_CAUSE_SEED: reason_seed(d, replay, out); return;
+    case MM_CAUSE_CONFIGURATION:
+        mm_text_add_string(out, "run B has ");
+        add_facts(d, MM_FACT_OPTION, out);
+        return;
+    case MM_CAUSE_CODE:
+        mm_text_add_string(out, "another program made run B: ");
+        add_facts(d, MM_FACT_CODE, out);
+        return;
+    default: reason_fault(d, replay, out); return;
+    }
+}
+
+// --- sentences
+
+static void say_replayed(const diffing *d, const diff_replay *replay, mm_text *out) {
+    const char *const names[] = {"A", "B"};
+    const bool ran[] = {replay->ran_a, replay->ran_b}, good[] = {replay->repeats_a, replay->repeats_b};
+    for (int i = 0; i < 2; i++)
+        if (ran[i])
+            mm_text_format(out, "%srun %s's step %lld %s", out->size ? ", " : "", names[i], (long long)d->parting.step,
+                           good[i] ? "repeats" : "does not repeat");
+    if (out->size) mm_text_add_string(out, " on this machine");
+    if (replay->why_not[0]) mm_text_format(out, "%s%s", out->size ? "; " : "", replay->why_not);
+    const mm_fact *code = diff_explaining(d, MM_FACT_CODE);
+    if (out->size && code) {
+        mm_text_add_string(out, "; the runs were made by different programs, and this one is at most one of them: ");
+        add_fact(code, out);
+    }
+}
+
+static void say_same(const mm_diff_result *r, mm_text *out) {
+    mm_text_format(out, "The runs are the same to the bit, up to step %lld, where both end", (long long)r->steps_a);
+    bool first = true;
+    for (size_t i = 0; i < r->facts.count; i++) {
+        const mm_fact *f = &r->facts.facts[i];
+        if (strcmp(f->key, "command") == 0 || strcmp(f->key, "out") == 0) continue;
+        mm_text_add_string(out, first ? "; they differ in " : ", ");
+        add_name(f, out);
+        first = false;
+    }
+    mm_text_add_string(out, ".");
+}
+
+static void say_length(const mm_diff_result *r, mm_text *out) {
+    bool a_ends = r->steps_a < r->steps_b;
+    mm_text_format(out, "The runs are equal to step %lld, where %s ends; %s goes on to step %lld.",
+                   (long long)(a_ends ? r->steps_a : r->steps_b), a_ends ? "A" : "B", a_ends ? "B" : "A",
+                   (long long)(a_ends ? r->steps_b : r->steps_a));
+}
+
+static void say_parted(const diffing *d, const char *reason, mm_text *out) {
+    const mm_diff_result *r = d->result;
+    if (r->cause == MM_CAUSE_WEIGHTS && !r->parted) {
+        mm_text_format(out, "The runs differ before step 1: %s.", reason);
+        return;
+    }
+    mm_text_format(out, "The runs part at step %lld, ", (long long)r->first.step);
+    mm_place_words(&r->first, out);
+    mm_text_format(out, ": %s.", reason);
+}
+
+static bool copy(char *to, size_t size, const mm_text *text) {
+    snprintf(to, size, "%s", text->data ? text->data : "");
+    return !text->failed;
+}
+
+mm_status diff_explain(diffing *d, const diff_replay *replay, mm_error *error) {
+    mm_diff_result *r = d->result;
+    mm_text what = {0}, sentence = {0}, replayed = {0};
+    r->cause = cause_of(d, replay);
+    if (r->cause) add_reason(d, r->cause, replay, &what);
+    say_replayed(d, replay, &replayed);
+    if (r->same)
+        say_same(r, &sentence);
+    else if (r->parted || r->facts.initial)
+        say_parted(d, what.data ? what.data : "", &sentence);
+    else
+        say_length(r, &sentence);
+    bool good = copy(r->what, sizeof r->what, &what);
+    good &= copy(r->sentence, sizeof r->sentence, &sentence);
+    good &= copy(r->replayed, sizeof r->replayed, &replayed);
+    mm_text_free(&what);
+    mm_text_free(&sentence);
+    mm_text_free(&replayed);
+    return good ? MM_OK : mm_trouble(error, "comparing runs: out of memory");
+}

@@ -1,0 +1,177 @@
+// mm generate: text from a model directory.
+#include "generate_tokens.h"
+#include <limits.h>
+#include <mm/files/publish.h>
+#include <mm/record/checkpoint.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct generate_session {
+    const mm_generate_request *request;
+    mm_generate_result *result;
+    mm_tokenizer *tokenizer;
+    mm_gemm *gemm;
+    mm_config config;
+    mm_model model;
+    mm_arena weights;
+    mm_decoder *decoder;
+    mm_sampler *sampler;
+    mm_characters characters;
+    int64_t most; // ids in all
+} generate_session;
+
+static mm_status open_tokenizer(generate_session *s, mm_error *error) {
+    char path[PATH_MAX];
+    const char *model = s->request->model_path;
+    mm_status status = mm_config_read(model, &s->config, error);
+    if (!status) status = mm_path_join(path, sizeof path, model, "tokenizer.json", error);
+    if (status) return status;
+    if (!mm_is_file(path))
+        return mm_trouble(error, "%s is not there, expected the model's tokenizer; copy it into %s", path,
+                          model);
+    return mm_tokenizer_open(path, &s->tokenizer, error);
+}
+
+static mm_status refuse_empty(const generate_session *s, mm_error *error) {
+    int32_t bos = s->config.bos >= 0 ? s->config.bos : mm_tokenizer_bos(s->tokenizer);
+    size_t size = 0;
+    const char *name = bos >= 0 ? mm_tokenizer_bytes(s->tokenizer, bos, &size) : NULL;
+    if (!name) return mm_trouble(error, "the prompt is empty, expected at least one token; give some text");
+    return mm_trouble(error,
+                      "the prompt is empty, expected at least one token; --prompt '%.*s' begins a document",
+                      (int)size, name);
+}
+
+// The prompt's ids, and room for those to come.
+static mm_status encode_prompt(generate_session *s, mm_error *error) {
+    const mm_generate_request *r = s->request;
+    mm_ids *ids = &s->result->ids;
+    mm_encoder *encoder;
+    mm_status status = mm_encoder_new(s->tokenizer, &encoder, error);
+    if (status) return status;
+    status = mm_encode(encoder, r->prompt, r->prompt_size, false, ids, error);
+    mm_encoder_free(encoder);
+    if (status) return status;
+    if (ids->size == 0) return refuse_empty(s, error);
+    for (size_t i = 0; i < ids->size; i++)
+        if (ids->data[i] >= s->config.vocab)
+            return mm_trouble(
+                error,
+                "%s: its tokenizer gives id %d, its config.json has a vocabulary of %d; they do not "
+                "belong together",
+                r->model_path, ids->data[i], s->config.vocab);
+    int64_t count = (int64_t)ids->size, positions = s->result->positions = s->config.max_positions;
+    if (count >= positions)
+        return mm_trouble(error,
+                          "the prompt has %lld tokens, expected fewer than the %lld positions of %s "
+                          "(max_position_embeddings); shorten it",
+                          (long long)count, (long long)positions, r->model_path);
+    s->most = r->max_tokens < positions - count ? count + r->max_tokens : positions;
+    int32_t *grown = realloc(ids->data, (size_t)s->most * sizeof *grown);
+    if (!grown)
+        return mm_trouble(error, "%lld tokens: out of memory; use a smaller --max-tokens",
+                          (long long)s->most);
+    ids->data = grown;
+    ids->capacity = (size_t)s->most;
+    s->result->prompt_ids = ids->size;
+    return MM_OK;
+}
+
+static mm_status load_weights(generate_session *s, mm_error *error) {
+    const mm_parameters *p = &s->model.parameters;
+    mm_status status = mm_arena_open(&s->weights, p->floats * sizeof(float), error);
+    if (status) return status;
+    s->model.weights = mm_arena_take(&s->weights, p->floats, sizeof(float));
+    char file[PATH_MAX];
+    status = mm_path_join(file, sizeof file, s->request->model_path, "model.safetensors", error);
+    if (status) return status;
+    mm_tensor *tensors = calloc((size_t)p->count, sizeof *tensors);
+    if (!tensors) return mm_trouble(error, "%s: out of memory", file);
+    for (int i = 0; i < p->count; i++) tensors[i] = mm_parameter_in(p, i, s->model.weights);
+    status = mm_tensors_read(file, tensors, p->count, false, error);
+    free(tensors);
+    return status;
+}
+
+static mm_status open_model(generate_session *s, mm_error *error) {
+    mm_isa isa;
+    mm_status status = mm_isa_pick(&isa, error);
+    if (!status) status = mm_gemm_open(isa, &s->gemm, error);
+    if (!status)
+        status = mm_model_open(&s->model, &s->config, mm_kernels_for(isa), s->gemm, s->most, NULL, error);
+    if (!status) status = load_weights(s, error);
+    if (!status) status = mm_decoder_open(&s->model, s->most, s->request->workers, &s->decoder, error);
+    if (!status) status = mm_sampler_open(&s->request->sampling, s->config.vocab, &s->sampler, error);
+    return status;
+}
+
+// Hands over what has been added to the text since `from`.
+static mm_status hand_over(const generate_session *s, size_t from, mm_error *error) {
+    const mm_text *text = &s->result->text;
+    if (text->failed) return mm_trouble(error, "generated text: out of memory");
+    if (text->size == from || !s->request->write) return MM_OK;
+    return s->request->write(s->request->self, text->data + from, text->size - from, error);
+}
+
+static mm_status take_token(void *self, int32_t id, mm_error *error) {
+    generate_session *s = self;
+    size_t from = s->result->text.size;
+    mm_generation_text(s->tokenizer, id, &s->characters, &s->result->text);
+    return hand_over(s, from, error);
+}
+
+static mm_status run_session(generate_session *s, mm_error *error) {
+    const mm_generate_request *r = s->request;
+    mm_generate_result *result = s->result;
+    mm_generation g = {.decoder = s->decoder,
+                       .sampler = s->sampler,
+                       .workers = r->workers,
+                       .ids = result->ids.data,
+                       .count = (int64_t)result->ids.size,
+                       .most = s->most,
+                       .eos = s->config.eos >= 0 ? s->config.eos : mm_tokenizer_eos(s->tokenizer),
+                       .stop = r->stop,
+                       .token = take_token,
+                       .self = s};
+    mm_status status = mm_generation_run(&g, error);
+    result->ids.size = (size_t)g.count;
+    result->end = g.end;
+    if (g.end == MM_END_TOKENS && s->most - (int64_t)result->prompt_ids < r->max_tokens)
+        result->end = MM_END_POSITIONS;
+    result->prompt_seconds = g.prompt_seconds;
+    result->seconds = g.seconds;
+    size_t from = result->text.size;
+    mm_characters_end(&s->characters, &result->text);
+    mm_status handed = hand_over(s, from, status ? NULL : error);
+    if (!status) status = handed;
+    if (!status && g.end == MM_END_STOPPED)
+        return mm_fail(error, MM_INTERRUPTED, "stopped after %lld tokens",
+                       (long long)g.count - (long long)result->prompt_ids);
+    return status;
+}
+
+static void close_session(generate_session *s) {
+    mm_sampler_close(s->sampler);
+    mm_decoder_close(s->decoder);
+    mm_model_close(&s->model);
+    mm_arena_close(&s->weights);
+    mm_gemm_close(s->gemm);
+    mm_tokenizer_close(s->tokenizer);
+}
+
+mm_status mm_generate(const mm_generate_request *request, mm_generate_result *result, mm_error *error) {
+    generate_session s = {.request = request, .result = result};
+    *result = (mm_generate_result){0};
+    mm_status status = open_tokenizer(&s, error);
+    if (!status) status = encode_prompt(&s, error);
+    if (!status) status = open_model(&s, error);
+    if (!status) status = run_session(&s, error);
+    close_session(&s);
+    return status;
+}
+
+void mm_generate_result_free(mm_generate_result *result) {
+    mm_ids_free(&result->ids);
+    mm_text_free(&result->text);
+    *result = (mm_generate_result){0};
+}

@@ -1,0 +1,61 @@
+#include "generate_tokens.h"
+#include <assert.h>
+#include <mm/base/clock.h>
+
+typedef struct generation_run {
+    mm_generation *g;
+    bool going; // worker 0's word to the others, between two waits of the team
+    double began;
+    mm_status status;
+    mm_error *error;
+} generation_run;
+
+// Worker 0's work between two tokens. Is there another?
+static bool next_token(generation_run *r, const float *logits) {
+    mm_generation *g = r->g;
+    int32_t id;
+    r->status = mm_sampler_draw(g->sampler, logits, g->count, &id, r->error);
+    double now = mm_clock_seconds();
+    if (g->prompt_seconds < 0) {
+        g->prompt_seconds = now - r->began;
+        r->began = now;
+    }
+    g->seconds = now - r->began;
+    if (r->status) return false;
+    g->end = MM_END_EOS;
+    if (id == g->eos) return false;
+    g->ids[g->count++] = id;
+    if (g->token) r->status = g->token(g->self, id, r->error);
+    g->end = MM_END_TOKENS;
+    if (r->status || g->count == g->most) return false;
+    g->end = MM_END_STOPPED;
+    return !g->stop || !*g->stop;
+}
+
+static void work_on_tokens(void *self, const mm_team *team, int worker) {
+    generation_run *r = self;
+    mm_generation *g = r->g;
+    int64_t position = 0, count = g->count;
+    do {
+        const float *logits = mm_decoder_run(g->decoder, team, worker, position, g->ids + position, count);
+        position += count;
+        count = 1;
+        if (worker == 0) r->going = next_token(r, logits);
+        mm_team_wait(team);
+    } while (r->going);
+}
+
+mm_status mm_generation_run(mm_generation *g, mm_error *error) {
+    assert(g->count >= 1 && g->count < g->most);
+    g->prompt_seconds = -1;
+    generation_run run = {.g = g, .began = mm_clock_seconds(), .error = error};
+    mm_par_team(g->workers, work_on_tokens, &run);
+    return run.status;
+}
+
+void mm_generation_text(const mm_tokenizer *tokenizer, int32_t id, mm_characters *characters, mm_text *out) {
+    if (id >= mm_tokenizer_vocab(tokenizer) || mm_tokenizer_is_special(tokenizer, id)) return;
+    size_t size;
+    const char *bytes = mm_tokenizer_bytes(tokenizer, id, &size);
+    if (bytes) mm_characters_add(characters, bytes, size, out);
+}

@@ -1,0 +1,16 @@
+// The first number of a step that is not finite: where it is, in one sentence.
+#ifndef MM_SRC_NONFINITE_H
+#define MM_SRC_NONFINITE_H
+
+#include "trainer.h"
+
+bool mm_all_finite(const float *x, int64_t n);
+
+// After mm_step_gradients gave a loss or a gradient that is not finite: looks through the parameters, then runs the
+// leaves again under a probe. MM_NONFINITE with step, rank, leaf, layer, operation and tensor; sum->gradient is
+// overwritten.
+MM_CHECKED mm_status mm_nonfinite_gradients(mm_trainer *t, const mm_partial *sum, mm_error *error);
+// After mm_step_update: MM_NONFINITE with the first tensor of parameters or optimizer state that is not finite.
+MM_CHECKED mm_status mm_nonfinite_update(mm_trainer *t, mm_error *error);
+
+#endif

@@ -1,0 +1,55 @@
+#include "append.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static mm_status trouble(const append_file *file, const char *what, mm_error *error) {
+    int number = errno;
+    if (number != ENOSPC && number != EDQUOT && number != EFBIG)
+        return mm_trouble_errno(error, file->path, what);
+    return mm_trouble(error, "%s: cannot %s: %s; free some space, then go on with --resume", file->path, what,
+                      strerror(number));
+}
+
+mm_status append_open(append_file *file, const char *path, mm_error *error) {
+    file->fd = -1;
+    if ((size_t)snprintf(file->path, sizeof file->path, "%s", path) >= sizeof file->path)
+        return mm_trouble(error, "%s: the path is too long, expected less than %zu bytes", path,
+                          sizeof file->path);
+    file->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    return file->fd >= 0 ? MM_OK : trouble(file, "open it for writing", error);
+}
+
+mm_status append_add(append_file *file, const void *data, size_t size, mm_error *error) {
+    off_t end = lseek(file->fd, 0, SEEK_END);
+    if (end < 0) return trouble(file, "find its end", error);
+    for (size_t done = 0; done < size;) {
+        ssize_t n = write(file->fd, (const char *)data + done, size - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            mm_status status = trouble(file, "write to it", error);
+            // What cannot be taken back is a cut line or member, which the next to go on drops.
+            while (ftruncate(file->fd, end) < 0 && errno == EINTR) continue;
+            return status;
+        }
+        done += (size_t)n;
+    }
+    return MM_OK;
+}
+
+mm_status append_cut(append_file *file, uint64_t size, mm_error *error) {
+    while (ftruncate(file->fd, (off_t)size) < 0)
+        if (errno != EINTR) return trouble(file, "cut it back", error);
+    return MM_OK;
+}
+
+mm_status append_sync(append_file *file, mm_error *error) {
+    return fsync(file->fd) ? trouble(file, "write it to the disk", error) : MM_OK;
+}
+
+void append_close(append_file *file) {
+    if (file->fd >= 0) close(file->fd);
+    file->fd = -1;
+}

@@ -1,0 +1,25 @@
+// A file that grows by whole lines or members. Private to this folder.
+#ifndef MM_RECORD_APPEND_H
+#define MM_RECORD_APPEND_H
+
+#include <limits.h>
+#include <mm/base/status.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct append_file {
+    char path[PATH_MAX];
+    int fd; // -1: closed
+} append_file;
+
+// Opens `path` for appending, made if it is missing.
+MM_CHECKED mm_status append_open(append_file *file, const char *path, mm_error *error);
+// One write(), so that a kill cuts at most the last piece. Where the disk has no room for all of it, nothing
+// of it stays.
+MM_CHECKED mm_status append_add(append_file *file, const void *data, size_t size, mm_error *error);
+// Leaves the first `size` bytes, which the file must have.
+MM_CHECKED mm_status append_cut(append_file *file, uint64_t size, mm_error *error);
+MM_CHECKED mm_status append_sync(append_file *file, mm_error *error);
+void append_close(append_file *file);
+
+#endif

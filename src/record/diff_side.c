@@ -1,0 +1,169 @@
+// One run, a step at a time: its trace, metrics and checkpoints against one another.
+#include <mm/files/publish.h>
+#include <mm/record/checkpoint.h>
+#include <mm/record/diff.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TRACE_OFF = 0 }; // the first choice of --trace
+
+mm_status mm_side_open(const char *path, mm_side *side, mm_error *error) {
+    *side = (mm_side){.path = path};
+    mm_status status = mm_run_read(path, &side->facts, error);
+    if (!status) status = mm_trace_steps_open(path, &side->trace, error);
+    if (!status && !side->trace && side->facts.settings.trace != TRACE_OFF)
+        status = mm_trouble(error, "%s/trace.jsonl.gz: not there; run.json says that the run has a trace", path);
+    if (!status) status = mm_metrics_reader_open(path, &side->metrics, error);
+    if (!status) status = mm_checkpoint_list(path, &side->checkpoints, &side->checkpoint_count, error);
+    if (status) mm_side_close(side);
+    return status;
+}
+
+void mm_side_close(mm_side *side) {
+    mm_trace_step_free(&side->step);
+    mm_trace_steps_close(side->trace);
+    mm_metrics_reader_close(side->metrics);
+    free(side->checkpoints);
+    mm_run_facts_free(&side->facts);
+    *side = (mm_side){0};
+}
+
+// The trace's next step waits in side->step until its turn: steps are left out where the trace was off.
+static mm_status read_trace(mm_side *side, mm_error *error) {
+    bool waits = side->step.step > side->steps;
+    if (!side->trace || waits) return MM_OK;
+    return mm_trace_steps_next(side->trace, &side->step, error);
+}
+
+// Trace and metrics end together, but for a run that was killed: it has a step in the trace before its line is in
+// metrics.jsonl.
+static mm_status check_ends(const mm_side *side, bool had_row, mm_error *error) {
+    if (side->has_row && side->trace && side->step.step == 0 && mm_trace_steps_level(side->trace) != MM_LEVEL_OFF)
+        return mm_fail(error, MM_DIFFERS, "%s: ends after step %lld, metrics.jsonl goes on; it was cut",
+                       mm_trace_steps_path(side->trace), (long long)side->steps);
+    if (side->has_row || !side->step.step || (had_row && side->step.step == side->steps + 1)) return MM_OK;
+    return mm_fail(error, MM_DIFFERS, "%s/metrics.jsonl: ends before step %lld, the trace goes on to step %lld; it was cut",
+                   side->path, (long long)side->steps + (had_row ? 1 : 0), (long long)side->step.step);
+}
+
+mm_status mm_side_next(mm_side *side, bool *more, mm_error *error) {
+    bool had_row = side->has_row || side->steps == 0;
+    *more = false;
+    mm_status status = mm_metrics_reader_next(side->metrics, &side->row, &side->has_row, error);
+    if (!status) status = read_trace(side, error);
+    if (!status) status = check_ends(side, had_row, error);
+    if (status) return status;
+    *more = side->has_row || side->step.step;
+    if (!*more) return MM_OK;
+    side->steps++;
+    if (side->has_row) side->tokens += side->row.tokens;
+    return MM_OK;
+}
+
+bool mm_side_traced(const mm_side *side) { return side->step.step && side->step.step == side->steps; }
+
+bool mm_side_failed(const mm_side *side) {
+    return side->has_row && !(isfinite(side->row.loss) && isfinite(side->row.grad_norm));
+}
+
+// --- one step
+
+// How many records of each kind a whole step has, from the run's configuration.
+static mm_status check_whole(const mm_side *side, mm_error *error) {
+    static const char *const names[] = {"batch", "loss", "gradient", "merge", "adamw", "norm"};
+    enum { KINDS = sizeof names / sizeof names[0] };
+    const mm_settings *s = &side->facts.settings;
+    int64_t leaves = s->batch / s->micro_batch, tensors = side->facts.initial_count;
+    const int64_t expected[KINDS] = {3 * leaves, leaves, s->ranks * tensors, tensors, 3 * tensors, 1};
+    int64_t found[KINDS] = {0};
+    for (size_t i = 0; i < side->step.count; i++) {
+        const mm_trace_record *r = &side->step.records[i];
+        bool of_model = r->pass != MM_PASS_NONE && r->leaf >= 0; // the model has a norm too
+        for (int k = 0; !of_model && k < KINDS; k++) found[k] += strcmp(r->operation, names[k]) == 0;
+    }
+    for (int k = 0; k < KINDS; k++)
+        if (found[k] != expected[k])
+            return mm_fail(error, MM_DIFFERS, "%s: step %lld has %lld records of \"%s\", expected %lld; it was cut or changed",
+                           mm_trace_steps_path(side->trace), (long long)side->step.step, (long long)found[k], names[k],
+                           (long long)expected[k]);
+    return MM_OK;
+}
+
+static mm_status check_row(mm_side *side, mm_error *error) {
+    const mm_metrics_row *row = &side->row;
+    const mm_trace_record *norm = mm_trace_step_find(&side->step, "norm", "grad_norm");
+    if (!mm_hash_equal(norm->hash, mm_hash_bytes(&row->grad_norm, sizeof row->grad_norm))) {
+        side->damaged = *norm;
+        return mm_fail(error, MM_DIFFERS,
+                       "%s/metrics.jsonl: step %lld has grad_norm %.17g, which is not the norm of the trace; one of the two "
+                       "files was changed",
+                       side->path, (long long)row->step, row->grad_norm);
+    }
+    int64_t targets = 0;
+    for (size_t i = 0; i < side->step.count; i++)
+        if (strcmp(side->step.records[i].tensor, "targets") == 0) targets += side->step.records[i].shape[0];
+    if (targets == row->tokens) return MM_OK;
+    return mm_fail(error, MM_DIFFERS, "%s/metrics.jsonl: step %lld has %lld tokens, the trace %lld targets; one of the two "
+                                      "files was changed",
+                   side->path, (long long)row->step, (long long)row->tokens, (long long)targets);
+}
+
+mm_status mm_side_check(mm_side *side, mm_error *error) {
+    mm_status status = MM_OK;
+    side->failed = mm_side_failed(side);
+    if (mm_side_traced(side)) {
+        status = mm_trace_step_parse(&side->step, mm_trace_steps_path(side->trace), error);
+        if (!status && !mm_side_failed(side)) status = check_whole(side, error);
+        if (!status && side->has_row && !mm_side_failed(side)) status = check_row(side, error);
+    }
+    if (status || !mm_side_has_checkpoint(side, side->steps)) return status;
+    return mm_side_check_checkpoint(side, mm_side_traced(side) ? &side->step : NULL, error);
+}
+
+// --- the end
+
+static mm_status check_link(const mm_side *side, int64_t newest, mm_error *error) {
+    char link[PATH_MAX], target[PATH_MAX], expected[64];
+    mm_status status = mm_path_join(link, sizeof link, side->path, "model", error);
+    if (status) return status;
+    ssize_t size = readlink(link, target, sizeof target - 1);
+    if (size < 0 && newest == 0) return MM_OK; // stopped before its first checkpoint
+    if (size < 0) return mm_fail(error, MM_DIFFERS, "%s: not there; expected a link to the checkpoint of step %lld", link,
+                                 (long long)newest);
+    target[size] = 0;
+    snprintf(expected, sizeof expected, "checkpoints/step-%06lld", (long long)newest);
+    if (newest && strcmp(target, expected) == 0) return MM_OK;
+    return mm_fail(error, MM_DIFFERS, "%s: leads to %s, the newest checkpoint that is there is of step %lld; one is missing",
+                   link, target, (long long)newest);
+}
+
+mm_status mm_side_end(mm_side *side, mm_error *error) {
+    int64_t newest = side->checkpoint_count ? side->checkpoints[side->checkpoint_count - 1] : 0;
+    if (side->steps == 0) return mm_trouble(error, "%s: has no step yet; nothing can be compared", side->path);
+    if (newest > side->steps)
+        return mm_fail(error, MM_DIFFERS, "%s: has a checkpoint of step %lld, but metrics.jsonl ends after step %lld; it was cut",
+                       side->path, (long long)newest, (long long)side->steps);
+    mm_status status = check_link(side, newest, error);
+    bool ended = side->steps == side->facts.settings.steps && !side->failed;
+    if (status || !ended || newest == side->steps) return status;
+    return mm_fail(error, MM_DIFFERS,
+                   "%s/checkpoints/step-%06lld: not there, though the run ended by that step; it was removed, or --resume "
+                   "makes it again",
+                   side->path, (long long)side->steps);
+}
+
+bool mm_side_has_checkpoint(const mm_side *side, int64_t step) {
+    for (int i = 0; i < side->checkpoint_count; i++)
+        if (side->checkpoints[i] == step) return true;
+    return false;
+}
+
+int64_t mm_side_checkpoint_before(const mm_side *side, int64_t step) {
+    int64_t found = 0;
+    for (int i = 0; i < side->checkpoint_count && side->checkpoints[i] <= step; i++) found = side->checkpoints[i];
+    return found;
+}

@@ -1,0 +1,150 @@
+// Two steps of two traces, record by record: in order while both have the same places, else by place.
+#include <mm/record/trace_step.h>
+#include <stdlib.h>
+#include <string.h>
+
+void mm_trace_pairs_free(mm_trace_pairs *pairs) {
+    free(pairs->pairs);
+    *pairs = (mm_trace_pairs){0};
+}
+
+static bool same_place(const mm_trace_record *a, const mm_trace_record *b) {
+    return a->pass == b->pass && a->leaf == b->leaf && a->node_level == b->node_level &&
+           a->node_index == b->node_index && a->layer == b->layer && a->output == b->output &&
+           strcmp(a->operation, b->operation) == 0 && strcmp(a->tensor, b->tensor) == 0;
+}
+
+static bool same_content(const mm_trace_record *a, const mm_trace_record *b) {
+    return mm_hash_equal(a->hash, b->hash) && a->dims == b->dims &&
+           memcmp(a->shape, b->shape, (size_t)a->dims * sizeof a->shape[0]) == 0;
+}
+
+static uint64_t mix(uint64_t hash, uint64_t value) { return (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15); }
+
+static uint64_t mix_text(uint64_t hash, const char *text) {
+    for (; *text; text++) hash = mix(hash, (unsigned char)*text);
+    return hash;
+}
+
+static uint64_t place_hash(const mm_trace_record *r) {
+    uint64_t hash = mix(1, (uint64_t)r->pass);
+    hash = mix(hash, (uint64_t)r->leaf);
+    hash = mix(hash, (uint64_t)r->node_level);
+    hash = mix(hash, (uint64_t)r->node_index);
+    hash = mix(hash, (uint64_t)r->layer);
+    hash = mix(hash, r->output);
+    return mix_text(mix_text(hash, r->operation), r->tensor);
+}
+
+// Places of one step. A place that occurs several times (the logits of each chunk of rows) is met in order.
+typedef struct place_table {
+    const mm_trace_step *step;
+    size_t *slots; // index + 1, 0: free
+    size_t mask;
+    unsigned char *taken; // a record that was met
+} place_table;
+
+static mm_status make_table(const mm_trace_step *step, place_table *t, mm_error *error) {
+    size_t size = 64;
+    while (size < 2 * step->count) size *= 2;
+    *t = (place_table){.step = step, .mask = size - 1};
+    t->slots = calloc(size, sizeof *t->slots);
+    t->taken = calloc(step->count + 1, 1);
+    if (!t->slots || !t->taken) {
+        free(t->slots);
+        free(t->taken);
+        return mm_trouble(error, "comparing traces: out of memory");
+    }
+    for (size_t i = 0; i < step->count; i++) {
+        size_t at = place_hash(&step->records[i]) & t->mask;
+        while (t->slots[at]) at = (at + 1) & t->mask;
+        t->slots[at] = i + 1;
+    }
+    return MM_OK;
+}
+
+static const mm_trace_record *meet(place_table *t, const mm_trace_record *r) {
+    for (size_t at = place_hash(r) & t->mask; t->slots[at]; at = (at + 1) & t->mask) {
+        size_t i = t->slots[at] - 1;
+        if (t->taken[i] || !same_place(&t->step->records[i], r)) continue;
+        t->taken[i] = 1;
+        return &t->step->records[i];
+    }
+    return NULL;
+}
+
+static bool comparable(const mm_trace_record *r, bool leaves) { return leaves || (r->leaf < 0 && r->node_level < 0); }
+
+typedef struct comparison {
+    bool leaves, whole;
+    mm_trace_pairs *out;
+    size_t capacity;
+} comparison;
+
+static bool add_pair(comparison *c, const mm_trace_record *a, const mm_trace_record *b) {
+    mm_trace_pairs *out = c->out;
+    if (out->count == c->capacity) {
+        size_t capacity = c->capacity ? 2 * c->capacity : 64;
+        mm_trace_pair *pairs = realloc(out->pairs, capacity * sizeof *pairs);
+        if (!pairs) return false;
+        out->pairs = pairs;
+        c->capacity = capacity;
+    }
+    out->pairs[out->count++] = (mm_trace_pair){a, b};
+    return true;
+}
+
+static bool compare_pair(comparison *c, const mm_trace_record *a, const mm_trace_record *b) {
+    if (!comparable(a, c->leaves)) return true;
+    if (b) c->out->compared++;
+    bool differs = b ? !same_content(a, b) : c->whole;
+    return !differs || add_pair(c, a, b);
+}
+
+static bool same_places(const mm_trace_step *a, const mm_trace_step *b) {
+    if (a->count != b->count) return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (!same_place(&a->records[i], &b->records[i])) return false;
+    return true;
+}
+
+// The order of the program: a leaf by itself, and a node after the last leaf below it; the step's own records as they
+// stand, behind all leaves.
+static int64_t moment(const mm_trace_record *r) {
+    if (r->leaf >= 0) return 2 * r->leaf;
+    if (r->node_level >= 0) return 2 * (((r->node_index + 1) << r->node_level) - 1) + 1;
+    return INT64_MAX;
+}
+
+static int earlier(const void *x, const void *y) {
+    const mm_trace_record *a = ((const mm_trace_pair *)x)->a, *b = ((const mm_trace_pair *)y)->a;
+    int64_t m = moment(a), n = moment(b);
+    if (m != n) return m < n ? -1 : 1;
+    // The backward pass comes to a layer's tensors from the last to the first, as the table does not.
+    bool back = a->node_level >= 0;
+    return ((a > b) - (a < b)) * (back ? -1 : 1);
+}
+
+mm_status mm_trace_step_compare(const mm_trace_step *a, const mm_trace_step *b, bool leaves, bool whole,
+                                mm_trace_pairs *out, mm_error *error) {
+    *out = (mm_trace_pairs){0};
+    comparison c = {.leaves = leaves, .whole = whole, .out = out};
+    bool fits = true;
+    if (same_places(a, b)) {
+        for (size_t i = 0; fits && i < a->count; i++) fits = compare_pair(&c, &a->records[i], &b->records[i]);
+    } else {
+        place_table table;
+        mm_status status = make_table(b, &table, error);
+        if (status) return status;
+        for (size_t i = 0; fits && i < a->count; i++)
+            fits = compare_pair(&c, &a->records[i], meet(&table, &a->records[i]));
+        free(table.slots);
+        free(table.taken);
+    }
+    if (fits) {
+        if (out->count) qsort(out->pairs, out->count, sizeof *out->pairs, earlier);
+        return MM_OK;
+    }
+    mm_trace_pairs_free(out);
+    return mm_trouble(error, "comparing traces: out of memory");
+}

@@ -1,0 +1,123 @@
+// A run's steps, run again. Nothing is written.
+#include "replay.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIELDS_MOST = 64 };
+
+void replay_doing(const mm_replay *r, const char *what, double share) {
+    if (r->watch.doing) r->watch.doing(r->watch.self, what, share);
+}
+
+// Presets are compiled in, and --model may have changed: the model must be the run's.
+static mm_status check_model(const mm_replay *r, mm_error *error) {
+    mm_config config;
+    mm_text then = {0}, now = {0};
+    const char *text = r->facts.model_config;
+    mm_status status = mm_config_parse(text, strlen(text), "run.json's model", &config, error);
+    if (status) return status;
+    mm_config_write(&config, &then);
+    mm_config_write(&r->trainer.model.config, &now);
+    if (then.failed || now.failed)
+        status = mm_trouble(error, "%s: out of memory", r->trainer.settings.out);
+    else if (strcmp(then.data, now.data) != 0)
+        status = mm_trouble(error, "%s: its model is not the one that this mm makes of its settings; run it with the old mm",
+                            r->trainer.settings.out);
+    mm_text_free(&then);
+    mm_text_free(&now);
+    return status;
+}
+
+static mm_status open_trainer(mm_replay *r, const char *run_path, mm_error *error) {
+    mm_trainer *t = &r->trainer;
+    bool given[FIELDS_MOST] = {false};
+    mm_settings settings = {.out = (char *)run_path};
+    mm_status status = mm_trainer_recall(t, &settings, given, error);
+    if (status) return status;
+    t->settings.val_every = 0; // validation changes nothing that is checked
+    if (r->facts.arithmetic_version != MM_ARITHMETIC_VERSION || r->facts.streams_version != MM_STREAMS_VERSION)
+        return mm_trouble(error, "%s: made with arithmetic %d and streams %d, this mm has %d and %d and cannot run it again",
+                          run_path, r->facts.arithmetic_version, r->facts.streams_version, MM_ARITHMETIC_VERSION,
+                          MM_STREAMS_VERSION);
+    status = mm_trainer_open(t, error);
+    if (!status) status = mm_trainer_check_same(t, &r->facts, error);
+    return status ? status : check_model(r, error);
+}
+
+mm_status mm_replay_open(const char *run_path, const mm_replay_watch *watch, mm_replay **out, mm_error *error) {
+    mm_replay *r = *out = calloc(1, sizeof *r);
+    if (!r) return mm_trouble(error, "%s: out of memory", run_path);
+    r->watch = *watch;
+    replay_doing(r, "opening the data", -1);
+    mm_status status = mm_run_read(run_path, &r->facts, error);
+    if (!status) status = open_trainer(r, run_path, error);
+    if (!status) return MM_OK;
+    mm_replay_close(r);
+    *out = NULL;
+    return status;
+}
+
+void mm_replay_close(mm_replay *r) {
+    if (!r) return;
+    mm_trainer_close(&r->trainer);
+    mm_run_facts_free(&r->facts);
+    free(r);
+}
+
+mm_status mm_replay_seek(mm_replay *r, int64_t step, mm_error *error) {
+    mm_trainer *t = &r->trainer;
+    mm_trace_close(t->trace);
+    t->trace = NULL;
+    mm_status status = mm_trace_keep(&t->trace, error);
+    if (status) return status;
+    if (step) return mm_trainer_load(t, step, error);
+    size_t bytes = t->model.parameters.floats * sizeof(float);
+    memset(t->m, 0, bytes);
+    memset(t->v, 0, bytes);
+    t->step = t->tokens = 0;
+    status = mm_trainer_initial_weights(t, error);
+    return status ? status : mm_trainer_check_initial(t, &r->facts, error);
+}
+
+int64_t mm_replay_at(const mm_replay *r) { return r->trainer.step; }
+
+mm_status mm_replay_step(mm_replay *r, mm_level level, mm_trace_step *out, mm_metrics_row *row, bool *finite,
+                         mm_error *error) {
+    mm_trainer *t = &r->trainer;
+    int64_t step = t->step + 1;
+    t->settings.trace = level;
+    mm_status status = mm_trainer_step(t, row, error);
+    *finite = status != MM_NONFINITE;
+    if (*finite && status) return status;
+    if (level == MM_LEVEL_OFF) return MM_OK;
+    mm_trace_take(t->trace, &out->text);
+    out->step = step;
+    return mm_trace_step_parse(out, "replay", error);
+}
+
+mm_status mm_replay_go(mm_replay *r, int64_t step, mm_error *error) {
+    int64_t first = r->trainer.step;
+    while (r->trainer.step < step) {
+        char what[64];
+        mm_metrics_row row;
+        bool finite;
+        snprintf(what, sizeof what, "running step %lld again", (long long)r->trainer.step + 1);
+        replay_doing(r, what, (double)(r->trainer.step - first) / (double)(step - first));
+        mm_status status = mm_replay_step(r, MM_LEVEL_OFF, NULL, &row, &finite, error);
+        if (!status && !finite) status = mm_trouble(error, "step %lld: is not finite here", (long long)row.step);
+        if (status) return status;
+    }
+    return MM_OK;
+}
+
+mm_status mm_replay_compare(const mm_trace_step *own, const mm_trace_step *replayed, const mm_trace_record **first,
+                            mm_error *error) {
+    mm_trace_pairs pairs;
+    *first = NULL;
+    mm_status status = mm_trace_step_compare(own, replayed, true, true, &pairs, error);
+    if (status) return status;
+    if (pairs.count) *first = pairs.pairs[0].a;
+    mm_trace_pairs_free(&pairs);
+    return MM_OK;
+}

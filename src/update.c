@@ -1,0 +1,154 @@
+// The stages after the leaves: norm of the merged gradient, update, and what the trace says of both.
+#include "nonfinite.h"
+#include "trainer.h"
+#include <mm/base/par.h>
+#include <mm/optim/clip.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+mm_trace_record mm_step_record(const mm_trainer *t, const char *operation, const char *tensor, mm_hash hash) {
+    return (mm_trace_record){.step = t->step + 1,
+                             .leaf = -1,
+                             .node_level = -1,
+                             .rank = -1,
+                             .layer = -1,
+                             .operation = operation,
+                             .output = true,
+                             .tensor = tensor,
+                             .hash = hash};
+}
+
+static bool traced(const mm_trainer *t) { return t->settings.trace >= MM_LEVEL_STEP; }
+
+// The tensors of the table as tasks: a worker takes one whole, so that its fingerprint is made in order while its
+// pieces pass through the cache. Who takes which moves no bit.
+typedef struct tasks {
+    mm_trainer *t;
+    atomic_int next;
+} tasks;
+
+static int take_tensor(tasks *work) {
+    int i = atomic_fetch_add_explicit(&work->next, 1, memory_order_relaxed);
+    return i < work->t->model.parameters.count ? i : -1;
+}
+
+// A piece of tensor i: where it starts in an array of the table, and its floats.
+static size_t piece_of(const mm_trainer *t, int i, int64_t piece, int64_t *floats) {
+    const mm_parameters *p = &t->model.parameters;
+    int64_t begin = (piece - t->first_piece[i]) * MM_NORM_BLOCK, left = mm_tensor_count(&p->tensors[i]) - begin;
+    *floats = left < MM_NORM_BLOCK ? left : MM_NORM_BLOCK;
+    return p->offsets[i] + (size_t)begin;
+}
+
+static void record_tensor(mm_trainer *t, int i, const char *operation, mm_pass pass, const char *name,
+                          const mm_hasher *hasher) {
+    const mm_tensor *tensor = &t->model.parameters.tensors[i];
+    mm_trace_record r = mm_step_record(t, operation, name, mm_hasher_end(hasher));
+    r.pass = pass;
+    r.dims = tensor->dims;
+    memcpy(r.shape, tensor->shape, sizeof r.shape);
+    mm_trace_list_add(&t->update_lists[i + 1], &r);
+}
+
+static void flush_lists(mm_trainer *t, mm_trace_list *lists, int64_t count) {
+    mm_trace_add(t->trace, lists, (size_t)count);
+    for (int64_t i = 0; i < count; i++) mm_trace_list_clear(&lists[i]);
+}
+
+// --- norm
+
+static void work_on_norm(void *self, int w) {
+    tasks *work = self;
+    mm_trainer *t = work->t;
+    mm_hasher *hasher = t->workers[w].hashers[0];
+    for (int i; (i = take_tensor(work)) >= 0;) {
+        mm_hasher_reset(hasher);
+        for (int64_t piece = t->first_piece[i]; piece < t->first_piece[i + 1]; piece++) {
+            int64_t floats;
+            const float *g = t->gradient + piece_of(t, i, piece, &floats);
+            t->piece_sums[piece] = t->optim->sum_squares(g, floats);
+            if (traced(t)) mm_hasher_add(hasher, g, (size_t)floats * sizeof *g);
+        }
+        if (traced(t))
+            record_tensor(t, i, "merge", MM_PASS_BACKWARD, t->model.parameters.tensors[i].name, hasher);
+    }
+}
+
+static void trace_gradient(mm_trainer *t, double norm) {
+    flush_lists(t, t->leaf_lists, t->leaves);
+    flush_lists(t, t->rank_lists, t->settings.ranks);
+    flush_lists(t, t->update_lists, t->model.parameters.count + 1);
+    mm_trace_record r = mm_step_record(t, "norm", "grad_norm", mm_hash_bytes(&norm, sizeof norm));
+    mm_trace_list_add(&t->update_lists[0], &r);
+}
+
+double mm_step_norm(mm_trainer *t, const float *gradient) {
+    t->gradient = (float *)gradient;
+    tasks work = {.t = t};
+    mm_par_run((int)t->settings.workers, work_on_norm, &work);
+    double sum = 0;
+    int64_t pieces = t->first_piece[t->model.parameters.count];
+    for (int64_t piece = 0; piece < pieces; piece++) sum += t->piece_sums[piece];
+    double norm = sqrt(sum);
+    if (traced(t)) trace_gradient(t, norm);
+    return norm;
+}
+
+// --- update
+
+// The step's numbers: tensors of two dimensions decay, others do not.
+typedef struct update {
+    tasks work;
+    mm_adamw_scalars decayed, plain;
+} update;
+
+// One piece of the weights and moments; false if a number is not finite.
+static bool update_piece(mm_trainer *t, size_t offset, int64_t floats, const mm_adamw_scalars *scalars,
+                         mm_hasher *const hashers[3]) {
+    float *state[3] = {t->weights + offset, t->m + offset, t->v + offset};
+    t->optim->adamw(state[0], state[1], state[2], t->gradient + offset, floats, scalars);
+    bool finite = true;
+    for (int k = 0; k < 3; k++) {
+        finite = finite && mm_all_finite(state[k], floats);
+        if (traced(t)) mm_hasher_add(hashers[k], state[k], (size_t)floats * sizeof *state[k]);
+    }
+    return finite;
+}
+
+static void work_on_update(void *self, int w) {
+    update *u = self;
+    mm_trainer *t = u->work.t;
+    mm_hasher *const *hashers = t->workers[w].hashers;
+    const mm_parameters *p = &t->model.parameters;
+    bool finite = true;
+    for (int i; (i = take_tensor(&u->work)) >= 0;) {
+        const mm_adamw_scalars *scalars = p->tensors[i].dims == 2 ? &u->decayed : &u->plain;
+        for (int k = 0; k < 3; k++) mm_hasher_reset(hashers[k]);
+        for (int64_t piece = t->first_piece[i]; piece < t->first_piece[i + 1]; piece++) {
+            int64_t floats;
+            size_t offset = piece_of(t, i, piece, &floats);
+            finite = update_piece(t, offset, floats, scalars, hashers) && finite;
+        }
+        if (!traced(t)) continue;
+        record_tensor(t, i, "adamw", MM_PASS_NONE, p->tensors[i].name, hashers[0]);
+        record_tensor(t, i, "adamw", MM_PASS_NONE, t->optimizer[i].name, hashers[1]);
+        record_tensor(t, i, "adamw", MM_PASS_NONE, t->optimizer[p->count + i].name, hashers[2]);
+    }
+    t->workers[w].spoiled = !finite;
+}
+
+void mm_step_update(mm_trainer *t, const float *gradient) {
+    const mm_settings *s = &t->settings;
+    mm_adamw options = {.lr = s->lr, .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps};
+    update u = {.work = {.t = t},
+                .decayed = mm_adamw_at(&options, t->lr, s->weight_decay, t->scale, t->step + 1),
+                .plain = mm_adamw_at(&options, t->lr, 0, t->scale, t->step + 1)};
+    t->gradient = (float *)gradient;
+    mm_par_run((int)s->workers, work_on_update, &u);
+    if (traced(t)) flush_lists(t, t->update_lists, t->model.parameters.count + 1);
+}
+
+mm_status mm_step_trace(mm_trainer *t, mm_error *error) {
+    return traced(t) ? mm_trace_end_step(t->trace, error) : MM_OK;
+}

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# What a terminal sees, and Ctrl-C.
+# shellcheck source=tests/cli_lib.sh
+. "${0%/*}/cli_lib.sh"
+
+make_text 400 7 >text.txt
+"$mm" tokenizer train --vocab-size 300 --out tokenizer.json text.txt >/dev/null || fail "tokenizer train"
+"$mm" pack --tokenizer tokenizer.json --out data text.txt >/dev/null || fail "pack"
+small="--data data --seq-len 16 --batch 8 --micro-batch 1 --threads 4 --trace off --save-every 0"
+escape=$'\033'
+
+# terminal NAME COMMAND: runs it on a terminal of 60 columns.
+terminal() { TERM=xterm script -qec "stty cols 60; $2" "$1" >/dev/null </dev/null; }
+
+terminal coloured "'$mm' $small --steps 40 --out a"
+has coloured $'\r'"${escape}[K" "${escape}[2m" "step   40/40"
+# At most six redraws a second: before the first step, and a few beside them, there may be a line more.
+began=${EPOCHREALTIME/./}
+terminal fast "'$mm' $small --steps 400 --out fast"
+redraws=$(tr -cd '\r' <fast | wc -c) seconds=$(((${EPOCHREALTIME/./} - began) / 1000000 + 1))
+lines=$(grep -c $'\r$' fast) # the terminal itself ends a line with one
+[ $((redraws - lines)) -le $((6 * seconds + 4)) ] || fail "$((redraws - lines)) redraws in $seconds s"
+
+# Elsewhere a plain line: the first step, the last, and between them one in ten seconds.
+# shellcheck disable=SC2086
+expect 0 $small --steps 40 --out quiet
+[ "$(grep -c '^step' err)" -le 3 ] || fail "a pipe got $(grep -c '^step' err) lines of 40 steps"
+has err "step    1/40" "step   40/40"
+
+terminal plain "NO_COLOR=1 '$mm' $small --steps 40 --out b"
+grep -qF "${escape}[2m" plain && fail "colour in spite of NO_COLOR"
+terminal empty "NO_COLOR= '$mm' $small --steps 2 --out c"
+grep -qF "${escape}[2m" empty || fail "an empty NO_COLOR took the colour"
+terminal dumb "TERM=dumb '$mm' $small --steps 2 --out d"
+grep -qF "${escape}[2m" dumb && fail "colour in spite of TERM=dumb"
+
+# A redrawn line is cut to the terminal's width; lines that stay are whole.
+tr '\r' '\n' <coloured | sed "s/${escape}\[[0-9;]*[A-Za-z]//g" | grep '^step' | sed '$d' |
+    awk 'length > 59 {print "FAILED: a redrawn line of " length " columns: " $0; bad = 1} END {exit bad}' || failed=1
+
+wait_for() { # FILE TEXT
+    local tries=0
+    until grep -qF -- "$2" "$1" 2>/dev/null; do
+        tries=$((tries + 1))
+        [ "$tries" -gt 1200 ] && fail "$1 never said \"$2\": $(head -c 600 "$1")" && return 1
+        sleep 0.05
+    done
+}
+
+# start NAME ARGUMENT...: in the background, its pid in $pid.
+start() {
+    local name=$1
+    shift
+    # shellcheck disable=SC2086
+    "$mm" $small "$@" --out "$name" >"$name.out" 2>"$name.err" </dev/null &
+    pid=$!
+}
+
+# Ctrl-C once: the step is finished and saved, and the run goes on from there.
+for signal in INT TERM; do
+    start "once$signal" --schedule constant --steps 1000000
+    wait_for "once$signal.err" "step " || kill -KILL "$pid"
+    kill -"$signal" "$pid"
+    wait "$pid"
+    [ $? = 130 ] || fail "SIG$signal: not exit 130"
+    has "once$signal.err" "finishing this step, then saving" "stopped after step" "--resume once$signal"
+    done=$(wc -l <"once$signal/metrics.jsonl")
+    [ -s "$(printf '%s/checkpoints/step-%06d/state.json' "once$signal" "$done")" ] || fail "SIG$signal: step $done is not saved"
+    expect 0 --resume "once$signal" --steps $((done + 2))
+    [ "$(wc -l <"once$signal/metrics.jsonl")" = $((done + 2)) ] || fail "SIG$signal: the run did not go on"
+    [ "$(cut -d: -f2 "once$signal/metrics.jsonl" | cut -d, -f1 | tr -d ' ' | sort -n | uniq | wc -l)" = $((done + 2)) ] ||
+        fail "SIG$signal: steps are missing or double"
+done
+
+# Ctrl-C twice ends at once: a step of this run takes long, and nothing of it is saved.
+start twice --seq-len 256 --batch 4096 --steps 2 --workers 1
+wait_for twice.err "memory" || kill -KILL "$pid"
+kill -INT "$pid"
+wait_for twice.err "Ctrl-C again ends at once"
+kill -INT "$pid"
+wait "$pid"
+[ $? = 130 ] || fail "SIGINT twice: not ended by the signal"
+grep -q "stopped after" twice.err && fail "SIGINT twice: the step was finished"
+[ -z "$(ls twice/checkpoints 2>/dev/null)" ] || fail "SIGINT twice: something was saved"
+
+# A reader that goes away does not end the run.
+# shellcheck disable=SC2086
+{ "$mm" $small --steps 30 --out piped 2>&1 >/dev/null; echo $? >piped.status; } | head -n 1 >/dev/null
+[ "$(cat piped.status)" = 0 ] || fail "a closed pipe ended the run: $(cat piped.status)"
+[ "$(wc -l <piped/metrics.jsonl)" = 30 ] || fail "a closed pipe cut the run"
+
+# Something is said within a tenth of a second even when the work takes long; here a pipe to standard input that stays
+# silent stands for it.
+mkfifo silent
+"$mm" tokenizer train --vocab-size 300 --out x.json - <silent >/dev/null 2>said &
+pid=$!
+exec 9>silent
+wait_for said "counting words ..."
+exec 9>&-
+wait "$pid"
+[ $? = 2 ] || fail "an empty standard input: not exit 2"
+finish

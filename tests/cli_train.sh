@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Training as a user does it: header, progress, what a run leaves, going on with it, evaluating it, and everything that
+# can be wrong before it starts.
+# shellcheck source=tests/cli_lib.sh
+. "${0%/*}/cli_lib.sh"
+
+make_text 400 7 >text.txt
+{ make_text 60 8; echo %; make_text 60 9; echo %; make_text 20 10; } >split.txt
+"$mm" tokenizer train --vocab-size 300 --out tokenizer.json text.txt >/dev/null || fail "tokenizer train"
+"$mm" pack --tokenizer tokenizer.json --split % --val-share 0.3 --out data split.txt >/dev/null || fail "pack"
+small=(--seq-len 16 --batch 8 --micro-batch 1 --threads 4)
+
+# A run in a pipe: the header says what it is, lines are plain, the end says what to do next.
+expect 0 train --data data "${small[@]}" --workers 3 --steps 4 --val-every 2 --out run
+has err "tiny (qwen3)" "parameters" "vocabulary 300" "tokens" "documents" "4 ranks on 3 workers" "8 sequences in 8 leaves" \
+    "GEMM" "policy rank" "memory" "ln(300) = 5.70" "step    1/4" "step    4/4" "100%" "loss" "val" "norm" "lr" "tok/s" \
+    "done: step 4" "run/model" "eval --model run/model --data data/val" "inspect run"
+[ -s out ] && fail "train wrote to stdout: $(head -c 300 out)"
+grep -q $'[\r\033]' err && fail "a pipe got escape sequences"
+for file in run.json metrics.jsonl timing.jsonl trace.jsonl.gz checkpoints/step-000004/state.json model/config.json \
+    model/model.safetensors model/tokenizer.json checkpoints/step-000004/optimizer.safetensors; do
+    [ -s "run/$file" ] || fail "the run has no $file"
+done
+[ "$(wc -l <run/metrics.jsonl)" = 4 ] || fail "metrics.jsonl has $(wc -l <run/metrics.jsonl) lines"
+cmp -s run/model/tokenizer.json tokenizer.json || fail "the tokenizer was not copied byte for byte"
+find run -name '*.tmp-*' | grep -q . && fail "the run holds a temporary"
+
+# The same again with other workers: the same bits.
+expect 0 --data data "${small[@]}" --workers 1 --steps 4 --val-every 2 --out again
+cmp -s run/metrics.jsonl again/metrics.jsonl || fail "metrics differ between 3 workers and 1"
+cmp -s run/model/model.safetensors again/model/model.safetensors || fail "models differ between 3 workers and 1"
+
+# Runs are numbered, found by $MM_DATA, and nothing is overwritten.
+MM_DATA=data expect 0 "${small[@]}" --steps 1
+MM_DATA=data expect 0 "${small[@]}" --steps 1
+[ -f runs/0001/run.json ] || fail "no runs/0001"
+[ -f runs/0002/run.json ] || fail "runs are not numbered: $(ls runs)"
+state_of run >before
+trouble 'run|exists|--resume' --data data "${small[@]}" --steps 1 --out run
+state_of run | cmp -s - before || fail "a refused run changed what was there"
+
+# inspect
+expect 0 inspect run
+has out "4 of 4" "loss" "val" "after step 4" "qwen3, 4 layers" "policy rank"
+expect 0 inspect run --json
+has out '"kind": "run"' '"steps_done": 4' '"checkpoints": [4]' '"seed_policy"'
+expect 0 inspect run/model
+has out "after step 4" "tensors" "F32" "vocabulary 300"
+expect 0 inspect run/model --json
+has out '"kind": "checkpoint"' '"step": 4' '"config": {'
+expect 0 inspect run/model/model.safetensors
+has out "model.embed_tokens.weight" "300 x 128"
+
+# eval
+expect 0 eval --model run/model --data data/val --seq-len 16 --json
+has out '"loss": ' '"perplexity": ' '"tokens": '
+cp out loss.json
+expect 0 eval --model run/model --data data/val --seq-len 16 --json --workers 1
+cmp -s out loss.json || fail "eval depends on the workers"
+expect 0 eval --model run/model --data data/val
+has out "loss" "perplexity"
+make_text 5 12 >held.txt
+expect 0 eval --model run/model --data held.txt
+has out "loss"
+mkdir nameless
+cp run/model/config.json run/model/model.safetensors nameless
+expect 0 eval --model nameless --data data/val
+trouble 'held.txt|tokenizer.json' eval --model nameless --data held.txt
+trouble 'missing' eval --model missing --data data
+trouble 'missing' eval --model run/model --data missing
+
+# From a model, and from a text.
+expect 0 --data data --model run/model "${small[@]}" --steps 1 --out further
+has err "run/checkpoints/step-000004"
+expect 0 --data text.txt "${small[@]}" --model run/model --steps 1 --out fromtext
+[ -s fromtext/model/model.safetensors ] || fail "a run from a text has no model"
+
+# --resume: what may be given, and what may not.
+state_of run >before
+expect 0 --resume run
+has err "at its end"
+state_of run | cmp -s - before || fail "resuming a run at its end changed it"
+trouble '--lr|--resume' --resume run --lr 1
+trouble '--steps|constant' --resume run --steps 9
+trouble 'missing' --resume missing
+trouble 'data|run.json' --resume data
+expect 0 --data data "${small[@]}" --schedule constant --val-every 2 --steps 2 --out grow
+expect 0 --resume grow --steps 4 --workers 2
+expect 0 --data data "${small[@]}" --schedule constant --val-every 2 --steps 4 --out whole
+cmp -s grow/metrics.jsonl whole/metrics.jsonl || fail "2 and 2 steps are not 4: metrics"
+cmp -s grow/model/model.safetensors whole/model/model.safetensors || fail "2 and 2 steps are not 4: model"
+
+# Wrong input: named, exit 2, nothing made.
+trouble 'nowhere' --data nowhere --steps 1 --out x
+mkdir -p locked/dataset.json
+trouble 'locked' --data locked --steps 1 --out x
+: >empty.txt
+trouble 'text' --data empty.txt --steps 1 --out x
+trouble 'hugest|tiny|small|minimind-3' --data data --preset hugest --steps 1 --out x
+trouble 'missing' --data data --model missing --steps 1 --out x
+mkdir broken
+cp run/model/config.json broken
+head -c 1000 run/model/model.safetensors >broken/model.safetensors
+trouble 'broken/model.safetensors' --data data --model broken --steps 1 --out x
+cp -r nameless sliding
+sed -i 's/"hidden_act": "silu"/"hidden_act": "gelu"/' sliding/config.json
+trouble 'hidden_act|silu' --data data --model sliding --steps 1 --out x
+trouble 'text.txt' --data data "${small[@]}" --steps 1 --out text.txt
+trouble '--val-every' --data data/val "${small[@]}" --val-every 2 --steps 1 --out x
+[ -n "$(ls -A x 2>/dev/null)" ] && fail "a refused run left x: $(ls -A x)"
+
+# A file that may not grow: exit 2 with the file named, the checkpoint before it whole.
+expect 0 --data data "${small[@]}" --schedule constant --steps 1 --out full
+(
+    ulimit -f 64
+    "$mm" --resume full --steps 2 >out 2>err </dev/null
+    [ $? = 2 ]
+) || fail "saving beyond the file size limit: not exit 2: $(cat err)"
+has err "full/"
+[ -s full/checkpoints/step-000001/state.json ] || fail "the old checkpoint is gone"
+[ -e full/checkpoints/step-000002 ] && fail "half a checkpoint is there"
+expect 0 --resume full --steps 2
+expect 0 --data data "${small[@]}" --schedule constant --steps 2 --out roomy
+cmp -s full/model/model.safetensors roomy/model/model.safetensors || fail "what went on after a full disk differs"
+finish
