@@ -129,7 +129,8 @@ static rlim_t address_space(void) {
 static void address_space_is_full(void) {
     rlim_t little = address_space() + ((rlim_t)64 << 20);
     const struct rlimit limit = {little, little};
-    setrlimit(RLIMIT_AS, &limit);
+    struct rlimit set;
+    if (setrlimit(RLIMIT_AS, &limit) || getrlimit(RLIMIT_AS, &set) || set.rlim_cur != little) _exit(77);
     mm_arena arena;
     mm_error error;
     mm_status status = mm_arena_open(&arena, (size_t)128 << 20, &error);
@@ -146,7 +147,9 @@ static void overruns_stop_the_program(void **state) {
 
 static void a_refused_mapping_is_trouble(void **state) {
     (void)state;
-    assert_int_equal(in_child(address_space_is_full), 0);
+    int status = in_child(address_space_is_full);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) skip(); // an emulator does not limit what it runs
+    assert_int_equal(status, 0);
 }
 
 static void tensors_know_their_size(void **state) {

@@ -14,7 +14,8 @@
 
 struct mm_gemm {
     const mm_gemm_plain *plain;
-    bool blis; // BLIS serves, else `plain`
+    bool blis;        // BLIS serves, else `plain`
+    bool scaled_sums; // also where it adds a scaled product: some kernels (cortexa57) round that once
     const char *kernel, *version;
     cntx_t context; // BLIS's own, but for the chunk of k
     rntm_t runtime; // one thread, no path of its own for small matrices
@@ -167,6 +168,8 @@ static mm_status choose_kernel(mm_error *error) {
     return failed ? mm_trouble_errno(error, "BLIS_ARCH_TYPE", "set it") : MM_OK;
 }
 
+enum { CHECK_M = 37, CHECK_N = 29, CHECK_K = 600 };
+
 static void fill(float *x, int64_t n, uint32_t seed) {
     for (int64_t i = 0; i < n; i++) {
         seed = seed * 1664525u + 1013904223u;
@@ -174,29 +177,28 @@ static void fill(float *x, int64_t n, uint32_t seed) {
     }
 }
 
-// One product of more than two chunks and of no whole tiles, against the definition in the header.
-static mm_status meets_definition(const mm_gemm *gemm, bool *equal, mm_error *error) {
-    enum { M = 37, N = 29, K = 600 };
-    float *a = malloc((M * K + K * N + M * N) * sizeof *a);
-    if (!a) return mm_trouble(error, "out of memory for the check of GEMM");
-    float *b = a + M * K, *c = b + K * N;
+// Is alpha times a product, of more than two chunks and of no whole tiles, as defined? With beta 1: added to C.
+static bool meets_definition(const mm_gemm *gemm, float alpha, float beta, float *room) {
+    enum { M = CHECK_M, N = CHECK_N, K = CHECK_K };
+    float *a = room, *b = a + M * K, *c = b + K * N, *before = c + M * N;
     fill(a, M * K, 1);
     fill(b, K * N, 2);
-    mm_gemm_run(gemm, false, false, M, N, K, 1.0f, a, K, b, N, 0.0f, c, N);
-    *equal = true;
+    fill(c, M * N, 3);
+    memcpy(before, c, M * N * sizeof *c);
+    mm_gemm_run(gemm, false, false, M, N, K, alpha, a, K, b, N, beta, c, N);
+    bool equal = true;
     for (int i = 0; i < M; i++)
         for (int j = 0; j < N; j++) {
-            float sum = 0;
+            float sum = beta != 0.0f ? before[i * N + j] : 0.0f;
             for (int first = 0; first < K; first += MM_GEMM_CHUNK) {
                 float acc = 0;
                 for (int p = first; p < K && p < first + MM_GEMM_CHUNK; p++)
                     acc = fmaf(a[i * K + p], b[p * N + j], acc);
-                sum = first ? sum + acc : acc;
+                sum = first || beta != 0.0f ? sum + alpha * acc : alpha * acc;
             }
-            *equal = *equal && memcmp(&sum, &c[i * N + j], sizeof sum) == 0;
+            equal = equal && memcmp(&sum, &c[i * N + j], sizeof sum) == 0;
         }
-    free(a);
-    return MM_OK;
+    return equal;
 }
 
 static void start_blis(mm_gemm *gemm) {
@@ -211,6 +213,19 @@ static void start_blis(mm_gemm *gemm) {
     bli_rntm_init(&gemm->runtime);
     bli_rntm_set_num_threads(1, &gemm->runtime);
     bli_rntm_disable_l3_sup(&gemm->runtime);
+}
+
+// Leaves to BLIS what it computes as defined.
+static mm_status check_blis(mm_gemm *gemm, mm_error *error) {
+    enum { NUMBERS = CHECK_M * CHECK_K + CHECK_K * CHECK_N + 2 * CHECK_M * CHECK_N };
+    float *room = malloc(NUMBERS * sizeof *room);
+    if (!room) return mm_trouble(error, "out of memory for the check of GEMM");
+    gemm->scaled_sums = true;
+    gemm->blis = meets_definition(gemm, 1.0f, 0.0f, room) && meets_definition(gemm, 1.0f, 1.0f, room);
+    gemm->scaled_sums = gemm->blis && meets_definition(gemm, 0.3f, 1.0f, room);
+    free(room);
+    if (!gemm->blis) gemm->kernel = "plain", gemm->version = "";
+    return MM_OK;
 }
 
 mm_status mm_gemm_open_plain(mm_isa isa, mm_gemm **gemm, mm_error *error) {
@@ -230,16 +245,10 @@ mm_status mm_gemm_open(mm_isa isa, mm_gemm **gemm, mm_error *error) {
     status = mm_gemm_open_plain(isa, &opened, error);
     if (status != MM_OK) return status;
     start_blis(opened);
-    bool equal = false;
-    status = meets_definition(opened, &equal, error);
+    status = check_blis(opened, error);
     if (status != MM_OK) {
         mm_gemm_close(opened);
         return status;
-    }
-    if (!equal) {
-        opened->blis = false;
-        opened->kernel = "plain";
-        opened->version = "";
     }
     *gemm = opened;
     return MM_OK;
@@ -263,7 +272,8 @@ void mm_gemm_run(const mm_gemm *gemm, bool transpose_a, bool transpose_b, int64_
     assert(m >= 0 && n >= 0 && k >= 0 && (beta == 0.0f || beta == 1.0f));
     if (m == 0 || n == 0) return;
     // With alpha 0 BLIS leaves out the product, and with it its signs and what is not finite.
-    if (!gemm->blis || alpha == 0.0f) {
+    const bool scaled_sum = alpha != 1.0f && (beta != 0.0f || k > MM_GEMM_CHUNK);
+    if (!gemm->blis || alpha == 0.0f || (scaled_sum && !gemm->scaled_sums)) {
         mm_gemm_operand left = {a, transpose_a ? 1 : lda, transpose_a ? lda : 1};
         mm_gemm_operand right = {b, transpose_b ? 1 : ldb, transpose_b ? ldb : 1};
         gemm->plain->run(m, n, k, alpha, left, right, beta, c, ldc);
