@@ -154,7 +154,10 @@ mm_status mm_trainer_continue(mm_trainer *t, mm_error *error) {
     mm_run_facts_free(&facts);
     if (status || t->step >= t->settings.steps) return status; // a run at its end changes nothing
     status = mm_metrics_open(mm_run_path(t->run), t->step, &t->metrics, error);
-    if (!status && t->settings.trace >= MM_LEVEL_STEP)
+    // A trace that is there is cut back also where none is to be written from here on.
+    char trace[PATH_MAX];
+    if (!status) status = mm_path_join(trace, sizeof trace, mm_run_path(t->run), "trace.jsonl.gz", error);
+    if (!status && (t->settings.trace >= MM_LEVEL_STEP || mm_is_file(trace)))
         status = mm_trace_open(mm_run_path(t->run), (mm_level)t->settings.trace, t->step, &t->trace, error);
     return status;
 }
