@@ -1,9 +1,9 @@
 // The beginning of a run: its data, its initial weights, its directory.
 #include "trainer.h"
+#include <limits.h>
 #include <mm/base/par.h>
 #include <mm/files/publish.h>
 #include <mm/run/prepare.h>
-#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,8 @@ static void preparing(void *self, const char *what, double share) {
 }
 
 // Packs the text file that *slot names into RUN/NAME, and names that instead.
-static mm_status pack_into_run(mm_trainer *t, char **slot, const char *name, const char *tokenizer, mm_error *error) {
+static mm_status pack_into_run(mm_trainer *t, char **slot, const char *name, const char *tokenizer,
+                               mm_error *error) {
     mm_config config = {.vocab = 6400};
     char out[PATH_MAX];
     mm_status status = mm_path_join(out, sizeof out, t->settings.out, name, error);
@@ -111,7 +112,8 @@ mm_status mm_trainer_begin(mm_trainer *t, int argc, char *const *argv, mm_error 
     mm_run_facts facts;
     status = mm_trainer_facts(t, argc, argv, &facts, error);
     if (status) return status;
-    status = t->run ? mm_run_begin(t->run, &facts, error) : mm_run_create(t->settings.out, &facts, &t->run, error);
+    status =
+        t->run ? mm_run_begin(t->run, &facts, error) : mm_run_create(t->settings.out, &facts, &t->run, error);
     mm_run_facts_free(&facts);
     if (status) return status;
     status = mm_metrics_open(mm_run_path(t->run), 0, &t->metrics, error);

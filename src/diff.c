@@ -5,8 +5,9 @@
 #include <string.h>
 
 const char *mm_cause_name(mm_cause cause) {
-    static const char *const names[] = {"none", "damage",   "weights",   "data",      "seed",   "configuration",
-                                        "code", "hardware", "reduction", "optimizer", "unknown"};
+    static const char *const names[] = {"none",      "damage",        "weights", "data",
+                                        "seed",      "configuration", "code",    "hardware",
+                                        "reduction", "optimizer",     "unknown"};
     return names[cause];
 }
 
@@ -20,9 +21,13 @@ void mm_diff_result_free(mm_diff_result *r) {
 
 // --- distance
 
-static bool power_of_two(int64_t n) { return (n & (n - 1)) == 0; }
+static bool power_of_two(int64_t n) {
+    return (n & (n - 1)) == 0;
+}
 
-static bool same_bits(double a, double b) { return memcmp(&a, &b, sizeof a) == 0; }
+static bool same_bits(double a, double b) {
+    return memcmp(&a, &b, sizeof a) == 0;
+}
 
 // Keeps the first, powers of two after it, steps with checkpoints, and the last.
 static bool add_distance(diffing *d, const mm_metrics_row *a, const mm_metrics_row *b) {
@@ -65,7 +70,7 @@ static bool same_rows(const mm_metrics_row *a, const mm_metrics_row *b) {
            a->tokens == b->tokens;
 }
 
-static unsigned stage_of(const mm_trace_record *r) {
+unsigned diff_stage_of(const mm_trace_record *r) {
     if (strcmp(r->operation, "batch") == 0) return MM_STAGE_BATCH;
     if (r->leaf >= 0 || r->node_level >= 0) return MM_STAGE_LEAF;
     if (strcmp(r->operation, "adamw") == 0) return MM_STAGE_UPDATE;
@@ -81,7 +86,8 @@ static void keep_step(mm_side *side, mm_trace_step *kept) {
 
 static mm_place place_of_rows(const mm_metrics_row *a, const mm_metrics_row *b) {
     mm_place place = {.step = a->step, .leaf = -1, .rank = -1, .layer = -1};
-    bool loss = !same_bits(a->loss, b->loss) || a->tokens != b->tokens, norm = !same_bits(a->grad_norm, b->grad_norm);
+    bool loss = !same_bits(a->loss, b->loss) || a->tokens != b->tokens,
+         norm = !same_bits(a->grad_norm, b->grad_norm);
     snprintf(place.operation, sizeof place.operation, "%s", loss ? "loss" : norm ? "norm" : "adamw");
     snprintf(place.tensor, sizeof place.tensor, "%s", loss ? "loss" : norm ? "grad_norm" : "lr");
     if (loss) place.pass = MM_PASS_FORWARD;
@@ -107,13 +113,14 @@ static mm_status compare_step(diffing *d, bool same, bool was_traced, mm_error *
     if (traced && p->pairs.count) {
         const mm_trace_record *first = p->pairs.pairs[0].a;
         p->step = d->a.steps;
-        p->stages = was_traced ? stage_of(first) : DIFF_ANY_STAGE;
+        p->stages = was_traced ? diff_stage_of(first) : DIFF_ANY_STAGE;
         d->result->first = mm_place_of(first);
     } else if (traced && d->a.has_row && d->b.has_row && !same_rows(&d->a.row, &d->b.row)) {
         d->result->first = place_of_rows(&d->a.row, &d->b.row);
         d->result->parted = true;
         return mm_fail(error, MM_DIFFERS,
-                       "%s/metrics.jsonl and %s/metrics.jsonl: their lines of step %lld differ, though every record of the "
+                       "%s/metrics.jsonl and %s/metrics.jsonl: their lines of step %lld differ, though every "
+                       "record of the "
                        "traces agrees; one of them was changed",
                        d->path_a, d->path_b, (long long)d->a.steps);
     }
@@ -126,7 +133,9 @@ static mm_status compare_step(diffing *d, bool same, bool was_traced, mm_error *
     return MM_OK;
 }
 
-static mm_status next(mm_side *side, bool *more, mm_error *error) { return *more ? mm_side_next(side, more, error) : MM_OK; }
+static mm_status next(mm_side *side, bool *more, mm_error *error) {
+    return *more ? mm_side_next(side, more, error) : MM_OK;
+}
 
 static mm_status walk(diffing *d, mm_error *error) {
     bool more_a = true, more_b = true, was_traced = true;
@@ -157,7 +166,8 @@ static void compare_last(diffing *d) {
     if (known && distance.max_abs == 0) return;
     d->parting.step = a->steps;
     d->parting.stages = DIFF_ANY_STAGE;
-    d->result->first = (mm_place){.step = a->steps, .leaf = -1, .rank = -1, .layer = -1, .operation = "adamw"};
+    d->result->first =
+        (mm_place){.step = a->steps, .leaf = -1, .rank = -1, .layer = -1, .operation = "adamw"};
     snprintf(d->result->first.tensor, sizeof d->result->first.tensor, "%s", distance.tensor);
 }
 
@@ -194,11 +204,12 @@ static void say_damage(diffing *d, const mm_error *found) {
         r->parted = true;
         r->first = mm_place_of(&side->damaged);
     }
-    snprintf(r->sentence, sizeof r->sentence, "The runs cannot be compared, since one of them is damaged: %s.", r->what);
+    snprintf(r->sentence, sizeof r->sentence,
+             "The runs cannot be compared, since one of them is damaged: %s.", r->what);
 }
 
-mm_status mm_diff(const char *run_a, const char *run_b, const mm_diff_options *options, mm_diff_result *result,
-                  mm_error *error) {
+mm_status mm_diff(const char *run_a, const char *run_b, const mm_diff_options *options,
+                  mm_diff_result *result, mm_error *error) {
     diffing d = {.path_a = run_a, .path_b = run_b, .options = options, .result = result};
     mm_error found = {0};
     *result = (mm_diff_result){0};

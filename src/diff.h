@@ -9,11 +9,11 @@ enum { DIFF_ANY_STAGE = MM_STAGE_BATCH | MM_STAGE_LEAF | MM_STAGE_MERGE | MM_STA
 
 // The step at which the runs part.
 typedef struct diff_parting {
-    int64_t step;      // 0: they do not
+    int64_t step;       // 0: they do not
     mm_trace_step a, b; // its records; step 0: not traced
     mm_trace_pairs pairs;
     mm_metrics_row row_a, row_b;
-    unsigned stages;   // at which the first difference may have arisen
+    unsigned stages; // at which the first difference may have arisen
 } diff_parting;
 
 typedef struct diffing {
@@ -28,14 +28,16 @@ typedef struct diffing {
 
 // What running the step again showed.
 typedef struct diff_replay {
-    bool ran;                  // at least one was run
+    bool ran; // at least one was run
     bool ran_a, ran_b;
     bool repeats_a, repeats_b; // this machine makes the run's own records of the step
     char why_not[1024];        // why one was not run
-    char guess[1024];          // what explains the run that does not repeat, proven by its hashes; "": nothing
-    mm_cause guessed;          // the kind that goes with it
+    char guess[1024]; // what explains the run that does not repeat, proven by its hashes; "": nothing
+    mm_cause guessed; // the kind that goes with it
 } diff_replay;
 
+// src/diff.c. The stage of a step that a record belongs to.
+unsigned diff_stage_of(const mm_trace_record *record);
 // src/diff_replay.c. Runs the step again where that tells more; refines result->first.
 MM_CHECKED mm_status diff_run_again(diffing *d, diff_replay *replay, mm_error *error);
 // src/diff_cause.c. Cause, what and sentence.

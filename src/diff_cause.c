@@ -8,10 +8,18 @@
 
 static void add_value(const mm_fact_value *v, mm_text *out) {
     switch (v->kind) {
-    case MM_VALUE_INTEGER: mm_text_format(out, "%lld", (long long)v->integer); return;
-    case MM_VALUE_NUMBER: mm_text_format(out, "%.9g", v->number); return;
-    case MM_VALUE_TEXT: mm_text_add_string(out, v->text); return;
-    case MM_VALUE_NONE: mm_text_add_string(out, "none"); return;
+    case MM_VALUE_INTEGER:
+        mm_text_format(out, "%lld", (long long)v->integer);
+        return;
+    case MM_VALUE_NUMBER:
+        mm_text_format(out, "%.9g", v->number);
+        return;
+    case MM_VALUE_TEXT:
+        mm_text_add_string(out, v->text);
+        return;
+    case MM_VALUE_NONE:
+        mm_text_add_string(out, "none");
+        return;
     }
 }
 
@@ -67,7 +75,10 @@ static void reason_data(const diffing *d, const diff_replay *replay, mm_text *ou
         mm_text_add_string(out, "run B read other data: ");
         add_facts(d, MM_FACT_DATA, out);
     } else {
-        mm_text_add_string(out, "they read other tokens at the same place, though their datasets have one hash");
+        mm_text_add_string(
+            out, strcmp(d->result->first.tensor, "positions") == 0
+                     ? "they took other samples, though their configurations agree"
+                     : "they read other tokens at the same place, though their datasets have one hash");
     }
     diff_name_data(d, out);
     if (replay->guess[0]) mm_text_format(out, "; %s", replay->guess);
@@ -80,25 +91,30 @@ static void reason_seed(const diffing *d, const diff_replay *replay, mm_text *ou
         mm_text_add_string(out, replay->guess);
         return;
     }
-    mm_text_format(out, "run B drew its %s from another seed: ", noise ? "samples or token noise" : "dropout masks");
+    mm_text_format(
+        out, "run B drew its %s from another seed: ", noise ? "samples or token noise" : "dropout masks");
     add_facts(d, MM_FACT_SEED, out);
 }
 
 static void add_machine(const diffing *d, const diff_replay *replay, mm_text *out) {
     const mm_diff_result *r = d->result;
     if (!replay->ran) {
-        mm_text_format(out, "nothing that may change bits differs before step 1, so one of the runs had a fault of hardware, "
-                            "or was changed; %s",
-                       replay->why_not[0] ? replay->why_not : "run again without --no-replay to see which");
+        mm_text_format(
+            out,
+            "nothing that may change bits differs before step 1, so one of the runs had a fault of hardware, "
+            "or was changed; %s",
+            replay->why_not[0] ? replay->why_not : "run again without --no-replay to see which");
     } else if (replay->repeats_a != replay->repeats_b) {
-        mm_text_format(out, "this machine repeats run %s but not run %s, which had a fault of hardware, or was changed",
-                       replay->repeats_a ? "A" : "B", replay->repeats_a ? "B" : "A");
+        mm_text_format(
+            out, "this machine repeats run %s but not run %s, which had a fault of hardware, or was changed",
+            replay->repeats_a ? "A" : "B", replay->repeats_a ? "B" : "A");
     } else if (!replay->repeats_a) {
         mm_text_add_string(out, "this machine repeats neither run");
     } else {
         mm_text_add_string(out, "this machine repeats both");
     }
-    const mm_fact *cpu = mm_facts_find(&r->facts, "machine.cpu"), *kernel = mm_facts_find(&r->facts, "gemm.kernel");
+    const mm_fact *cpu = mm_facts_find(&r->facts, "machine.cpu"),
+                  *kernel = mm_facts_find(&r->facts, "gemm.kernel");
     if (cpu || kernel) {
         mm_text_add_string(out, "; ");
         add_fact(cpu ? cpu : kernel, out);
@@ -114,14 +130,16 @@ static void add_evidence(const diffing *d, const diff_replay *replay, mm_text *o
         return;
     }
     if (p->stages == MM_STAGE_LEAF && first->leaf >= 0)
-        mm_text_add_string(out, strcmp(first->operation, "loss") == 0
-                                    ? "the tokens agree, the loss does not (a run with --trace op shows the operation); "
-                                    : "its inputs agree, its output does not; ");
+        mm_text_add_string(
+            out, strcmp(first->operation, "loss") == 0
+                     ? "the tokens agree, the loss does not (a run with --trace op shows the operation); "
+                     : "its inputs agree, its output does not; ");
     else if (p->stages == MM_STAGE_LEAF)
         mm_text_add_string(out, "the losses agree, the gradient does not; ");
     else if (strcmp(first->operation, "merge") == 0)
         mm_text_format(out, "the ranks' gradients agree, their sum does not (%s); ",
-                       p->pairs.count > 1 ? "it was added in another order, or with other numbers" : "it was changed");
+                       p->pairs.count > 1 ? "it was added in another order, or with other numbers"
+                                          : "it was changed");
     else if (strcmp(first->operation, "norm") == 0 && first->pass == MM_PASS_NONE && first->leaf < 0)
         mm_text_add_string(out, "the merged gradients agree, their norm does not; ");
     else if (p->stages == MM_STAGE_UPDATE)
@@ -136,7 +154,8 @@ static void reason_fault(const diffing *d, const diff_replay *replay, mm_text *o
 // --- the cause
 
 static bool no_batch_option(const diffing *d) {
-    return !diff_explaining(d, MM_FACT_SEED) && !diff_explaining(d, MM_FACT_OPTION) && !diff_explaining(d, MM_FACT_CODE);
+    return !diff_explaining(d, MM_FACT_SEED) && !diff_explaining(d, MM_FACT_OPTION) &&
+           !diff_explaining(d, MM_FACT_CODE);
 }
 
 // A run that does not repeat had a fault; without a replay the place tells what it can.
@@ -162,9 +181,15 @@ static mm_cause cause_of(const diffing *d, const diff_replay *replay) {
 
 static void add_reason(const diffing *d, mm_cause cause, const diff_replay *replay, mm_text *out) {
     switch (cause) {
-    case MM_CAUSE_WEIGHTS: reason_weights(d, out); return;
-    case MM_CAUSE_DATA: reason_data(d, replay, out); return;
-    case MM_CAUSE_SEED: reason_seed(d, replay, out); return;
+    case MM_CAUSE_WEIGHTS:
+        reason_weights(d, out);
+        return;
+    case MM_CAUSE_DATA:
+        reason_data(d, replay, out);
+        return;
+    case MM_CAUSE_SEED:
+        reason_seed(d, replay, out);
+        return;
     case MM_CAUSE_CONFIGURATION:
         mm_text_add_string(out, "run B has ");
         add_facts(d, MM_FACT_OPTION, out);
@@ -173,7 +198,9 @@ static void add_reason(const diffing *d, mm_cause cause, const diff_replay *repl
         mm_text_add_string(out, "another program made run B: ");
         add_facts(d, MM_FACT_CODE, out);
         return;
-    default: reason_fault(d, replay, out); return;
+    default:
+        reason_fault(d, replay, out);
+        return;
     }
 }
 
@@ -184,19 +211,21 @@ static void say_replayed(const diffing *d, const diff_replay *replay, mm_text *o
     const bool ran[] = {replay->ran_a, replay->ran_b}, good[] = {replay->repeats_a, replay->repeats_b};
     for (int i = 0; i < 2; i++)
         if (ran[i])
-            mm_text_format(out, "%srun %s's step %lld %s", out->size ? ", " : "", names[i], (long long)d->parting.step,
-                           good[i] ? "repeats" : "does not repeat");
+            mm_text_format(out, "%srun %s's step %lld %s", out->size ? ", " : "", names[i],
+                           (long long)d->parting.step, good[i] ? "repeats" : "does not repeat");
     if (out->size) mm_text_add_string(out, " on this machine");
     if (replay->why_not[0]) mm_text_format(out, "%s%s", out->size ? "; " : "", replay->why_not);
     const mm_fact *code = diff_explaining(d, MM_FACT_CODE);
     if (out->size && code) {
-        mm_text_add_string(out, "; the runs were made by different programs, and this one is at most one of them: ");
+        mm_text_add_string(
+            out, "; the runs were made by different programs, and this one is at most one of them: ");
         add_fact(code, out);
     }
 }
 
 static void say_same(const mm_diff_result *r, mm_text *out) {
-    mm_text_format(out, "The runs are the same to the bit, up to step %lld, where both end", (long long)r->steps_a);
+    mm_text_format(out, "The runs are the same to the bit, up to step %lld, where both end",
+                   (long long)r->steps_a);
     bool first = true;
     for (size_t i = 0; i < r->facts.count; i++) {
         const mm_fact *f = &r->facts.facts[i];

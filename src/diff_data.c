@@ -1,8 +1,8 @@
 // The first sample or document in which two runs' data differ.
 #include "diff.h"
+#include <limits.h>
 #include <mm/data/plan.h>
 #include <mm/files/publish.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,10 +38,12 @@ static bool first_token(const mm_dataset *a, const mm_dataset *b, uint64_t *toke
     mm_dataset_cursor *x = NULL, *y = NULL;
     int32_t *tokens = malloc(2 * PIECE * sizeof *tokens);
     uint64_t n = mm_dataset_tokens(a) < mm_dataset_tokens(b) ? mm_dataset_tokens(a) : mm_dataset_tokens(b);
-    bool good = tokens && !mm_dataset_cursor_new(a, &x, NULL) && !mm_dataset_cursor_new(b, &y, NULL), found = false;
+    bool good = tokens && !mm_dataset_cursor_new(a, &x, NULL) && !mm_dataset_cursor_new(b, &y, NULL),
+         found = false;
     for (uint64_t at = 0; good && !found && at < n; at += PIECE) {
         int64_t count = n - at < PIECE ? (int64_t)(n - at) : PIECE;
-        good = !mm_dataset_read(x, at, count, tokens, NULL) && !mm_dataset_read(y, at, count, tokens + PIECE, NULL);
+        good = !mm_dataset_read(x, at, count, tokens, NULL) &&
+               !mm_dataset_read(y, at, count, tokens + PIECE, NULL);
         for (int64_t i = 0; good && !found && i < count; i++) {
             found = tokens[i] != tokens[PIECE + i];
             *token = at + (uint64_t)i;
@@ -56,13 +58,14 @@ static bool first_token(const mm_dataset *a, const mm_dataset *b, uint64_t *toke
 static void name_token(const mm_dataset *a, const mm_dataset *b, mm_text *out) {
     uint64_t token;
     if (first_token(a, b, &token))
-        mm_text_format(out, "; they differ first in document %llu, token %llu", (unsigned long long)document_of(a, token),
-                       (unsigned long long)token);
+        mm_text_format(out, "; they differ first in document %llu, token %llu",
+                       (unsigned long long)document_of(a, token), (unsigned long long)token);
     else if (mm_dataset_tokens(a) != mm_dataset_tokens(b))
         mm_text_format(out, "; run %s's go on after document %llu, where the other's end",
                        mm_dataset_tokens(a) > mm_dataset_tokens(b) ? "A" : "B",
-                       (unsigned long long)(mm_dataset_documents(a) < mm_dataset_documents(b) ? mm_dataset_documents(a)
-                                                                                              : mm_dataset_documents(b)) -
+                       (unsigned long long)(mm_dataset_documents(a) < mm_dataset_documents(b)
+                                                ? mm_dataset_documents(a)
+                                                : mm_dataset_documents(b)) -
                            1);
 }
 
@@ -71,11 +74,13 @@ static void name_leaf(const diffing *d, const mm_dataset *data, mm_text *out) {
     const mm_place *first = &d->result->first;
     const mm_settings *s = &d->a.facts.settings;
     if (strcmp(first->operation, "batch") != 0 || first->leaf < 0) return;
-    uint64_t position = (uint64_t)(first->step - 1) * (uint64_t)s->batch + (uint64_t)(first->leaf * s->micro_batch);
-    mm_text_format(out, "; the %s of leaf %lld differ first: position %llu", first->tensor, (long long)first->leaf,
-                   (unsigned long long)position);
+    uint64_t position =
+        (uint64_t)(first->step - 1) * (uint64_t)s->batch + (uint64_t)(first->leaf * s->micro_batch);
+    mm_text_format(out, "; the %s of leaf %lld differ first: position %llu", first->tensor,
+                   (long long)first->leaf, (unsigned long long)position);
     mm_plan plan;
-    if (!data || mm_plan_make(&plan, data, (mm_packing)s->packing, s->seq_len, s->order == MM_ORDER_SHUFFLED, s->seed, NULL))
+    if (!data || mm_plan_make(&plan, data, (mm_packing)s->packing, s->seq_len, s->order == MM_ORDER_SHUFFLED,
+                              s->seed, NULL))
         return;
     mm_sample sample = mm_plan_position(&plan, position);
     mm_text_format(out, ", sample %llu of the data, in document %llu", (unsigned long long)sample.index,

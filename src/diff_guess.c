@@ -38,7 +38,9 @@ const mm_trace_record *guess_record(const guessing *g, size_t pair, bool repeats
     return g->odd_is_b != repeats ? p->b : p->a;
 }
 
-const char *guess_run(const guessing *g) { return g->odd_is_b ? "B" : "A"; }
+const char *guess_run(const guessing *g) {
+    return g->odd_is_b ? "B" : "A";
+}
 
 void guess_say(const guessing *g, mm_cause cause, const char *format, ...) {
     va_list arguments;

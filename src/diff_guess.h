@@ -1,5 +1,5 @@
-// Why a run does not repeat: faults that are tried out on the step, each proven by the run's own hashes. Private to
-// src/*.c.
+// Why a run does not repeat: faults that are tried out on the step, each proven by the run's own hashes.
+// Private to src/*.c.
 #ifndef MM_SRC_DIFF_GUESS_H
 #define MM_SRC_DIFF_GUESS_H
 
@@ -32,10 +32,11 @@ typedef struct guessing {
 // The differing records, of the run that does not repeat; the other's with `repeats`.
 const mm_trace_record *guess_record(const guessing *g, size_t pair, bool repeats);
 const char *guess_run(const guessing *g); // "A" or "B"
-__attribute__((format(printf, 3, 4))) void guess_say(const guessing *g, mm_cause cause, const char *format, ...);
+__attribute__((format(printf, 3, 4))) void guess_say(const guessing *g, mm_cause cause, const char *format,
+                                                     ...);
 
-// Each says something only if it is proven. src/diff_guess_leaf.c: samples and streams; diff_guess_sum.c: leaves and
-// ranks added otherwise; diff_guess_update.c: the update.
+// Each says something only if it is proven. src/diff_guess_leaf.c: samples and streams; diff_guess_sum.c:
+// leaves and ranks added otherwise; diff_guess_update.c: the update.
 void guess_samples(const guessing *g);
 void guess_streams(const guessing *g);
 void guess_sums(const guessing *g);

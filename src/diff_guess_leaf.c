@@ -16,10 +16,11 @@ static void say_samples(const guessing *g, const mm_trace_record *r, int64_t shi
     const mm_settings *s = &g->replay->trainer.settings;
     int64_t first = r->leaf * s->micro_batch + shift;
     if (first >= 0 && first < s->batch && shift % s->micro_batch == 0)
-        guess_say(g, MM_CAUSE_DATA, "leaf %lld of run %s holds the samples of leaf %lld", (long long)r->leaf, guess_run(g),
-                  (long long)(first / s->micro_batch));
+        guess_say(g, MM_CAUSE_DATA, "leaf %lld of run %s holds the samples of leaf %lld", (long long)r->leaf,
+                  guess_run(g), (long long)(first / s->micro_batch));
     else
-        guess_say(g, MM_CAUSE_DATA, "leaf %lld of run %s holds samples that stand %lld places %s, of step %lld",
+        guess_say(g, MM_CAUSE_DATA,
+                  "leaf %lld of run %s holds samples that stand %lld places %s, of step %lld",
                   (long long)r->leaf, guess_run(g), (long long)llabs(shift), shift > 0 ? "later" : "earlier",
                   (long long)r->step + (first >= 0 ? first / s->batch : (first - s->batch + 1) / s->batch));
 }
@@ -36,7 +37,8 @@ void guess_samples(const guessing *g) {
     for (int64_t away = 1; away <= 2 * reach && !g->found->guess[0]; away++) { // the nearest first
         int64_t shift = away % 2 ? (away + 1) / 2 : -away / 2;
         if (own + shift < 0) continue;
-        if (mm_hash_equal(positions_hash(positions, s->micro_batch, own + shift), r->hash)) say_samples(g, r, shift);
+        if (mm_hash_equal(positions_hash(positions, s->micro_batch, own + shift), r->hash))
+            say_samples(g, r, shift);
     }
     free(positions);
 }
@@ -58,14 +60,15 @@ static bool leaf_loss(const guessing *g, int64_t leaf, const drawn *from, double
     if (mm_batch_fill(&w->batch, &t->train.plan, w->cursor, first, (int)s->micro_batch, NULL)) return false;
     int64_t in_rank = leaf % t->leaves_in_rank;
     for (int i = 0; i < w->batch.samples; i++) {
-        w->draws[i] = mm_rank_draw((mm_seed_policy)s->seed_policy, s->seed, (int)(leaf / t->leaves_in_rank), t->step + 1,
-                                   in_rank, i, w->batch.positions[i]);
+        w->draws[i] = mm_rank_draw((mm_seed_policy)s->seed_policy, s->seed, (int)(leaf / t->leaves_in_rank),
+                                   t->step + 1, in_rank, i, w->batch.positions[i]);
     }
     if (s->token_noise > 0) // what it read agrees
         mm_batch_noise(&w->batch, w->draws, s->token_noise, s->seq_len, t->ordinary, t->ordinary_count);
     for (int i = 0; i < w->batch.samples; i++) {
-        w->draws[i] = mm_rank_draw((mm_seed_policy)s->seed_policy, s->seed, from->rank, t->step + 1 + from->step,
-                                   in_rank + from->leaf_in_rank, i, w->batch.positions[i]);
+        w->draws[i] =
+            mm_rank_draw((mm_seed_policy)s->seed_policy, s->seed, from->rank, t->step + 1 + from->step,
+                         in_rank + from->leaf_in_rank, i, w->batch.positions[i]);
         w->draws[i].sample += (uint64_t)from->sample;
     }
     mm_leaf in = {.samples = w->batch.samples,
@@ -85,7 +88,8 @@ static bool leaf_loss(const guessing *g, int64_t leaf, const drawn *from, double
 
 static bool explains(const guessing *g, const mm_trace_record *loss, const drawn *from) {
     double again;
-    return leaf_loss(g, loss->leaf, from, &again) && mm_hash_equal(mm_hash_bytes(&again, sizeof again), loss->hash);
+    return leaf_loss(g, loss->leaf, from, &again) &&
+           mm_hash_equal(mm_hash_bytes(&again, sizeof again), loss->hash);
 }
 
 // The first pair from `at` on that is the loss of a leaf.
@@ -108,14 +112,17 @@ static int ranks_like(const guessing *g, int from) {
 }
 
 static void try_ranks(const guessing *g, const mm_trace_record *r) {
-    int ranks = (int)g->replay->trainer.settings.ranks, rank = (int)(r->leaf / g->replay->trainer.leaves_in_rank);
+    int ranks = (int)g->replay->trainer.settings.ranks,
+        rank = (int)(r->leaf / g->replay->trainer.leaves_in_rank);
     for (int from = 0; from < ranks && !g->found->guess[0]; from++) {
         if (from == rank || !explains(g, r, &(drawn){.rank = from})) continue;
         if (ranks > 2 && ranks_like(g, from) == ranks - 1)
-            guess_say(g, MM_CAUSE_SEED, "every rank of run %s drew rank %d's dropout masks, as with --seed-policy shared",
+            guess_say(g, MM_CAUSE_SEED,
+                      "every rank of run %s drew rank %d's dropout masks, as with --seed-policy shared",
                       guess_run(g), from);
         else
-            guess_say(g, MM_CAUSE_SEED, "rank %d of run %s drew rank %d's dropout masks", rank, guess_run(g), from);
+            guess_say(g, MM_CAUSE_SEED, "rank %d of run %s drew rank %d's dropout masks", rank, guess_run(g),
+                      from);
     }
 }
 
@@ -131,7 +138,8 @@ static void try_counters(const guessing *g, const mm_trace_record *r) {
     for (size_t i = 0; i < sizeof table / sizeof table[0] && !g->found->guess[0]; i++) {
         drawn from = table[i].off;
         from.rank = (int)(r->leaf / g->replay->trainer.leaves_in_rank);
-        bool there = r->step + from.step >= 1 && r->leaf % g->replay->trainer.leaves_in_rank + from.leaf_in_rank >= 0;
+        bool there =
+            r->step + from.step >= 1 && r->leaf % g->replay->trainer.leaves_in_rank + from.leaf_in_rank >= 0;
         if (there && explains(g, r, &from))
             guess_say(g, MM_CAUSE_SEED, "leaf %lld of run %s drew its dropout masks by the counter of the %s",
                       (long long)r->leaf, guess_run(g), table[i].what);

@@ -28,7 +28,8 @@ static const mm_trace_record *smallest(const guessing *g, int *tensor) {
     for (size_t i = 0; i < g->d->parting.pairs.count; i++) {
         const mm_trace_record *r = guess_record(g, i, false);
         int index = tensor_index(p, r->tensor);
-        if (strcmp(r->operation, first->operation) != 0 || r->node_index != first->node_index || index < 0) continue;
+        if (strcmp(r->operation, first->operation) != 0 || r->node_index != first->node_index || index < 0)
+            continue;
         if (best && mm_tensor_count(&p->tensors[index]) >= mm_tensor_count(&p->tensors[*tensor])) continue;
         best = r;
         *tensor = index;
@@ -39,7 +40,8 @@ static const mm_trace_record *smallest(const guessing *g, int *tensor) {
 static bool run_leaves(sums *s) {
     mm_trainer *t = &s->g->replay->trainer;
     bool good = true;
-    t->batch_targets = mm_plan_targets(&t->train.plan, (uint64_t)(t->step * t->settings.batch), t->settings.batch);
+    t->batch_targets =
+        mm_plan_targets(&t->train.plan, (uint64_t)(t->step * t->settings.batch), t->settings.batch);
     for (int64_t leaf = 0; good && leaf < s->count; leaf++) {
         double loss;
         float *gradient = mm_tree_buffer(t->tree);
@@ -53,7 +55,10 @@ static bool run_leaves(sums *s) {
 
 static bool open_sums(const guessing *g, int tensor, sums *s) {
     const mm_trainer *t = &g->replay->trainer;
-    *s = (sums){.g = g, .tensor = tensor, .n = mm_tensor_count(&t->model.parameters.tensors[tensor]), .count = t->leaves};
+    *s = (sums){.g = g,
+                .tensor = tensor,
+                .n = mm_tensor_count(&t->model.parameters.tensors[tensor]),
+                .count = t->leaves};
     s->leaves = malloc((size_t)(s->count * s->n) * sizeof(float));
     s->room = malloc((size_t)(s->count * s->n) * sizeof(float));
     return s->leaves && s->room && run_leaves(s);
@@ -83,7 +88,9 @@ static void place(const sums *s, int64_t at, const float *from) {
     memcpy(s->room + at * s->n, from, (size_t)s->n * sizeof(float));
 }
 
-static const float *leaf_of(const sums *s, int64_t leaf) { return s->leaves + leaf * s->n; }
+static const float *leaf_of(const sums *s, int64_t leaf) {
+    return s->leaves + leaf * s->n;
+}
 
 // --- a rank's gradient
 
@@ -105,10 +112,11 @@ static void try_leaves(const sums *s, const mm_trace_record *r) {
         for (int64_t one = -1; one < s->count && !s->g->found->guess[0]; one++) {
             if (one == two || !mm_hash_equal(node(s, rank, each, two, one), r->hash)) continue;
             if (one < 0)
-                guess_say(s->g, MM_CAUSE_NONE, "rank %lld of run %s left out leaf %lld's gradient", (long long)rank,
-                          guess_run(s->g), (long long)two);
+                guess_say(s->g, MM_CAUSE_NONE, "rank %lld of run %s left out leaf %lld's gradient",
+                          (long long)rank, guess_run(s->g), (long long)two);
             else
-                guess_say(s->g, MM_CAUSE_NONE, "rank %lld of run %s added leaf %lld's gradient in place of leaf %lld's",
+                guess_say(s->g, MM_CAUSE_NONE,
+                          "rank %lld of run %s added leaf %lld's gradient in place of leaf %lld's",
                           (long long)rank, guess_run(s->g), (long long)one, (long long)two);
         }
 }
@@ -131,7 +139,8 @@ static void try_bits(const sums *s, const mm_trace_record *r) {
             bool found = mm_hash_equal(node(s, rank, each, -1, -1), r->hash);
             flip(number, (int)(i % 32));
             if (!found) continue;
-            guess_say(s->g, MM_CAUSE_NONE, "in run %s, bit %d of number %lld of leaf %lld's gradient of %s was turned over",
+            guess_say(s->g, MM_CAUSE_NONE,
+                      "in run %s, bit %d of number %lld of leaf %lld's gradient of %s was turned over",
                       guess_run(s->g), (int)(i % 32), (long long)(i / 32), (long long)leaf, r->tensor);
             return;
         }
@@ -154,7 +163,8 @@ static void try_exchanges(const sums *s, const mm_trace_record *r) {
         for (int64_t b = a + 1; b < s->count; b++) {
             for (int64_t i = 0; i < s->count; i++) place(s, i, leaf_of(s, i == a ? b : i == b ? a : i));
             if (!mm_hash_equal(tree(s, s->count), r->hash)) continue;
-            guess_say(s->g, MM_CAUSE_NONE, "run %s added its ranks' gradients in another order, ranks %lld and %lld exchanged",
+            guess_say(s->g, MM_CAUSE_NONE,
+                      "run %s added its ranks' gradients in another order, ranks %lld and %lld exchanged",
                       guess_run(s->g), (long long)a, (long long)b);
             return;
         }
@@ -165,7 +175,8 @@ static void try_sequence(const sums *s, const mm_trace_record *r) {
         place(s, 0, leaf_of(s, back ? s->count - 1 : 0));
         for (int64_t i = 1; i < s->count; i++) add(s, s->room, leaf_of(s, back ? s->count - 1 - i : i));
         if (!mm_hash_equal(tree(s, 1), r->hash)) continue;
-        guess_say(s->g, MM_CAUSE_NONE, "run %s added its ranks' gradients one after another, from the %s on, and not by the tree",
+        guess_say(s->g, MM_CAUSE_NONE,
+                  "run %s added its ranks' gradients one after another, from the %s on, and not by the tree",
                   guess_run(s->g), back ? "last" : "first");
     }
 }
@@ -193,8 +204,9 @@ static void say_extent(const guessing *g) {
         differing += strcmp(r->operation, first->operation) == 0 && r->node_index == first->node_index;
     }
     if (first->node_level < 0) return;
-    guess_say(g, MM_CAUSE_NONE, "the losses of rank %d's leaves agree, its gradient does not, in %d of %d tensors%s", first->rank,
-              differing, count,
+    guess_say(g, MM_CAUSE_NONE,
+              "the losses of rank %d's leaves agree, its gradient does not, in %d of %d tensors%s",
+              first->rank, differing, count,
               differing == 1 ? ", as after a changed number" : ", as after a buffer that was not cleared");
 }
 

@@ -89,16 +89,19 @@ static void try_ways(const guessing *g, const float *gradient, double norm) {
         const char *what;
     } table[] = {
         {{lr, 1, step, false, false}, "did not clip the gradient at this step"},
-        {{step ? lr_of(t, step) : lr, scale, step, false, false}, "took the learning rate of the step before"},
+        {{step ? lr_of(t, step) : lr, scale, step, false, false},
+         "took the learning rate of the step before"},
         {{lr_of(t, step + 2), scale, step, false, false}, "took the learning rate of the step after"},
         {{lr, scale, step, true, true}, "had lost its optimizer state"},
         {{lr, scale, step, true, false}, "had lost its first moments"},
         {{lr, scale, step, false, true}, "had lost its second moments"},
-        {{lr, scale, step > 0 ? step - 1 : 0, false, false}, "counted its updates one too few (bias correction)"},
+        {{lr, scale, step > 0 ? step - 1 : 0, false, false},
+         "counted its updates one too few (bias correction)"},
         {{lr, scale, step + 1, false, false}, "counted its updates one too many (bias correction)"},
     };
     for (size_t i = 0; tensor >= 0 && i < sizeof table / sizeof table[0] && !g->found->guess[0]; i++)
-        if (explains(g, gradient, &table[i].way, tensor)) guess_say(g, MM_CAUSE_NONE, "run %s %s", guess_run(g), table[i].what);
+        if (explains(g, gradient, &table[i].way, tensor))
+            guess_say(g, MM_CAUSE_NONE, "run %s %s", guess_run(g), table[i].what);
 }
 
 // --- one number
@@ -110,10 +113,10 @@ static void flip(float *number, int bit) {
     memcpy(number, &bits, sizeof bits);
 }
 
-// A number of `which` (0 parameter, 1 and 2 its moments) with a turned bit before the update: the update of the others
-// stands, so one number is made again.
-static bool try_bit(const guessing *g, const float *gradient, const mm_adamw_scalars *scalars, size_t offset, int which,
-                    int bit, const mm_tensor *now, mm_hash wanted) {
+// A number of `which` (0 parameter, 1 and 2 its moments) with a turned bit before the update: the update of
+// the others stands, so one number is made again.
+static bool try_bit(const guessing *g, const float *gradient, const mm_adamw_scalars *scalars, size_t offset,
+                    int which, int bit, const mm_tensor *now, mm_hash wanted) {
     mm_trainer *t = &g->replay->trainer;
     size_t n = g->before->count, at = offset;
     float old[3], state[3], *arrays[3] = {t->weights, t->m, t->v};
@@ -138,7 +141,8 @@ static void try_bits(const guessing *g, const float *gradient, double norm) {
     if (!alone(g, &tensor) || tensor < 0 || mm_tensor_count(&p->tensors[tensor]) > FLIP_MOST) return;
     way usual = {lr_of(t, t->step + 1), mm_clip_scale(norm, s->clip), t->step, false, false};
     (void)explains(g, gradient, &usual, tensor); // the update as it should be, for the other numbers
-    mm_tensor now[3] = {mm_parameter_in(p, tensor, t->weights), t->optimizer[tensor], t->optimizer[p->count + tensor]};
+    mm_tensor now[3] = {mm_parameter_in(p, tensor, t->weights), t->optimizer[tensor],
+                        t->optimizer[p->count + tensor]};
     int which = record_of(g, now[1].name) ? 1 : record_of(g, now[2].name) ? 2 : 0;
     const mm_trace_record *r = record_of(g, now[which].name);
     mm_adamw options = {.lr = s->lr, .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps};
@@ -147,8 +151,10 @@ static void try_bits(const guessing *g, const float *gradient, double norm) {
     int64_t count = mm_tensor_count(&p->tensors[tensor]);
     for (int64_t i = 0; r && i < count && !g->found->guess[0]; i++)
         for (int bit = 0; bit < 32 && !g->found->guess[0]; bit++)
-            if (try_bit(g, gradient, &scalars, p->offsets[tensor] + (size_t)i, which, bit, &now[which], r->hash))
-                guess_say(g, MM_CAUSE_NONE, "in run %s, bit %d of number %lld of %s%s was turned over before the update",
+            if (try_bit(g, gradient, &scalars, p->offsets[tensor] + (size_t)i, which, bit, &now[which],
+                        r->hash))
+                guess_say(g, MM_CAUSE_NONE,
+                          "in run %s, bit %d of number %lld of %s%s was turned over before the update",
                           guess_run(g), bit, (long long)i, names[which], p->tensors[tensor].name);
 }
 
@@ -161,6 +167,8 @@ void guess_update(const guessing *g) {
     if (!g->found->guess[0]) try_bits(g, sum.gradient, norm);
     int tensor;
     if (!g->found->guess[0] && alone(g, &tensor))
-        guess_say(g, MM_CAUSE_NONE, "gradients and norm agree, the update differs in one tensor alone, as after a changed number");
+        guess_say(
+            g, MM_CAUSE_NONE,
+            "gradients and norm agree, the update differs in one tensor alone, as after a changed number");
     mm_tree_return(t->tree, sum.gradient);
 }

@@ -1,6 +1,8 @@
 // The step at which two runs part, run again on this machine.
 #include "diff.h"
 #include "diff_guess.h"
+#include <limits.h>
+#include <mm/record/checkpoint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +17,8 @@ typedef struct rerun {
 const mm_fact *diff_explaining(const diffing *d, mm_fact_kind kind) {
     const mm_facts_diff *f = &d->result->facts;
     for (size_t i = 0; i < f->count; i++)
-        if (f->facts[i].kind == kind && f->facts[i].may_change_bits && (f->facts[i].stages & d->parting.stages))
+        if (f->facts[i].kind == kind && f->facts[i].may_change_bits &&
+            (f->facts[i].stages & d->parting.stages))
             return &f->facts[i];
     return NULL;
 }
@@ -45,7 +48,8 @@ static void rerun_close(rerun *r) {
 }
 
 // From the run's own nearest checkpoint.
-static mm_status run_side(const diffing *d, const mm_side *side, rerun *r, diff_state *before, mm_error *error) {
+static mm_status run_side(const diffing *d, const mm_side *side, rerun *r, diff_state *before,
+                          mm_error *error) {
     int64_t last = d->parting.step - 1;
     char what[64];
     bool finite;
@@ -63,7 +67,8 @@ static mm_status run_side(const diffing *d, const mm_side *side, rerun *r, diff_
 
 static bool same_row(const mm_metrics_row *a, const mm_metrics_row *b) {
     return memcmp(&a->loss, &b->loss, sizeof a->loss) == 0 &&
-           memcmp(&a->grad_norm, &b->grad_norm, sizeof a->grad_norm) == 0 && memcmp(&a->lr, &b->lr, sizeof a->lr) == 0;
+           memcmp(&a->grad_norm, &b->grad_norm, sizeof a->grad_norm) == 0 &&
+           memcmp(&a->lr, &b->lr, sizeof a->lr) == 0;
 }
 
 // Does the step that was run again have the run's own records, and its line of the metrics?
@@ -77,7 +82,8 @@ static mm_status repeats(const mm_trace_step *own, const mm_metrics_row *row, co
 
 static void say_why_not(diff_replay *replay, const char *run, const mm_error *why) {
     if (!replay->why_not[0])
-        snprintf(replay->why_not, sizeof replay->why_not, "run %s could not be run again: %.900s", run, why->text);
+        snprintf(replay->why_not, sizeof replay->why_not, "run %s could not be run again: %.900s", run,
+                 why->text);
 }
 
 // The first operation whose outputs differ while what came before agrees.
@@ -135,9 +141,74 @@ static mm_status run_both(diffing *d, diff_replay *replay, mm_error *error) {
     return status;
 }
 
+// --- where no records show the step
+
+static bool same_checkpoint(const diffing *d, int64_t step) {
+    char path[PATH_MAX];
+    mm_checkpoint_state a, b;
+    if (!mm_side_has_checkpoint(&d->a, step) || !mm_side_has_checkpoint(&d->b, step)) return false;
+    if (mm_checkpoint_path(d->path_a, step, path, sizeof path, NULL)) return false;
+    if (mm_checkpoint_state_read(path, &a, NULL)) return false;
+    if (mm_checkpoint_path(d->path_b, step, path, sizeof path, NULL)) return false;
+    if (mm_checkpoint_state_read(path, &b, NULL)) return false;
+    return mm_hash_equal(a.model, b.model) && mm_hash_equal(a.optimizer, b.optimizer);
+}
+
+// The last checkpoint that both have with the same numbers; 0: the initial weights.
+static int64_t common_checkpoint(const diffing *d, int64_t step) {
+    while (step > 0 && !same_checkpoint(d, step)) step = mm_side_checkpoint_before(&d->a, step - 1);
+    return step;
+}
+
+static mm_status step_both(diffing *d, rerun *a, rerun *b, mm_trace_pairs *pairs, mm_error *error) {
+    bool finite;
+    char what[64];
+    snprintf(what, sizeof what, "running step %lld of both again", (long long)mm_replay_at(a->replay) + 1);
+    if (d->options->watch.doing) d->options->watch.doing(d->options->watch.self, what, -1);
+    mm_status status = mm_replay_step(a->replay, MM_LEVEL_OP, &a->step, &a->row, &finite, error);
+    if (!status) status = mm_replay_step(b->replay, MM_LEVEL_OP, &b->step, &b->row, &finite, error);
+    if (!status) status = mm_trace_step_compare(&a->step, &b->step, d->leaves, false, pairs, error);
+    return status;
+}
+
+// Without a trace the runs may have parted before their metrics did: both are run side by side until they do.
+static mm_status walk_both(diffing *d, rerun *a, rerun *b, diff_replay *replay, mm_error *error) {
+    diff_parting *p = &d->parting;
+    int64_t from = common_checkpoint(d, p->step - 1);
+    mm_status status = mm_replay_open(d->path_a, &d->options->watch, &a->replay, error);
+    if (!status) status = mm_replay_open(d->path_b, &d->options->watch, &b->replay, error);
+    if (!status) status = mm_replay_seek(a->replay, from, error);
+    if (!status) status = mm_replay_seek(b->replay, from, error);
+    bool parted = false;
+    for (int64_t step = from + 1; !status && !parted && step <= p->step; step++) {
+        mm_trace_pairs pairs;
+        status = step_both(d, a, b, &pairs, error);
+        if (status) return status;
+        parted = pairs.count > 0;
+        if (parted) d->result->first = mm_place_of(pairs.pairs[0].a);
+        if (parted) p->stages = diff_stage_of(pairs.pairs[0].a);
+        mm_trace_pairs_free(&pairs);
+    }
+    if (status || (parted && d->result->first.step < p->step)) return status;
+    replay->ran = replay->ran_a = replay->ran_b = true;
+    status = repeats(&p->a, &p->row_a, a, &replay->repeats_a, error);
+    return status ? status : repeats(&p->b, &p->row_b, b, &replay->repeats_b, error);
+}
+
+static mm_status run_untraced(diffing *d, diff_replay *replay) {
+    rerun a = {0}, b = {0};
+    mm_error why = {0};
+    if (walk_both(d, &a, &b, replay, &why) != MM_OK)
+        snprintf(replay->why_not, sizeof replay->why_not, "the runs could not be run again: %.900s",
+                 why.text);
+    rerun_close(&a);
+    rerun_close(&b);
+    return MM_OK;
+}
+
 mm_status diff_run_again(diffing *d, diff_replay *replay, mm_error *error) {
     if (!worth_running(d)) return MM_OK;
     bool traced = d->parting.a.step && d->parting.b.step && d->parting.stages != DIFF_ANY_STAGE;
-    bool alike = traced && !changes_anything(&d->result->facts);
-    return alike ? run_one(d, replay, error) : run_both(d, replay, error);
+    if (!traced) return run_untraced(d, replay);
+    return changes_anything(&d->result->facts) ? run_both(d, replay, error) : run_one(d, replay, error);
 }

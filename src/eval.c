@@ -1,11 +1,11 @@
 // mm eval: a model's loss over a dataset.
 #include "evaluate.h"
+#include <limits.h>
 #include <mm/base/clock.h>
 #include <mm/base/mathfn.h>
 #include <mm/files/publish.h>
 #include <mm/record/checkpoint.h>
 #include <mm/run/eval.h>
-#include <limits.h>
 #include <stdlib.h>
 
 enum { DEFAULT_SEQ_LEN = 256 };
@@ -33,7 +33,8 @@ static mm_status load_model(eval_session *e, const char *path, int64_t seq_len, 
     mm_status status = mm_isa_pick(&isa, error);
     if (!status) status = mm_gemm_open(isa, &e->gemm, error);
     if (!status) status = mm_config_read(path, &config, error);
-    if (!status) status = mm_model_open(&e->model, &config, mm_kernels_for(isa), e->gemm, seq_len, NULL, error);
+    if (!status)
+        status = mm_model_open(&e->model, &config, mm_kernels_for(isa), e->gemm, seq_len, NULL, error);
     if (status) return status;
     const mm_parameters *p = &e->model.parameters;
     status = mm_arena_open(&e->weights, p->floats * sizeof(float), error);
@@ -49,12 +50,14 @@ static mm_status load_model(eval_session *e, const char *path, int64_t seq_len, 
     return status;
 }
 
-static mm_status load_data(eval_session *e, const char *path, int64_t seq_len, const char *model, mm_error *error) {
+static mm_status load_data(eval_session *e, const char *path, int64_t seq_len, const char *model,
+                           mm_error *error) {
     mm_status status = mm_dataset_open(path, &e->dataset, error);
     if (!status) status = mm_plan_make(&e->plan, e->dataset, MM_PACKING_WINDOW, seq_len, false, 0, error);
     if (!status && mm_dataset_vocab(e->dataset) > e->model.config.vocab)
-        status = mm_trouble(error, "%s has a vocabulary of %d, %s one of %d; pack the text with the model's tokenizer",
-                            model, e->model.config.vocab, path, mm_dataset_vocab(e->dataset));
+        status = mm_trouble(
+            error, "%s has a vocabulary of %d, %s one of %d; pack the text with the model's tokenizer", model,
+            e->model.config.vocab, path, mm_dataset_vocab(e->dataset));
     return status;
 }
 
@@ -96,8 +99,8 @@ static void close_session(eval_session *e) {
 }
 
 mm_status mm_eval(const char *model_path, const char *data_path, int64_t seq_len, int workers,
-                  void (*progress)(void *self, uint64_t done, uint64_t total), void *self, mm_eval_result *result,
-                  mm_error *error) {
+                  void (*progress)(void *self, uint64_t done, uint64_t total), void *self,
+                  mm_eval_result *result, mm_error *error) {
     double began = mm_clock_seconds();
     eval_session e = {.workers = workers};
     if (seq_len == 0) seq_len = DEFAULT_SEQ_LEN;
@@ -107,8 +110,8 @@ mm_status mm_eval(const char *model_path, const char *data_path, int64_t seq_len
     if (!status) status = open_workers(&e, error);
     *result = (mm_eval_result){0};
     if (!status)
-        status = mm_evaluate(&e.model, &e.plan, e.evaluators, e.workers, e.sums, progress, self, &result->loss,
-                             &result->tokens, error);
+        status = mm_evaluate(&e.model, &e.plan, e.evaluators, e.workers, e.sums, progress, self,
+                             &result->loss, &result->tokens, error);
     result->perplexity = mm_exp(result->loss);
     result->seconds = mm_clock_seconds() - began;
     close_session(&e);

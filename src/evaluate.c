@@ -36,7 +36,12 @@ static void work_on_samples(void *self, int w) {
 mm_status mm_evaluate(const mm_model *model, const mm_plan *plan, mm_evaluator *evaluators, int workers,
                       double *sums, void (*progress)(void *self, uint64_t done, uint64_t total), void *self,
                       double *loss, int64_t *targets, mm_error *error) {
-    evaluation e = {.model = model, .plan = plan, .evaluators = evaluators, .sums = sums, .progress = progress, .self = self};
+    evaluation e = {.model = model,
+                    .plan = plan,
+                    .evaluators = evaluators,
+                    .sums = sums,
+                    .progress = progress,
+                    .self = self};
     mm_par_run(workers, work_on_samples, &e);
     for (int w = 0; w < workers; w++) {
         if (!evaluators[w].status) continue;
@@ -63,8 +68,8 @@ mm_status mm_trainer_validate(mm_trainer *t, double *loss, mm_error *error) {
             .activations = worker->activations, .batch = &worker->batch, .cursor = worker->val_cursor};
     }
     int64_t targets;
-    mm_status status =
-        mm_evaluate(&t->model, &t->val.plan, evaluators, workers, t->val_sums, NULL, NULL, loss, &targets, error);
+    mm_status status = mm_evaluate(&t->model, &t->val.plan, evaluators, workers, t->val_sums, NULL, NULL,
+                                   loss, &targets, error);
     free(evaluators);
     return status;
 }

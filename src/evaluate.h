@@ -1,4 +1,5 @@
-// Losses of a plan's samples in their own order, whoever computes them: the same bits for any number of workers.
+// Losses of a plan's samples in their own order, whoever computes them: the same bits for any number of
+// workers.
 #ifndef MM_SRC_EVALUATE_H
 #define MM_SRC_EVALUATE_H
 
@@ -14,10 +15,11 @@ typedef struct mm_evaluator {
     mm_error error;
 } mm_evaluator;
 
-// Fills sums[plan->samples] with each sample's loss and returns the mean over the targets. `progress` may be NULL; it is
-// called by worker 0 now and then.
-MM_CHECKED mm_status mm_evaluate(const mm_model *model, const mm_plan *plan, mm_evaluator *evaluators, int workers,
-                                 double *sums, void (*progress)(void *self, uint64_t done, uint64_t total), void *self,
+// Fills sums[plan->samples] with each sample's loss and returns the mean over the targets. `progress` may be
+// NULL; it is called by worker 0 now and then.
+MM_CHECKED mm_status mm_evaluate(const mm_model *model, const mm_plan *plan, mm_evaluator *evaluators,
+                                 int workers, double *sums,
+                                 void (*progress)(void *self, uint64_t done, uint64_t total), void *self,
                                  double *loss, int64_t *targets, mm_error *error);
 
 #endif

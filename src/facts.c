@@ -12,7 +12,8 @@ static void put_stream(mm_run_facts *facts, const char *purpose, int rank, uint6
 
 // Every stream's key, from the functions that training draws with.
 static bool list_streams(const mm_trainer *t, mm_run_facts *facts) {
-    static const char *const of_rank[] = {"embedding_dropout", "attention_dropout", "output_dropout", "token_noise"};
+    static const char *const of_rank[] = {"embedding_dropout", "attention_dropout", "output_dropout",
+                                          "token_noise"};
     enum { SHARED = 2, OF_RANK = sizeof of_rank / sizeof of_rank[0] };
     const mm_settings *s = &t->settings;
     facts->streams = calloc(SHARED + OF_RANK * (size_t)s->ranks, sizeof *facts->streams);
@@ -80,13 +81,15 @@ static bool describe_program(const mm_trainer *t, mm_run_facts *facts) {
            facts->gemm_version;
 }
 
-mm_status mm_trainer_facts(const mm_trainer *t, int argc, char *const *argv, mm_run_facts *facts, mm_error *error) {
+mm_status mm_trainer_facts(const mm_trainer *t, int argc, char *const *argv, mm_run_facts *facts,
+                           mm_error *error) {
     *facts = (mm_run_facts){0};
-    bool complete = mm_settings_copy(&facts->settings, &t->settings, NULL) == MM_OK && copy_command(argc, argv, facts) && describe_program(t, facts) &&
-                    list_streams(t, facts) && list_initial(t, facts) &&
-                    describe_data(&t->train, t->settings.data, &facts->data) &&
+    bool complete = mm_settings_copy(&facts->settings, &t->settings, NULL) == MM_OK &&
+                    copy_command(argc, argv, facts) && describe_program(t, facts) && list_streams(t, facts) &&
+                    list_initial(t, facts) && describe_data(&t->train, t->settings.data, &facts->data) &&
                     describe_data(&t->val, t->settings.val_data, &facts->val_data);
-    mm_status status = complete ? mm_run_facts_machine(facts, error) : mm_trouble(error, "run.json: out of memory");
+    mm_status status =
+        complete ? mm_run_facts_machine(facts, error) : mm_trouble(error, "run.json: out of memory");
     if (status) mm_run_facts_free(facts);
     return status;
 }

@@ -1,10 +1,10 @@
-// A number that is not finite stops the run; here its place is found. Nothing of this runs while all is well but the
-// test of an update's pieces.
+// A number that is not finite stops the run; here its place is found. Nothing of this runs while all is well
+// but the test of an update's pieces.
 #include "nonfinite.h"
 #include "trainer.h"
-#include <mm/base/text.h>
 #include <assert.h>
 #include <math.h>
+#include <mm/base/text.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +45,9 @@ static bool find_in_tensor(const mm_tensor *tensor, spot *out) {
 }
 
 // A NaN's sign differs between CPUs.
-static double shown(double value) { return isnan(value) ? NAN : value; }
+static double shown(double value) {
+    return isnan(value) ? NAN : value;
+}
 
 // "TENSOR[1, 2] is nan".
 static void say_spot(mm_text *out, const char *tensor, const spot *at) {
@@ -67,8 +69,10 @@ static void say_way_out(mm_text *out, const mm_trainer *t) {
     const char *run = t->run ? mm_run_path(t->run) : t->settings.out; // a replay has no run of its own
     if (mm_checkpoint_list(run, &steps, &count, NULL)) return;
     if (count)
-        mm_text_format(out, "; the checkpoint of step %lld is whole: start from it with --model %s/model and a smaller --lr",
-                       (long long)steps[count - 1], run);
+        mm_text_format(
+            out,
+            "; the checkpoint of step %lld is whole: start from it with --model %s/model and a smaller --lr",
+            (long long)steps[count - 1], run);
     else
         mm_text_add_string(out, "; start again with a smaller --lr");
     free(steps);
@@ -76,8 +80,10 @@ static void say_way_out(mm_text *out, const mm_trainer *t) {
 
 static mm_status stop(const mm_trainer *t, mm_text *said, bool way_out, mm_error *error) {
     if (way_out) say_way_out(said, t);
-    mm_status status = said->failed ? mm_fail(error, MM_NONFINITE, "step %lld: a number is not finite", (long long)t->step + 1)
-                                    : mm_fail(error, MM_NONFINITE, "step %lld%s", (long long)t->step + 1, said->data);
+    mm_status status =
+        said->failed
+            ? mm_fail(error, MM_NONFINITE, "step %lld: a number is not finite", (long long)t->step + 1)
+            : mm_fail(error, MM_NONFINITE, "step %lld%s", (long long)t->step + 1, said->data);
     mm_text_free(said);
     return status;
 }
@@ -94,7 +100,9 @@ static bool find_in_table(const mm_trainer *t, float *array, int *tensor, spot *
     return false;
 }
 
-static const char *name_of(const mm_trainer *t, int tensor) { return t->model.parameters.tensors[tensor].name; }
+static const char *name_of(const mm_trainer *t, int tensor) {
+    return t->model.parameters.tensors[tensor].name;
+}
 
 static mm_status stop_at_weight(const mm_trainer *t, int tensor, const spot *at, mm_error *error) {
     mm_text said = {0};
@@ -103,7 +111,8 @@ static mm_status stop_at_weight(const mm_trainer *t, int tensor, const spot *at,
     say_spot(&said, name_of(t, tensor), at);
     bool given = t->step == 0 && t->settings.model;
     if (given)
-        mm_text_format(&said, " in --model %s, expected finite numbers; bring a whole model", t->settings.model);
+        mm_text_format(&said, " in --model %s, expected finite numbers; bring a whole model",
+                       t->settings.model);
     return stop(t, &said, !given, error);
 }
 
@@ -121,7 +130,8 @@ typedef struct finding {
 static void see(void *self, const mm_sight *sight) {
     finding *f = self;
     const mm_tensor *tensor = &sight->tensor;
-    if (f->found || !find_spot(tensor->data, 2, tensor->shape[0], tensor->shape[1], sight->ld, &f->at)) return;
+    if (f->found || !find_spot(tensor->data, 2, tensor->shape[0], tensor->shape[1], sight->ld, &f->at))
+        return;
     f->found = true;
     f->pass = sight->pass;
     f->layer = sight->layer;
@@ -129,12 +139,14 @@ static void see(void *self, const mm_sight *sight) {
     f->tensor = tensor->name;
 }
 
-static mm_status stop_in_leaf(const mm_trainer *t, int64_t leaf, const finding *f, double loss, mm_error *error) {
+static mm_status stop_in_leaf(const mm_trainer *t, int64_t leaf, const finding *f, double loss,
+                              mm_error *error) {
     mm_text said = {0};
     mm_text_format(&said, ", rank %lld, leaf %lld", (long long)(leaf / t->leaves_in_rank), (long long)leaf);
     if (f->found) {
         if (f->layer >= 0) mm_text_format(&said, ", layer %d", f->layer);
-        mm_text_format(&said, ", %s pass of %s: ", f->pass == MM_PASS_FORWARD ? "forward" : "backward", f->operation);
+        mm_text_format(&said, ", %s pass of %s: ", f->pass == MM_PASS_FORWARD ? "forward" : "backward",
+                       f->operation);
         say_spot(&said, f->tensor, &f->at);
     } else {
         mm_text_format(&said, ", cross_entropy: the loss is %g", shown(loss));
@@ -170,7 +182,9 @@ mm_status mm_nonfinite_gradients(mm_trainer *t, const mm_partial *sum, mm_error 
         say_spot(&said, name_of(t, tensor), &at);
         mm_text_add_string(&said, ", though each leaf's is finite when it runs again");
     } else {
-        mm_text_format(&said, ": the loss of all leaves is %g, though each leaf's is finite when it runs again", shown(sum->loss));
+        mm_text_format(&said,
+                       ": the loss of all leaves is %g, though each leaf's is finite when it runs again",
+                       shown(sum->loss));
     }
     return stop(t, &said, true, error);
 }

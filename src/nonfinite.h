@@ -6,11 +6,12 @@
 
 bool mm_all_finite(const float *x, int64_t n);
 
-// After mm_step_gradients gave a loss or a gradient that is not finite: looks through the parameters, then runs the
-// leaves again under a probe. MM_NONFINITE with step, rank, leaf, layer, operation and tensor; sum->gradient is
-// overwritten.
+// After mm_step_gradients gave a loss or a gradient that is not finite: looks through the parameters, then
+// runs the leaves again under a probe. MM_NONFINITE with step, rank, leaf, layer, operation and tensor;
+// sum->gradient is overwritten.
 MM_CHECKED mm_status mm_nonfinite_gradients(mm_trainer *t, const mm_partial *sum, mm_error *error);
-// After mm_step_update: MM_NONFINITE with the first tensor of parameters or optimizer state that is not finite.
+// After mm_step_update: MM_NONFINITE with the first tensor of parameters or optimizer state that is not
+// finite.
 MM_CHECKED mm_status mm_nonfinite_update(mm_trainer *t, mm_error *error);
 
 #endif

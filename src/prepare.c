@@ -47,7 +47,8 @@ static mm_status train_tokenizer(mm_text_source *source, int vocab, watcher *w, 
     mm_text json = {0};
     status = count_words(trainer, source, w, error);
     if (!status) status = mm_tokenizer_trainer_fit(trainer, vocab, &json, merging, w, error);
-    if (!status) status = mm_tokenizer_parse(json.data, json.size, "the tokenizer just trained", tokenizer, error);
+    if (!status)
+        status = mm_tokenizer_parse(json.data, json.size, "the tokenizer just trained", tokenizer, error);
     if (!status) status = mm_text_rewind(source, error);
     mm_text_free(&json);
     mm_tokenizer_trainer_free(trainer);
@@ -55,7 +56,8 @@ static mm_status train_tokenizer(mm_text_source *source, int vocab, watcher *w, 
 }
 
 mm_status mm_prepare_text(const char *input, const char *tokenizer_path, int vocab, const char *out,
-                          void (*progress)(void *self, const char *what, double share), void *self, mm_error *error) {
+                          void (*progress)(void *self, const char *what, double share), void *self,
+                          mm_error *error) {
     watcher w = {progress, self};
     mm_text_source *source = NULL;
     mm_tokenizer *tokenizer = NULL;

@@ -22,8 +22,9 @@ static mm_status check_model(const mm_replay *r, mm_error *error) {
     if (then.failed || now.failed)
         status = mm_trouble(error, "%s: out of memory", r->trainer.settings.out);
     else if (strcmp(then.data, now.data) != 0)
-        status = mm_trouble(error, "%s: its model is not the one that this mm makes of its settings; run it with the old mm",
-                            r->trainer.settings.out);
+        status = mm_trouble(
+            error, "%s: its model is not the one that this mm makes of its settings; run it with the old mm",
+            r->trainer.settings.out);
     mm_text_free(&then);
     mm_text_free(&now);
     return status;
@@ -36,16 +37,20 @@ static mm_status open_trainer(mm_replay *r, const char *run_path, mm_error *erro
     mm_status status = mm_trainer_recall(t, &settings, given, error);
     if (status) return status;
     t->settings.val_every = 0; // validation changes nothing that is checked
-    if (r->facts.arithmetic_version != MM_ARITHMETIC_VERSION || r->facts.streams_version != MM_STREAMS_VERSION)
-        return mm_trouble(error, "%s: made with arithmetic %d and streams %d, this mm has %d and %d and cannot run it again",
-                          run_path, r->facts.arithmetic_version, r->facts.streams_version, MM_ARITHMETIC_VERSION,
-                          MM_STREAMS_VERSION);
+    if (r->facts.arithmetic_version != MM_ARITHMETIC_VERSION ||
+        r->facts.streams_version != MM_STREAMS_VERSION)
+        return mm_trouble(
+            error,
+            "%s: made with arithmetic %d and streams %d, this mm has %d and %d and cannot run it again",
+            run_path, r->facts.arithmetic_version, r->facts.streams_version, MM_ARITHMETIC_VERSION,
+            MM_STREAMS_VERSION);
     status = mm_trainer_open(t, error);
     if (!status) status = mm_trainer_check_same(t, &r->facts, error);
     return status ? status : check_model(r, error);
 }
 
-mm_status mm_replay_open(const char *run_path, const mm_replay_watch *watch, mm_replay **out, mm_error *error) {
+mm_status mm_replay_open(const char *run_path, const mm_replay_watch *watch, mm_replay **out,
+                         mm_error *error) {
     mm_replay *r = *out = calloc(1, sizeof *r);
     if (!r) return mm_trouble(error, "%s: out of memory", run_path);
     r->watch = *watch;
@@ -80,7 +85,9 @@ mm_status mm_replay_seek(mm_replay *r, int64_t step, mm_error *error) {
     return status ? status : mm_trainer_check_initial(t, &r->facts, error);
 }
 
-int64_t mm_replay_at(const mm_replay *r) { return r->trainer.step; }
+int64_t mm_replay_at(const mm_replay *r) {
+    return r->trainer.step;
+}
 
 mm_status mm_replay_step(mm_replay *r, mm_level level, mm_trace_step *out, mm_metrics_row *row, bool *finite,
                          mm_error *error) {
@@ -105,14 +112,15 @@ mm_status mm_replay_go(mm_replay *r, int64_t step, mm_error *error) {
         snprintf(what, sizeof what, "running step %lld again", (long long)r->trainer.step + 1);
         replay_doing(r, what, (double)(r->trainer.step - first) / (double)(step - first));
         mm_status status = mm_replay_step(r, MM_LEVEL_OFF, NULL, &row, &finite, error);
-        if (!status && !finite) status = mm_trouble(error, "step %lld: is not finite here", (long long)row.step);
+        if (!status && !finite)
+            status = mm_trouble(error, "step %lld: is not finite here", (long long)row.step);
         if (status) return status;
     }
     return MM_OK;
 }
 
-mm_status mm_replay_compare(const mm_trace_step *own, const mm_trace_step *replayed, const mm_trace_record **first,
-                            mm_error *error) {
+mm_status mm_replay_compare(const mm_trace_step *own, const mm_trace_step *replayed,
+                            const mm_trace_record **first, mm_error *error) {
     mm_trace_pairs pairs;
     *first = NULL;
     mm_status status = mm_trace_step_compare(own, replayed, true, true, &pairs, error);

@@ -1,4 +1,5 @@
 // Defaults of a training run, and what must fit together.
+#include <limits.h>
 #include <mm/base/par.h>
 #include <mm/base/probe.h>
 #include <mm/data/plan.h>
@@ -7,14 +8,15 @@
 #include <mm/optim/schedule.h>
 #include <mm/rank/streams.h>
 #include <mm/run/train.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { DEFAULT_RANKS = 8, DEFAULT_MICRO_BATCH = 4, LEAST_BATCH = 32, NEVER = 0 };
 
-static bool is_given(const bool *given, const char *key) { return given[mm_settings_field(key) - mm_settings_fields]; }
+static bool is_given(const bool *given, const char *key) {
+    return given[mm_settings_field(key) - mm_settings_fields];
+}
 
 static mm_status set_string(char **slot, const char *value, mm_error *error) {
     char *copy = strdup(value);
@@ -41,7 +43,9 @@ static void resolve_ranks(mm_settings *s, const bool *given) {
     if (!is_given(given, "workers")) s->workers = s->threads < cores ? s->threads : cores;
 }
 
-static bool power_of_two(int64_t n) { return n >= 1 && (n & (n - 1)) == 0; }
+static bool power_of_two(int64_t n) {
+    return n >= 1 && (n & (n - 1)) == 0;
+}
 
 static bool batch_fits(int64_t batch, int64_t micro, int64_t ranks) {
     return batch % (micro * ranks) == 0 && power_of_two(batch / (micro * ranks));
@@ -59,10 +63,11 @@ static mm_status refuse_batch(const mm_settings *s, mm_error *error) {
         snprintf(nearest, sizeof nearest, "%lld or %lld", (long long)below, (long long)above);
     else
         snprintf(nearest, sizeof nearest, "%lld", (long long)above);
-    return mm_trouble(error,
-                      "--batch %lld with --micro-batch %lld on %lld ranks: expected micro-batch x ranks x a power of "
-                      "two, so that each rank's gradient is one node of the tree; nearest: --batch %s",
-                      (long long)s->batch, (long long)s->micro_batch, (long long)s->ranks, nearest);
+    return mm_trouble(
+        error,
+        "--batch %lld with --micro-batch %lld on %lld ranks: expected micro-batch x ranks x a power of "
+        "two, so that each rank's gradient is one node of the tree; nearest: --batch %s",
+        (long long)s->batch, (long long)s->micro_batch, (long long)s->ranks, nearest);
 }
 
 static mm_status resolve_batch(mm_settings *s, const bool *given, mm_error *error) {
@@ -87,8 +92,9 @@ static mm_status find_default_data(char *path, size_t size, mm_error *error) {
     }
     snprintf(path, size, "%s/data/default", MM_SOURCE_DIR);
     if (mm_is_folder(path)) return MM_OK;
-    return mm_trouble(error, "no data: %s is not there; make it with %s/tools/setup, or name yours with --data", path,
-                      MM_SOURCE_DIR);
+    return mm_trouble(error,
+                      "no data: %s is not there; make it with %s/tools/setup, or name yours with --data",
+                      path, MM_SOURCE_DIR);
 }
 
 // Paths are kept absolute, so that a run goes on from any folder.
@@ -122,8 +128,8 @@ static mm_status resolve_data(mm_settings *s, mm_error *error) {
 
 static mm_status resolve_model(mm_settings *s, mm_error *error) {
     if (s->model && s->preset)
-        return mm_trouble(error, "--preset %s and --model %s: give one of them; a model brings its own shape", s->preset,
-                          s->model);
+        return mm_trouble(error, "--preset %s and --model %s: give one of them; a model brings its own shape",
+                          s->preset, s->model);
     if (s->model) return make_absolute(&s->model, "--model", error);
     if (!s->preset) return set_string(&s->preset, "tiny", error);
     mm_config config;
@@ -159,11 +165,14 @@ static void resolve_training(mm_settings *s, const bool *given) {
 
 static mm_status check_together(const mm_settings *s, mm_error *error) {
     if (s->prompt && s->sample_every == 0)
-        return mm_trouble(error, "--prompt without --sample-every: it is what samples go on with; give --sample-every N");
+        return mm_trouble(
+            error, "--prompt without --sample-every: it is what samples go on with; give --sample-every N");
     if (s->val_every > 0 && !s->val_data)
-        return mm_trouble(error, "--val-every %lld: there is no validation data; name it with --val-data, or pack with "
-                                 "--val-share",
-                          (long long)s->val_every);
+        return mm_trouble(
+            error,
+            "--val-every %lld: there is no validation data; name it with --val-data, or pack with "
+            "--val-share",
+            (long long)s->val_every);
     return MM_OK;
 }
 

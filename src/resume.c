@@ -1,9 +1,9 @@
 // Going on with a run: its settings, the check that it is the same run, its newest checkpoint.
 #include "trainer.h"
+#include <limits.h>
 #include <mm/base/par.h>
 #include <mm/files/publish.h>
 #include <mm/optim/schedule.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +13,12 @@ static mm_status refuse(const mm_field *field, const char *out, mm_error *error)
     snprintf(option, sizeof option, "%s", field->key);
     for (char *c = option; *c; c++)
         if (*c == '_') *c = '-';
-    return mm_trouble(error,
-                      "--resume %s --%s: a run goes on with the settings of its run.json; only --workers, --save-every, "
-                      "--keep, --sample-every, --prompt, --trace and, with a constant schedule, --steps may be given; "
-                      "start a new run instead",
-                      out, option);
+    return mm_trouble(
+        error,
+        "--resume %s --%s: a run goes on with the settings of its run.json; only --workers, --save-every, "
+        "--keep, --sample-every, --prompt, --trace and, with a constant schedule, --steps may be given; "
+        "start a new run instead",
+        out, option);
 }
 
 static mm_status replace(char **slot, const char *value, mm_error *error) {
@@ -34,7 +35,8 @@ static mm_status take_given(mm_trainer *t, const mm_settings *from, const bool *
     for (const mm_field *f = mm_settings_fields; f->key; f++) {
         if (!given[f - mm_settings_fields] || strcmp(f->key, "out") == 0) continue;
         bool steps = strcmp(f->key, "steps") == 0;
-        if (!f->on_resume || (steps && s->schedule != MM_SCHEDULE_CONSTANT)) return refuse(f, from->out, error);
+        if (!f->on_resume || (steps && s->schedule != MM_SCHEDULE_CONSTANT))
+            return refuse(f, from->out, error);
         void *to = (char *)s + f->offset;
         const void *value = (const char *)from + f->offset;
         if (f->kind != MM_FIELD_STRING) {
@@ -67,25 +69,29 @@ mm_status mm_trainer_recall(mm_trainer *t, const mm_settings *settings, const bo
     if (!status) status = take_given(t, settings, given, error);
     if (!status) status = replace(&t->settings.out, settings->out, error);
     if (!status) status = find_packed(settings->out, "data", &t->settings.data, error);
-    if (!status && t->settings.val_data) status = find_packed(settings->out, "val-data", &t->settings.val_data, error);
+    if (!status && t->settings.val_data)
+        status = find_packed(settings->out, "val-data", &t->settings.val_data, error);
     return status;
 }
 
-static mm_status check_source(const mm_source *now, const mm_run_data *then, const char *option, const char *path,
-                              mm_error *error) {
-    if (!now->dataset || !then->path || mm_hash_equal(mm_dataset_hash(now->dataset), then->hash)) return MM_OK;
+static mm_status check_source(const mm_source *now, const mm_run_data *then, const char *option,
+                              const char *path, mm_error *error) {
+    if (!now->dataset || !then->path || mm_hash_equal(mm_dataset_hash(now->dataset), then->hash))
+        return MM_OK;
     char found[MM_HASH_TEXT], expected[MM_HASH_TEXT];
-    return mm_trouble(error, "%s: its data (%s) have hash %s, run.json says %s; bring the old data back", path, option,
-                      mm_hash_print(mm_dataset_hash(now->dataset), found), mm_hash_print(then->hash, expected));
+    return mm_trouble(error, "%s: its data (%s) have hash %s, run.json says %s; bring the old data back",
+                      path, option, mm_hash_print(mm_dataset_hash(now->dataset), found),
+                      mm_hash_print(then->hash, expected));
 }
 
 // The data, the arithmetic and the initial weights are those that the run began with.
 mm_status mm_trainer_check_same(const mm_trainer *t, const mm_run_facts *facts, mm_error *error) {
     const char *run = t->settings.out;
     if (facts->arithmetic_version != MM_ARITHMETIC_VERSION || facts->streams_version != MM_STREAMS_VERSION)
-        return mm_trouble(error, "%s: made with arithmetic %d and streams %d, this mm has %d and %d; go on with the old mm",
-                          run, facts->arithmetic_version, facts->streams_version, MM_ARITHMETIC_VERSION,
-                          MM_STREAMS_VERSION);
+        return mm_trouble(
+            error, "%s: made with arithmetic %d and streams %d, this mm has %d and %d; go on with the old mm",
+            run, facts->arithmetic_version, facts->streams_version, MM_ARITHMETIC_VERSION,
+            MM_STREAMS_VERSION);
     mm_status status = check_source(&t->train, &facts->data, "--data", t->settings.data, error);
     if (!status) status = check_source(&t->val, &facts->val_data, "--val-data", t->settings.val_data, error);
     return status;
@@ -95,8 +101,10 @@ mm_status mm_trainer_check_initial(const mm_trainer *t, const mm_run_facts *fact
     const mm_parameters *p = &t->model.parameters;
     for (int i = 0; i < p->count && i < facts->initial_count; i++) {
         mm_tensor tensor = mm_parameter_in(p, i, t->weights);
-        if (mm_hash_equal(mm_hash_bytes(tensor.data, mm_tensor_bytes(&tensor)), facts->initial[i].hash)) continue;
-        return mm_trouble(error, "%s: initial tensor %s is not the one of run.json; bring the old --model back",
+        if (mm_hash_equal(mm_hash_bytes(tensor.data, mm_tensor_bytes(&tensor)), facts->initial[i].hash))
+            continue;
+        return mm_trouble(error,
+                          "%s: initial tensor %s is not the one of run.json; bring the old --model back",
                           t->settings.out, tensor.name);
     }
     return MM_OK;
@@ -111,8 +119,9 @@ mm_status mm_trainer_load(mm_trainer *t, int64_t step, mm_error *error) {
     if (!status) status = mm_path_join(path, sizeof path, folder, "model.safetensors", error);
     if (status) return status;
     if (state.step != step || state.position != (uint64_t)step * (uint64_t)t->settings.batch)
-        return mm_trouble(error, "%s: state.json says step %lld at sample %llu; expected step %lld at sample %llu", folder,
-                          (long long)state.step, (unsigned long long)state.position, (long long)step,
+        return mm_trouble(error,
+                          "%s: state.json says step %lld at sample %llu; expected step %lld at sample %llu",
+                          folder, (long long)state.step, (unsigned long long)state.position, (long long)step,
                           (unsigned long long)((uint64_t)step * (uint64_t)t->settings.batch));
     mm_tensor *tensors = calloc((size_t)p->count, sizeof *tensors);
     if (!tensors) return mm_trouble(error, "%s: out of memory", folder);

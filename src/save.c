@@ -10,7 +10,8 @@ mm_status mm_trainer_save(mm_trainer *t, mm_error *error) {
     if (!tensors || config.failed) {
         free(tensors);
         mm_text_free(&config);
-        return mm_trouble(error, "%s: checkpoint of step %lld: out of memory", mm_run_path(t->run), (long long)t->step);
+        return mm_trouble(error, "%s: checkpoint of step %lld: out of memory", mm_run_path(t->run),
+                          (long long)t->step);
     }
     for (int i = 0; i < p->count; i++) tensors[i] = mm_parameter_in(p, i, t->weights);
     mm_checkpoint checkpoint = {.config = config.data,

@@ -31,7 +31,8 @@ typedef struct draw_of {
 } draw_of;
 
 // The first sample of a rank at the first step of an epoch, with one leaf of one sample a rank.
-static mm_stream first_draw(mm_seed_policy policy, uint64_t seed, int ranks, int rank, int epoch, mm_purpose of) {
+static mm_stream first_draw(mm_seed_policy policy, uint64_t seed, int ranks, int rank, int epoch,
+                            mm_purpose of) {
     int64_t step = 1 + (epoch - 1) * (int64_t)STEPS_OF_AN_EPOCH;
     uint64_t position = (uint64_t)(step - 1) * (uint64_t)ranks + (uint64_t)rank;
     mm_draw draw = mm_rank_draw(policy, seed, rank, step, 0, 0, position);
@@ -44,7 +45,9 @@ static mm_stream shared_draw(uint64_t seed, int epoch, const purpose *p) {
     return mm_stream_of(&draw, p->purpose, 0, 0);
 }
 
-static int compare_numbers(uint64_t a, uint64_t b) { return (a > b) - (a < b); }
+static int compare_numbers(uint64_t a, uint64_t b) {
+    return (a > b) - (a < b);
+}
 
 static int compare_streams(const draw_of *a, const draw_of *b) {
     int order = compare_numbers((uint64_t)a->purpose, (uint64_t)b->purpose);
@@ -64,23 +67,26 @@ static int compare_draws(const void *left, const void *right) {
     return order ? order : (a->member.rank > b->member.rank) - (a->member.rank < b->member.rank);
 }
 
-static size_t list_draws(mm_seed_policy policy, const uint64_t *seeds, int trials, int ranks, draw_of *draws) {
+static size_t list_draws(mm_seed_policy policy, const uint64_t *seeds, int trials, int ranks,
+                         draw_of *draws) {
     size_t count = 0;
     for (int i = 0; i < PURPOSES; i++)
         for (int trial = 0; trial < trials; trial++)
             for (int rank = 0; rank < (purposes[i].of_rank ? ranks : 1); rank++)
                 for (int epoch = 1; epoch <= (purposes[i].repeats ? EPOCHS : 1); epoch++) {
                     bool of_rank = purposes[i].of_rank;
-                    draws[count++] = (draw_of){
-                        .purpose = i,
-                        .stream = of_rank ? first_draw(policy, seeds[trial], ranks, rank, epoch, purposes[i].purpose)
-                                          : shared_draw(seeds[trial], epoch, &purposes[i]),
-                        .member = {trial, of_rank ? rank : -1, epoch}};
+                    draws[count++] =
+                        (draw_of){.purpose = i,
+                                  .stream = of_rank ? first_draw(policy, seeds[trial], ranks, rank, epoch,
+                                                                 purposes[i].purpose)
+                                                    : shared_draw(seeds[trial], epoch, &purposes[i]),
+                                  .member = {trial, of_rank ? rank : -1, epoch}};
                 }
     return count;
 }
 
-static void list_streams(mm_seed_policy policy, const uint64_t *seeds, int trials, int ranks, mm_seed_table *table) {
+static void list_streams(mm_seed_policy policy, const uint64_t *seeds, int trials, int ranks,
+                         mm_seed_table *table) {
     for (int trial = 0; trial < trials; trial++)
         for (int i = 0; i < PURPOSES; i++) {
             bool of_rank = purposes[i].of_rank && policy != MM_SEED_POLICY_SAMPLE;
@@ -114,10 +120,11 @@ static void list_groups(const draw_of *draws, size_t count, mm_seed_table *table
     for (size_t first = 0, next; first < count; first = next) {
         for (next = first + 1; next < count && compare_streams(&draws[first], &draws[next]) == 0;) next++;
         if (next - first < 2 || told_before(draws + first, next - first)) continue;
-        table->groups[table->group_count++] = (mm_seed_group){.purpose = purposes[draws[first].purpose].name,
-                                                              .across = across_of(draws + first, next - first),
-                                                              .first = members,
-                                                              .count = next - first};
+        table->groups[table->group_count++] =
+            (mm_seed_group){.purpose = purposes[draws[first].purpose].name,
+                            .across = across_of(draws + first, next - first),
+                            .first = members,
+                            .count = next - first};
         for (size_t i = first; i < next; i++) table->members[members++] = draws[i].member;
     }
 }

@@ -1,22 +1,25 @@
 // Opening and closing of what a training run holds.
 #include "trainer.h"
-#include <mm/files/publish.h>
-#include <mm/optim/clip.h>
 #include <assert.h>
 #include <limits.h>
+#include <mm/files/publish.h>
+#include <mm/optim/clip.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static mm_status out_of_memory(const char *what, mm_error *error) {
-    return mm_trouble(error, "%s: out of memory; use fewer --workers, a smaller --micro-batch or --seq-len", what);
+    return mm_trouble(error, "%s: out of memory; use fewer --workers, a smaller --micro-batch or --seq-len",
+                      what);
 }
 
-static mm_status open_source(mm_trainer *t, mm_source *source, const char *path, bool shuffled, mm_error *error) {
+static mm_status open_source(mm_trainer *t, mm_source *source, const char *path, bool shuffled,
+                             mm_error *error) {
     const mm_settings *s = &t->settings;
     mm_status status = mm_dataset_open(path, &source->dataset, error);
     if (status) return status;
-    return mm_plan_make(&source->plan, source->dataset, (mm_packing)s->packing, s->seq_len, shuffled, s->seed, error);
+    return mm_plan_make(&source->plan, source->dataset, (mm_packing)s->packing, s->seq_len, shuffled, s->seed,
+                        error);
 }
 
 static mm_status open_data(mm_trainer *t, mm_error *error) {
@@ -26,9 +29,10 @@ static mm_status open_data(mm_trainer *t, mm_error *error) {
     if (status || !s->val_data || s->val_every == 0) return status;
     status = open_source(t, &t->val, s->val_data, false, error);
     if (status) return status;
-    if (!mm_hash_equal(mm_dataset_tokenizer_hash(t->train.dataset), mm_dataset_tokenizer_hash(t->val.dataset)))
-        return mm_trouble(error, "%s and %s were packed with different tokenizers; pack both with one", s->data,
-                          s->val_data);
+    if (!mm_hash_equal(mm_dataset_tokenizer_hash(t->train.dataset),
+                       mm_dataset_tokenizer_hash(t->val.dataset)))
+        return mm_trouble(error, "%s and %s were packed with different tokenizers; pack both with one",
+                          s->data, s->val_data);
     t->val_sums = calloc(t->val.plan.samples, sizeof *t->val_sums);
     return t->val_sums ? MM_OK : out_of_memory("validation losses", error);
 }
@@ -54,8 +58,9 @@ static mm_status check_tokenizers(const mm_trainer *t, mm_error *error) {
     if (status) return status;
     const char *what;
     if (!mm_tokenizer_same(own, t->tokenizer, &what))
-        status = mm_trouble(error, "%s and the tokenizer of %s differ in their %s; pack the text with the model's", path,
-                            t->settings.data, what);
+        status =
+            mm_trouble(error, "%s and the tokenizer of %s differ in their %s; pack the text with the model's",
+                       path, t->settings.data, what);
     mm_tokenizer_close(own);
     return status;
 }
@@ -74,8 +79,9 @@ static mm_status choose_config(const mm_trainer *t, mm_config *config, mm_error 
     mm_status status = mm_config_read(s->model, config, error);
     if (!status) status = check_tokenizers(t, error);
     if (!status && config->vocab < vocab)
-        status = mm_trouble(error, "%s has a vocabulary of %d, %s one of %d; pack the text with the model's tokenizer",
-                            s->model, config->vocab, s->data, vocab);
+        status = mm_trouble(
+            error, "%s has a vocabulary of %d, %s one of %d; pack the text with the model's tokenizer",
+            s->model, config->vocab, s->data, vocab);
     return status;
 }
 
@@ -159,7 +165,8 @@ static mm_status open_workers(mm_trainer *t, mm_error *error) {
         if (status) return status;
         place_worker(t, worker, &worker->arena);
         status = mm_dataset_cursor_new(t->train.dataset, &worker->cursor, error);
-        if (!status && t->val.dataset) status = mm_dataset_cursor_new(t->val.dataset, &worker->val_cursor, error);
+        if (!status && t->val.dataset)
+            status = mm_dataset_cursor_new(t->val.dataset, &worker->val_cursor, error);
         if (status) return status;
     }
     return MM_OK;
@@ -212,7 +219,8 @@ static void close_workers(mm_trainer *t) {
 static void close_lists(mm_trainer *t) {
     for (int64_t i = 0; t->leaf_lists && i < t->leaves; i++) mm_trace_list_free(&t->leaf_lists[i]);
     for (int64_t i = 0; t->rank_lists && i < t->settings.ranks; i++) mm_trace_list_free(&t->rank_lists[i]);
-    for (int i = 0; t->update_lists && i <= t->model.parameters.count; i++) mm_trace_list_free(&t->update_lists[i]);
+    for (int i = 0; t->update_lists && i <= t->model.parameters.count; i++)
+        mm_trace_list_free(&t->update_lists[i]);
     free(t->leaf_lists);
     free(t->rank_lists);
     free(t->update_lists);

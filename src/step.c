@@ -3,7 +3,9 @@
 #include <mm/base/par.h>
 #include <string.h>
 
-static uint64_t first_position(const mm_trainer *t) { return (uint64_t)t->step * (uint64_t)t->settings.batch; }
+static uint64_t first_position(const mm_trainer *t) {
+    return (uint64_t)t->step * (uint64_t)t->settings.batch;
+}
 
 // A trainer and one of its workers, as the tree's watch and the probe need them.
 typedef struct leaf_work {
@@ -26,7 +28,8 @@ static void see(void *self, const mm_sight *sight) {
     mm_worker *worker = work->worker;
     const mm_tensor *tensor = &sight->tensor;
     size_t row = (size_t)tensor->shape[1] * sizeof(float);
-    mm_hash hash = mm_hash_rows(tensor->data, (size_t)tensor->shape[0], row, (size_t)sight->ld * sizeof(float));
+    mm_hash hash =
+        mm_hash_rows(tensor->data, (size_t)tensor->shape[0], row, (size_t)sight->ld * sizeof(float));
     mm_trace_record r = mm_step_record(work->t, sight->operation, tensor->name, hash);
     r.pass = sight->pass;
     r.leaf = worker->leaf;
@@ -61,14 +64,16 @@ static void node_done(void *self, int level, int64_t index, const mm_partial *su
 static mm_status fill_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf, mm_error *error) {
     const mm_settings *s = &t->settings;
     uint64_t first = first_position(t) + (uint64_t)(leaf * s->micro_batch);
-    mm_status status = mm_batch_fill(&worker->batch, &t->train.plan, worker->cursor, first, (int)s->micro_batch, error);
+    mm_status status =
+        mm_batch_fill(&worker->batch, &t->train.plan, worker->cursor, first, (int)s->micro_batch, error);
     if (status) return status;
     int rank = (int)(leaf / t->leaves_in_rank);
     for (int i = 0; i < worker->batch.samples; i++)
         worker->draws[i] = mm_rank_draw((mm_seed_policy)s->seed_policy, s->seed, rank, t->step + 1,
                                         leaf % t->leaves_in_rank, i, worker->batch.positions[i]);
     if (s->token_noise > 0)
-        mm_batch_noise(&worker->batch, worker->draws, s->token_noise, s->seq_len, t->ordinary, t->ordinary_count);
+        mm_batch_noise(&worker->batch, worker->draws, s->token_noise, s->seq_len, t->ordinary,
+                       t->ordinary_count);
     return MM_OK;
 }
 
@@ -76,7 +81,8 @@ static void record_batch(mm_trainer *t, mm_worker *worker) {
     if (t->settings.trace < MM_LEVEL_STEP) return;
     const mm_batch *b = &worker->batch;
     size_t bytes = (size_t)b->rows * sizeof *b->inputs;
-    record_number(t, worker, "batch", "positions", b->positions, (size_t)b->samples * sizeof *b->positions, b->samples);
+    record_number(t, worker, "batch", "positions", b->positions, (size_t)b->samples * sizeof *b->positions,
+                  b->samples);
     record_number(t, worker, "batch", "inputs", b->inputs, bytes, b->rows);
     record_number(t, worker, "batch", "targets", b->targets, bytes, b->rows);
 }
@@ -96,8 +102,8 @@ static mm_leaf leaf_of(const mm_trainer *t, const mm_worker *worker) {
                      .scale = 1.0 / (double)t->batch_targets};
 }
 
-mm_status mm_step_run_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf, float *gradient, const mm_probe *probe,
-                           double *loss, mm_error *error) {
+mm_status mm_step_run_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf, float *gradient,
+                           const mm_probe *probe, double *loss, mm_error *error) {
     mm_status status = fill_leaf(t, worker, leaf, error);
     if (status) return status;
     mm_leaf in = leaf_of(t, worker);
@@ -114,7 +120,8 @@ static void run_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf) {
     mm_partial partial = {.gradient = mm_tree_buffer(t->tree), .targets = in.rows};
     partial.loss = mm_model_train(&t->model, worker->activations, &in, partial.gradient,
                                   s->trace > MM_LEVEL_STEP ? &probe : NULL);
-    if (s->trace >= MM_LEVEL_STEP) record_number(t, worker, "loss", "sum", &partial.loss, sizeof partial.loss, 0);
+    if (s->trace >= MM_LEVEL_STEP)
+        record_number(t, worker, "loss", "sum", &partial.loss, sizeof partial.loss, 0);
     mm_tree_watch watch = {.self = &work, .node = node_done};
     mm_tree_give(t->tree, leaf, partial, &watch);
 }

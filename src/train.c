@@ -2,12 +2,12 @@
 #include "generate_train.h"
 #include "nonfinite.h"
 #include "trainer.h"
+#include <limits.h>
 #include <mm/base/clock.h>
 #include <mm/base/mathfn.h>
 #include <mm/base/par.h>
 #include <mm/optim/clip.h>
 #include <mm/optim/schedule.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,19 +16,20 @@ static void doing(const mm_trainer *t, const char *what) {
     if (t->watch && t->watch->doing) t->watch->doing(t->watch->self, what, -1);
 }
 
-// One step: gradients of the leaves, merged by the tree; norm and clip; update; what is kept of it. MM_NONFINITE leaves
-// the row and the trace of the step that failed, as far as it went.
+// One step: gradients of the leaves, merged by the tree; norm and clip; update; what is kept of it.
+// MM_NONFINITE leaves the row and the trace of the step that failed, as far as it went.
 mm_status mm_trainer_step(mm_trainer *t, mm_metrics_row *row, mm_error *error) {
     mm_partial sum;
     mm_status status = mm_step_gradients(t, &sum, error);
     if (status) return status;
     const mm_settings *s = &t->settings;
     double norm = mm_step_norm(t, sum.gradient);
-    *row = (mm_metrics_row){.step = t->step + 1,
-                            .loss = sum.loss / (double)sum.targets,
-                            .grad_norm = norm,
-                            .lr = mm_schedule_lr((mm_schedule)s->schedule, s->lr, s->warmup, s->steps, t->step + 1),
-                            .tokens = sum.targets};
+    *row = (mm_metrics_row){
+        .step = t->step + 1,
+        .loss = sum.loss / (double)sum.targets,
+        .grad_norm = norm,
+        .lr = mm_schedule_lr((mm_schedule)s->schedule, s->lr, s->warmup, s->steps, t->step + 1),
+        .tokens = sum.targets};
     t->lr = row->lr;
     t->scale = mm_clip_scale(norm, s->clip);
     if (isfinite(row->loss) && isfinite(norm)) {
@@ -47,7 +48,9 @@ mm_status mm_trainer_step(mm_trainer *t, mm_metrics_row *row, mm_error *error) {
     return status ? status : traced;
 }
 
-static bool due(int64_t step, int64_t every, int64_t last) { return every > 0 && (step % every == 0 || step == last); }
+static bool due(int64_t step, int64_t every, int64_t last) {
+    return every > 0 && (step % every == 0 || step == last);
+}
 
 // Speed over the last steps, and what is left of the run at that speed.
 typedef struct pace {
@@ -84,8 +87,8 @@ static mm_timing_row timing_of(const mm_metrics_row *row, double seconds) {
                            .resident_bytes = mm_resident_bytes()};
 }
 
-static mm_status after_step(mm_trainer *t, pace *p, mm_metrics_row *row, double began, mm_train_result *result,
-                            mm_error *error) {
+static mm_status after_step(mm_trainer *t, pace *p, mm_metrics_row *row, double began,
+                            mm_train_result *result, mm_error *error) {
     const mm_settings *s = &t->settings;
     double seconds = mm_clock_seconds() - began;
     mm_timing_row timing = timing_of(row, seconds);
@@ -101,7 +104,8 @@ static mm_status after_step(mm_trainer *t, pace *p, mm_metrics_row *row, double 
     mm_status status = mm_metrics_add(t->metrics, row, &timing, error);
     report(t, p, row, seconds);
     if (status || !row->has_val || isfinite(row->val_loss)) return status;
-    return mm_fail(error, MM_NONFINITE, "step %lld: the validation loss is %g, though parameters and gradients are finite",
+    return mm_fail(error, MM_NONFINITE,
+                   "step %lld: the validation loss is %g, though parameters and gradients are finite",
                    (long long)row->step, row->val_loss);
 }
 
@@ -135,7 +139,8 @@ static mm_status run_steps(mm_trainer *t, const volatile sig_atomic_t *stop, mm_
             status = mm_trainer_save(t, error);
         }
         if (status) return status;
-        if (result->interrupted) return mm_fail(error, MM_INTERRUPTED, "stopped after step %lld", (long long)t->step);
+        if (result->interrupted)
+            return mm_fail(error, MM_INTERRUPTED, "stopped after step %lld", (long long)t->step);
     }
     return MM_OK;
 }
@@ -174,7 +179,8 @@ static void show_header(const mm_trainer *t) {
 static mm_status finish(mm_trainer *t, mm_train_result *result, mm_status status) {
     if (t->run) {
         snprintf(result->run_path, sizeof result->run_path, "%s", mm_run_path(t->run));
-        snprintf(result->model_path, sizeof result->model_path, "%.*s/model", PATH_MAX - 8, mm_run_path(t->run));
+        snprintf(result->model_path, sizeof result->model_path, "%.*s/model", PATH_MAX - 8,
+                 mm_run_path(t->run));
     }
     mm_trainer_close_samples(t);
     mm_trainer_close(t);

@@ -23,12 +23,12 @@ typedef struct mm_worker {
     mm_draw *draws;            // micro-batch
     mm_dataset_cursor *cursor; // on the training data
     mm_dataset_cursor *val_cursor;
-    mm_status status;          // of this step's work; the first trouble stops it
+    mm_status status; // of this step's work; the first trouble stops it
     mm_error error;
-    mm_trace_list *list;       // where its probe writes: the leaf's
-    mm_hasher *hashers[3];     // of the tensor that it updates: weights, m, v
+    mm_trace_list *list;   // where its probe writes: the leaf's
+    mm_hasher *hashers[3]; // of the tensor that it updates: weights, m, v
     int64_t leaf;
-    bool spoiled;              // its part of the last update has a number that is not finite
+    bool spoiled; // its part of the last update has a number that is not finite
 } mm_worker;
 
 // One dataset and its order.
@@ -48,12 +48,12 @@ typedef struct mm_trainer {
     int32_t *ordinary;       // ids that token noise may draw
     int64_t ordinary_count;
     mm_model model;
-    mm_arena state;                  // weights, m, v
-    float *weights, *m, *v;          // model.parameters.floats each
-    mm_tensor *optimizer;            // exp_avg and exp_avg_sq of each tensor
-    char *optimizer_names;           // their names, one block
-    int64_t *first_piece;            // of each tensor: its first piece's place in piece_sums, and one more for the end
-    double *piece_sums;              // sums of squares of pieces of MM_NORM_BLOCK floats
+    mm_arena state;         // weights, m, v
+    float *weights, *m, *v; // model.parameters.floats each
+    mm_tensor *optimizer;   // exp_avg and exp_avg_sq of each tensor
+    char *optimizer_names;  // their names, one block
+    int64_t *first_piece;   // of each tensor: its first piece's place in piece_sums, and one more for the end
+    double *piece_sums;     // sums of squares of pieces of MM_NORM_BLOCK floats
     mm_tree *tree;
     int64_t leaves, leaves_in_rank;
     mm_worker *workers;
@@ -69,7 +69,7 @@ typedef struct mm_trainer {
     float *gradient;             // the merged gradient of the step in work
     double scale;                // of clipping
     double lr;
-    double *val_sums; // losses of validation samples
+    double *val_sums;                   // losses of validation samples
     struct mm_trainer_samples *samples; // NULL: none are asked for
 } mm_trainer;
 
@@ -79,7 +79,8 @@ MM_CHECKED mm_status mm_trainer_prepare(mm_trainer *t, mm_error *error);
 MM_CHECKED mm_status mm_trainer_recall(mm_trainer *t, const mm_settings *settings, const bool *given,
                                        mm_error *error);
 
-// src/session.c. Opens everything from resolved settings; with `resume` the run of settings.out is gone on with.
+// src/session.c. Opens everything from resolved settings; with `resume` the run of settings.out is gone on
+// with.
 MM_CHECKED mm_status mm_trainer_open(mm_trainer *t, mm_error *error);
 void mm_trainer_close(mm_trainer *t);
 // Bytes that the run will take, from the same layout.
@@ -94,7 +95,8 @@ MM_CHECKED mm_status mm_trainer_continue(mm_trainer *t, mm_error *error);
 MM_CHECKED mm_status mm_trainer_load(mm_trainer *t, int64_t step, mm_error *error);
 // Are arithmetic, streams and data those that the run began with? And are the weights its initial ones?
 MM_CHECKED mm_status mm_trainer_check_same(const mm_trainer *t, const mm_run_facts *facts, mm_error *error);
-MM_CHECKED mm_status mm_trainer_check_initial(const mm_trainer *t, const mm_run_facts *facts, mm_error *error);
+MM_CHECKED mm_status mm_trainer_check_initial(const mm_trainer *t, const mm_run_facts *facts,
+                                              mm_error *error);
 // src/facts.c. What run.json says; free it with mm_run_facts_free.
 MM_CHECKED mm_status mm_trainer_facts(const mm_trainer *t, int argc, char *const *argv, mm_run_facts *facts,
                                       mm_error *error);
@@ -108,8 +110,8 @@ MM_CHECKED mm_status mm_step_gradients(mm_trainer *t, mm_partial *sum, mm_error 
 MM_CHECKED mm_status mm_step_run_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf, float *gradient,
                                       const mm_probe *probe, double *loss, mm_error *error);
 
-// src/update.c. The norm of the merged gradient, and the update of weights and moments; each takes its fingerprints
-// while the numbers are in cache.
+// src/update.c. The norm of the merged gradient, and the update of weights and moments; each takes its
+// fingerprints while the numbers are in cache.
 double mm_step_norm(mm_trainer *t, const float *gradient);
 void mm_step_update(mm_trainer *t, const float *gradient);
 // A record of the step in work, its place and hash to be filled further.

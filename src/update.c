@@ -1,9 +1,9 @@
 // The stages after the leaves: norm of the merged gradient, update, and what the trace says of both.
 #include "nonfinite.h"
 #include "trainer.h"
+#include <math.h>
 #include <mm/base/par.h>
 #include <mm/optim/clip.h>
-#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -19,10 +19,12 @@ mm_trace_record mm_step_record(const mm_trainer *t, const char *operation, const
                              .hash = hash};
 }
 
-static bool traced(const mm_trainer *t) { return t->settings.trace >= MM_LEVEL_STEP; }
+static bool traced(const mm_trainer *t) {
+    return t->settings.trace >= MM_LEVEL_STEP;
+}
 
-// The tensors of the table as tasks: a worker takes one whole, so that its fingerprint is made in order while its
-// pieces pass through the cache. Who takes which moves no bit.
+// The tensors of the table as tasks: a worker takes one whole, so that its fingerprint is made in order while
+// its pieces pass through the cache. Who takes which moves no bit.
 typedef struct tasks {
     mm_trainer *t;
     atomic_int next;
@@ -36,7 +38,8 @@ static int take_tensor(tasks *work) {
 // A piece of tensor i: where it starts in an array of the table, and its floats.
 static size_t piece_of(const mm_trainer *t, int i, int64_t piece, int64_t *floats) {
     const mm_parameters *p = &t->model.parameters;
-    int64_t begin = (piece - t->first_piece[i]) * MM_NORM_BLOCK, left = mm_tensor_count(&p->tensors[i]) - begin;
+    int64_t begin = (piece - t->first_piece[i]) * MM_NORM_BLOCK,
+            left = mm_tensor_count(&p->tensors[i]) - begin;
     *floats = left < MM_NORM_BLOCK ? left : MM_NORM_BLOCK;
     return p->offsets[i] + (size_t)begin;
 }

@@ -31,7 +31,9 @@ static mm_status record_differs(verification *v, const mm_trace_record *r) {
     return status;
 }
 
-static bool same_bits(double a, double b) { return memcmp(&a, &b, sizeof a) == 0; }
+static bool same_bits(double a, double b) {
+    return memcmp(&a, &b, sizeof a) == 0;
+}
 
 // metrics.jsonl of the step, number by number.
 static mm_status check_row(verification *v, const mm_metrics_row *again) {
@@ -50,7 +52,8 @@ static mm_status check_row(verification *v, const mm_metrics_row *again) {
         if (same_bits(numbers[i].own, numbers[i].again)) continue;
         snprintf(place.operation, sizeof place.operation, "metrics");
         snprintf(place.tensor, sizeof place.tensor, "%s", numbers[i].name);
-        snprintf(what, sizeof what, "step %lld does not repeat: metrics.jsonl has %s %.17g, run again it is %.17g",
+        snprintf(what, sizeof what,
+                 "step %lld does not repeat: metrics.jsonl has %s %.17g, run again it is %.17g",
                  (long long)own->step, numbers[i].name, numbers[i].own, numbers[i].again);
         return differs(v, &place, what);
     }
@@ -119,8 +122,13 @@ mm_status mm_verify(const char *run_path, const mm_verify_options *options, mm_v
     if (!status) status = mm_replay_seek(v.replay, v.start, &found);
     if (!status) status = check_steps(&v, &found);
     if (status == MM_DIFFERS && result->repeats) { // the run's files contradict each other
-        mm_trace_record none = {.step = v.side.steps, .leaf = -1, .node_level = -1, .rank = -1, .layer = -1,
-                                .operation = "", .tensor = ""};
+        mm_trace_record none = {.step = v.side.steps,
+                                .leaf = -1,
+                                .node_level = -1,
+                                .rank = -1,
+                                .layer = -1,
+                                .operation = "",
+                                .tensor = ""};
         mm_place place = mm_place_of(v.side.damaged.step ? &v.side.damaged : &none);
         differs(&v, &place, found.text);
     }

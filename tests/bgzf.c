@@ -116,6 +116,39 @@ static void comes_back_at_any_level_and_size(void **state) {
     }
 }
 
+// Members that others made, appended, are the file that one writer makes.
+static void appended_members_are_the_same_file(void **state) {
+    (void)state;
+    enum { SIZE = 200000, BLOCK = 64000 };
+    unsigned char *data = malloc(SIZE), member[MM_BGZF_MEMBER_MAX];
+    mm_error error;
+    for (int kind = 0; kind < KINDS; kind++) {
+        make_data(data, SIZE, kind);
+        write_file(data, SIZE, BLOCK, 5);
+        size_t size, other_size;
+        char *serial, *appended;
+        good(mm_read_file(path, SIZE * 2, &serial, &size, &error), &error);
+        unlink(path);
+        mm_bgzf_writer *writer;
+        mm_bgzf_deflater *deflater;
+        good(mm_bgzf_create(path, BLOCK, 5, &writer, &error), &error);
+        good(mm_bgzf_deflater_new(5, &deflater, &error), &error);
+        for (size_t at = 0; at < SIZE; at += BLOCK) {
+            size_t raw = SIZE - at < BLOCK ? SIZE - at : (size_t)BLOCK;
+            size_t made = mm_bgzf_deflate(deflater, data + at, raw, member);
+            good(mm_bgzf_append(writer, data + at, raw, member, made, &error), &error);
+        }
+        mm_bgzf_deflater_free(deflater);
+        good(mm_bgzf_finish(writer, NULL, NULL, &error), &error);
+        good(mm_read_file(path, SIZE * 2, &appended, &other_size, &error), &error);
+        assert_int_equal(size, other_size);
+        assert_memory_equal(serial, appended, size);
+        free(serial);
+        free(appended);
+    }
+    free(data);
+}
+
 static void zcat_reads_it(void **state) {
     (void)state;
     if (system("command -v zcat >/dev/null 2>&1") != 0) skip();
@@ -541,6 +574,7 @@ static void damaged_gzip_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         EACH(comes_back_at_any_level_and_size),
+        EACH(appended_members_are_the_same_file),
         EACH(zcat_reads_it),
         EACH(threads_share_a_file),
         EACH(reading_allocates_nothing),

@@ -87,6 +87,24 @@ trouble 'missing.json' pack --tokenizer missing.json --out x text.txt
 trouble 'empty' pack --tokenizer tokenizer.json --out x empty.txt
 echo 'no json' >bad.jsonl
 trouble 'bad.jsonl|line 1' pack --tokenizer tokenizer.json --out x bad.jsonl
+{ cat two.jsonl bad.jsonl; echo '[1]'; } >mixed.jsonl
+expect 0 pack --tokenizer tokenizer.json --skip-bad --workers 3 --out skipped mixed.jsonl
+has out "2 documents" "left out   2 bad lines" "mixed.jsonl line 3"
+cmp -s skipped/tokens-00000.gz lines.set/tokens-00000.gz || fail "--skip-bad: not the good lines"
+expect 0 pack --tokenizer tokenizer.json --skip-bad --json --out skipped-2 mixed.jsonl
+has out '"bad_lines": 2'
+# An interrupted pack keeps nothing, also while it waits for input.
+mkfifo pipe
+sh -c 'exec "$0" pack --tokenizer tokenizer.json --out cut.set - <pipe >out 2>err' "$mm" &
+packing=$!
+exec 7>pipe
+head -n 100 text.txt >&7
+sleep 0.3
+kill -INT "$packing"
+wait "$packing"
+[ $? = 130 ] || fail "an interrupted pack: not exit 130: $(cat err)"
+exec 7>&-
+find . -name 'cut.set*' -o -name '.cut.set*' | grep -q . && fail "an interrupted pack left something"
 expect 0 pack --tokenizer tokenizer.json --out made/on/the/way/ text.txt
 cmp -s plain/dataset.json made/on/the/way/dataset.json || fail "pack into a folder that was missing"
 trouble 'text.txt|cannot' pack --tokenizer tokenizer.json --out text.txt/x text.txt

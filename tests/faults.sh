@@ -62,14 +62,16 @@ expect_place() {
     done
 }
 
-# named KIND KEY=VALUE...: diff of the clean run A and the faulty run B, and verify of B. A run that this machine does not
-# repeat had a fault of hardware, unless something more is proven.
+# named KIND WORDS KEY=VALUE...: diff of the clean run A and the faulty run B, and verify of B. WORDS is a regular
+# expression of what the cause says. A run that this machine does not repeat had a fault of hardware.
 named() {
-    local kind=$1
-    shift
+    local kind=$1 words=$2 what
+    shift 2
     expect 1 diff A B --json && mv out diff.json
     expect_place diff.json first "$@"
     expect_place diff.json cause "kind=$kind"
+    what=$("$pick" diff.json cause.what)
+    [[ $what =~ $words ]] || fail "$planted: the cause is \"$what\", expected words as \"$words\""
     expect 1 verify B --json && mv out verify.json
     expect_place verify.json first "$@"
     grep -q '"may_change_bits": true' diff.json && fail "$planted: the configurations differ"
@@ -113,68 +115,101 @@ same_end clean none "mm-faulty without a fault"
 expect 0 diff clean none
 
 # --- streams
-stream='@(seed|hardware)'
 draw_place && plant "stream:step=$step,rank=$rank,leaf=-1,other=$other"
-named "$stream" step=$step rank=$rank leaf=$((rank * each)) operation=loss
+named seed "rank $rank of run B drew rank $other.s dropout masks" \
+    step=$step rank=$rank leaf=$((rank * each)) operation=loss
 draw_place && plant "stream:step=$step,rank=$rank,leaf=$leaf,other=$other" --trace op
-named "$stream" step=$step rank=$rank leaf=$((rank * each + leaf)) layer=null operation=embedding
+named seed "rank $rank of run B drew rank $other.s dropout masks" \
+    step=$step rank=$rank leaf=$((rank * each + leaf)) layer=null operation=embedding_dropout
 draw_place && plant "shared-stream:step=$step"
-named "$stream" step=$step rank=1 leaf=$each operation=loss
+named seed "every rank of run B drew rank 0.s dropout masks" \
+    step=$step rank=1 leaf=$each operation=loss
 draw_place && plant "mask-counter:step=$step,rank=$rank,leaf=$leaf" --trace op
-named "$stream" step=$step rank=$rank leaf=$((rank * each + leaf)) layer=null operation=embedding
+named seed "leaf $((rank * each + leaf)) of run B drew .* by the counter of" \
+    step=$step rank=$rank leaf=$((rank * each + leaf)) layer=null operation=embedding_dropout
 
 # --- leaves and the tree
 draw_place && plant "tokens-swapped:step=$step,rank=$rank,leaf=$leaf,other=$other,leaves_in_rank=$each"
 first=$((rank < other ? rank : other))
-named data step=$step rank=$first leaf=$((first * each + leaf)) operation=batch tensor='@(positions|inputs)'
+named data "leaf $((first * each + leaf)) of run B holds the samples of leaf" \
+    step=$step rank=$first leaf=$((first * each + leaf)) operation=batch tensor='@(positions|inputs)'
 draw_place && plant "leaves-swapped:step=$step,rank=$rank,leaf=$leaf,other=$other,leaves_in_rank=$each"
 first=$((rank < other ? rank : other))
-named '@(reduction|hardware)' step=$step rank=$first leaf=null pass=backward operation=gradient
+named hardware "rank $first of run B added leaf .* in place of leaf $((first * each + leaf))" \
+    step=$step rank=$first leaf=null pass=backward operation=gradient
 draw_place && a=$((rank % 2)) b=$((2 + element % 2)) && plant "tree-order:step=$step,rank=$a,other=$b,leaves_in_rank=$each"
-named '@(reduction|hardware)' step=$step rank=null leaf=null pass=backward operation=merge
+named hardware "run B added its ranks. gradients in another order" \
+    step=$step rank=null leaf=null pass=backward operation=merge
 draw_place && plant "stale-buffer:step=$step,rank=$rank,leaf=$leaf"
-named '@(reduction|hardware)' step=$step rank=$rank leaf='*' pass=backward operation=gradient
+named hardware "buffer that was not cleared|inputs agree, its output does not" \
+    step=$step rank=$rank leaf='*' pass=backward operation=gradient
 draw_place && plant "stale-buffer:step=$step,rank=$rank,leaf=$leaf" --trace op
-named hardware step=$step rank=$rank leaf=$((rank * each + leaf)) pass=backward operation=lm_head
+named hardware "buffer that was not cleared|inputs agree, its output does not" \
+    step=$step rank=$rank leaf=$((rank * each + leaf)) pass=backward operation=lm_head
 
 # --- bits
 draw_place && plant "bit-weight:step=$step,tensor=$tensor,element=$element,bit=$bit"
-named hardware step=$step rank=0 leaf=0 operation=loss
+named hardware "repeats run A but not run B" \
+    step=$step rank=0 leaf=0 operation=loss
 draw_place && plant "bit-weight:step=$step,tensor=$tensor,element=$element,bit=$bit" --trace op
 at=$(cut -d. -f3 <<<"$name")
 [[ $at == [0-9] ]] || at=null
-named hardware step=$step rank=0 leaf=0 layer=$at pass=forward
+named hardware "repeats run A but not run B" \
+    step=$step rank=0 leaf=0 layer=$at pass=forward
 draw_place && plant "bit-gradient:step=$step,rank=$rank,leaf=$leaf,leaves_in_rank=$each,tensor=$tensor,element=$element,bit=$bit"
-named '@(reduction|hardware)' step=$step rank=$rank pass=backward operation=gradient tensor=$name
+named hardware "a changed number|was turned over" \
+    step=$step rank=$rank pass=backward operation=gradient tensor=$name
 draw_place && plant "bit-moment:step=$step,tensor=$tensor,element=$element,bit=$bit,other=$((element % 2))"
-named '@(optimizer|hardware)' step=$step rank=null operation=adamw tensor="*$name"
+named hardware "a changed number|was turned over" \
+    step=$step rank=null operation=adamw tensor="*$name"
 draw_place && plant "bit-token:step=$step,rank=$rank,leaf=$leaf,leaves_in_rank=$each,element=$((1 + element % 15))"
-named data step=$step rank=$rank leaf=$((rank * each + leaf)) operation=batch tensor='@(inputs|targets)'
+named data "other tokens at the same place" \
+    step=$step rank=$rank leaf=$((rank * each + leaf)) operation=batch tensor='@(inputs|targets)'
 
 # --- arithmetic
 draw_place && plant "eps:step=$step,rank=$rank,leaf=$leaf,layer=$layer" --trace op
-named hardware step=$step rank=$rank leaf=$((rank * each + leaf)) layer=$layer pass=forward \
+named hardware "repeats run A but not run B" \
+    step=$step rank=$rank leaf=$((rank * each + leaf)) layer=$layer pass=forward \
     operation=post_attention_layernorm tensor=norm
 draw_place && plant "eps:step=$step,rank=$rank,leaf=$leaf,layer=$layer"
-named hardware step=$step rank=$rank leaf=$((rank * each + leaf)) operation=loss
+named hardware "repeats run A but not run B" \
+    step=$step rank=$rank leaf=$((rank * each + leaf)) operation=loss
 draw_place && plant "rope:step=$step,rank=$rank,leaf=$leaf" --trace op
-named hardware step=$step rank=$rank leaf=$((rank * each + leaf)) layer=0 pass=forward operation=qk_norm_rope
+named hardware "inputs agree, its output does not" \
+    step=$step rank=$rank leaf=$((rank * each + leaf)) layer=0 pass=forward operation=rope
 draw_place && plant "chunk:step=$step,rank=$rank,leaf=$leaf" --trace op
-named hardware step=$step rank=$rank leaf=$((rank * each + leaf)) layer=0 pass=forward operation=down_proj
+named hardware "inputs agree, its output does not" \
+    step=$step rank=$rank leaf=$((rank * each + leaf)) layer=0 pass=forward operation=down_proj
+
+# A number that is not finite, in one leaf: the run stops, and goes on from its last checkpoint where the fault is gone.
+draw_place && planted="nan:step=$step,rank=$rank,leaf=$leaf,layer=$layer"
+rm -rf B && faulty "$planted" "${command[@]}" --out B
+[ "$status" = 3 ] || fail "$planted: exit $status: $(tail -n 1 err)"
+has err "step $step, rank $rank, leaf $((rank * each + leaf)), layer $layer, forward pass of post_attention_layernorm: norm[0, 0] is nan"
+[ "$(wc -l <B/metrics.jsonl)" = "$step" ] || fail "$planted: metrics.jsonl ends at $(tail -n 1 B/metrics.jsonl)"
+rm -rf A && ln -s clean A
+named hardware "repeats run A but not run B" step=$step rank=$rank leaf=$((rank * each + leaf)) operation=loss
+expect 0 --resume B
+same_end clean B "a run that had stopped at $planted"
 
 # --- the update
 draw_place && plant "no-clip:step=$step"
-named '@(optimizer|hardware)' step=$step rank=null leaf=null operation=adamw
+named hardware "did not clip the gradient" \
+    step=$step rank=null leaf=null operation=adamw
 draw_place && plant "schedule:step=$step"
-named '@(optimizer|hardware)' step=$step rank=null leaf=null operation='@(adamw|metrics)'
+named hardware "took the learning rate of the step before" \
+    step=$step rank=null leaf=null operation='@(adamw|metrics)'
 
 # --- going on
 plant_resume state-lost
-named '@(optimizer|hardware)' step=5 operation=adamw
+named hardware "had lost its optimizer state" \
+    step=5 operation=adamw
 plant_resume resume-step
-named '@(optimizer|hardware)' step=5 operation=adamw
+named hardware "counted its updates one too few" \
+    step=5 operation=adamw
 plant_resume resume-position:other=8
-named data step=5 rank=0 leaf=0 operation=batch tensor=positions
+named data "holds samples that stand 8 places later" \
+    step=5 rank=0 leaf=0 operation=batch tensor=positions
 
 # --- files that changed: damage, or refused, with the file named; never the same
 planted=

@@ -16,7 +16,7 @@ static void tables_are_whole(void **state) {
                     k->swiglu->backward);
         assert_true(k->embedding->forward && k->embedding->backward && k->dropout->apply);
         assert_true(k->cross_entropy->forward && k->cross_entropy->backward && k->bias->forward &&
-                    k->bias->backward);
+                    k->bias->backward && k->gemv->run && k->attention_query->forward);
         const mm_optim_kernels *o = mm_optim_kernels_for(isa);
         assert_true(o->adamw && o->sum_squares);
     }

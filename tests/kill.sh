@@ -64,6 +64,11 @@ now && first_row=$((microseconds - began))
 wait "$pid" || fail "the run left alone failed"
 now && pace=$(((microseconds - began - first_row) / (steps - 1)))
 
+has_checkpoint() {
+    local names=("$1"/checkpoints/step-*)
+    [ -e "${names[0]}" ]
+}
+
 # kill_at RUN STEP late|early: somewhere after the row of that step was written; at step 0 before the first.
 kill_at() {
     if [ "$2" = 0 ]; then
@@ -73,7 +78,7 @@ kill_at() {
         draw "$pace"
     fi
     # A kill that counts as late is not one within the first checkpoint's save.
-    while [ "$3" = late ] && [ ! -e "$1/checkpoints/step-000002" ]; do nap 1000; done
+    while [ "$3" = late ] && ! has_checkpoint "$1"; do nap 1000; done
     nap "$drawn"
     kill_now
 }
@@ -81,7 +86,7 @@ kill_at() {
 late=0
 declare -A at_step
 kill_one() {
-    local run=run-$1 step when=late names=()
+    local run=run-$1 step when=late
     # One in eight before the first checkpoint; the others take turns through the quarters of what comes after it.
     if (($1 % 8 == 0)); then
         draw 3 && step=$drawn when=early
@@ -91,8 +96,7 @@ kill_one() {
     start "${command[@]}" --out "$run"
     kill_at "$run" "$step" "$when"
     ((killed)) || return 1
-    names=("$run"/checkpoints/step-*)
-    [ -e "${names[0]:-}" ] && late=$((late + 1))
+    has_checkpoint "$run" && late=$((late + 1))
     rows "$run" && at_step[$row_count]=$((${at_step[$row_count]:-0} + 1))
     # One in four is killed a second time while it goes on.
     draw 4

@@ -1,12 +1,12 @@
 // The whole model against PyTorch and transformers in float64 (tests/golden), and properties of a leaf.
+#include <dirent.h>
+#include <math.h>
 #include <mm/base/hash.h>
 #include <mm/files/json.h>
 #include <mm/files/safetensors.h>
 #include <mm/model/model.h>
 #include <mm/optim/adamw.h>
 #include <mm/optim/clip.h>
-#include <dirent.h>
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -78,7 +78,8 @@ static double mean_loss(bench *b) {
 
 static double gradient_norm(const bench *b) {
     double sum = 0;
-    for (size_t i = 0; i < b->model.parameters.floats; i++) sum += (double)b->gradient[i] * (double)b->gradient[i];
+    for (size_t i = 0; i < b->model.parameters.floats; i++)
+        sum += (double)b->gradient[i] * (double)b->gradient[i];
     return sqrt(sum);
 }
 
@@ -115,8 +116,8 @@ static void read_weights(bench *b, const mm_safetensors *file) {
     }
 }
 
-// Each gradient tensor within 1e-5 in norm of float64's: the bound; float32 rounding of sums of some hundred
-// terms leaves about 1e-6 (measured: tests/golden/README.md has PyTorch's own float32 distances).
+// Each gradient tensor within 1e-5 in norm of float64's: the bound; float32 rounding of sums of some
+// hundred terms leaves about 1e-6 (measured: tests/golden/README.md has PyTorch's own float32 distances).
 static void compare_gradients(const bench *b, const mm_safetensors *file) {
     double worst = 0;
     for (int i = 0; i < b->model.parameters.count; i++) {
@@ -135,7 +136,8 @@ static void compare_gradients(const bench *b, const mm_safetensors *file) {
         free(golden);
         double relative = sqrt(off / norm);
         worst = relative > worst ? relative : worst;
-        if (!(relative < 1e-5)) fail_msg("%s: gradient of %s is %.2g off", mm_safetensors_path(file), t.name, relative);
+        if (!(relative < 1e-5))
+            fail_msg("%s: gradient of %s is %.2g off", mm_safetensors_path(file), t.name, relative);
     }
     print_message("%s: worst gradient tensor %.2g\n", mm_safetensors_path(file), worst);
 }
@@ -148,7 +150,8 @@ static void expect_near(double found, double expected, double relative, const ch
 // AdamW with PyTorch: loss within 5e-6 and norm within 5e-5 (the bounds over 30 steps).
 static void compare_steps(bench *b, const mm_json *root) {
     const mm_json *options = mm_json_get(root, "adamw"), *steps = mm_json_get(root, "steps");
-    mm_adamw adamw = {.lr = mm_json_number(mm_json_get(options, "lr")), .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+    mm_adamw adamw = {
+        .lr = mm_json_number(mm_json_get(options, "lr")), .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
     assert_true(mm_json_size(steps) >= 20);
     const mm_parameters *p = &b->model.parameters;
     for (size_t s = 0; s < mm_json_size(steps); s++) {
@@ -162,7 +165,8 @@ static void compare_steps(bench *b, const mm_json *root) {
             mm_adamw_scalars scalars = mm_adamw_at(&adamw, adamw.lr, decay, scale, (int64_t)s + 1);
             size_t o = p->offsets[i];
             mm_optim_kernels_for(mm_isa_best())
-                ->adamw(b->weights + o, b->m + o, b->v + o, b->gradient + o, mm_tensor_count(&p->tensors[i]), &scalars);
+                ->adamw(b->weights + o, b->m + o, b->v + o, b->gradient + o, mm_tensor_count(&p->tensors[i]),
+                        &scalars);
         }
     }
 }
@@ -181,7 +185,8 @@ static void one_golden(const char *name) {
     bench b = {0};
     open_bench(&b, &config, mm_isa_best());
     read_samples(&b, mm_json_get(root, "samples"));
-    snprintf(path, sizeof path, "%s/%.*s.safetensors", MM_GOLDEN, (int)(strlen(name) - strlen(".json")), name);
+    snprintf(path, sizeof path, "%s/%.*s.safetensors", MM_GOLDEN, (int)(strlen(name) - strlen(".json")),
+             name);
     mm_safetensors *file;
     OK(mm_safetensors_open(path, &file, &error));
     read_weights(&b, file);
@@ -202,7 +207,8 @@ static void golden_models(void **state) {
     int count = 0;
     for (struct dirent *e; (e = readdir(folder));) {
         size_t n = strlen(e->d_name);
-        if (strncmp(e->d_name, "model-", 6) != 0 || n < 6 || strcmp(e->d_name + n - 5, ".json") != 0) continue;
+        if (strncmp(e->d_name, "model-", 6) != 0 || n < 6 || strcmp(e->d_name + n - 5, ".json") != 0)
+            continue;
         one_golden(e->d_name);
         count++;
     }
@@ -282,8 +288,8 @@ static void loss_alone_is_the_same(void **state) {
     close_bench(&b);
 }
 
-// Along a fixed direction of one tensor's gradient the loss changes as the gradient says, with the masks of dropout
-// held: both passes draw the same. Tolerance 2 %: the loss moves by 1e-4 and is exact to about 1e-6.
+// Along a fixed direction of one tensor's gradient the loss changes as the gradient says, with the masks of
+// dropout held: both passes draw the same. Tolerance 2 %: the loss moves by 1e-4 and is exact to about 1e-6.
 static void gradient_predicts_the_loss_under_dropout(void **state) {
     (void)state;
     bench b = {0};
@@ -306,11 +312,13 @@ static void gradient_predicts_the_loss_under_dropout(void **state) {
         double step = 1e-4 / square; // moves the loss by 1e-4
         for (int side = 0; side < 2; side++) {
             for (int64_t j = 0; j < n; j++)
-                weights[j] = (float)((double)kept[p->offsets[i] + (size_t)j] + (side ? -step : step) * (double)g[j]);
+                weights[j] =
+                    (float)((double)kept[p->offsets[i] + (size_t)j] + (side ? -step : step) * (double)g[j]);
             loss[side] = mm_model_loss(&b.model, b.room, &leaf, NULL) / (double)leaf.rows;
         }
         memcpy(weights, kept + p->offsets[i], (size_t)n * sizeof(float));
-        if (strstr(p->tensors[i].name, "k_proj.bias")) continue; // its gradient is nearly zero: softmax ignores it
+        if (strstr(p->tensors[i].name, "k_proj.bias"))
+            continue; // its gradient is nearly zero: softmax ignores it
         expect_near(loss[0] - loss[1], 2e-4, 0.02, p->tensors[i].name, 0);
     }
     free(gradient);
@@ -318,7 +326,8 @@ static void gradient_predicts_the_loss_under_dropout(void **state) {
     close_bench(&b);
 }
 
-// A sample's rows do not see other samples, nor later rows: changing one leaves the others' losses to the bit.
+// A sample's rows do not see other samples, nor later rows: changing one leaves the others' losses to the
+// bit.
 static void samples_are_apart(void **state) {
     (void)state;
     bench b = {0};
@@ -336,7 +345,8 @@ static void samples_are_apart(void **state) {
         one.targets = b.targets + b.starts[s];
         alone += mm_model_loss(&b.model, b.room, &one, NULL);
     }
-    expect_near(alone, whole, 1e-14, "sum of the samples' losses", 0); // sums of the same doubles in another order
+    expect_near(alone, whole, 1e-14, "sum of the samples' losses",
+                0); // sums of the same doubles in another order
     close_bench(&b);
 }
 
@@ -387,12 +397,9 @@ static void config_refuses_by_name(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_models),
-        cmocka_unit_test(builds_agree_to_the_bit),
-        cmocka_unit_test(loss_alone_is_the_same),
-        cmocka_unit_test(gradient_predicts_the_loss_under_dropout),
-        cmocka_unit_test(samples_are_apart),
-        cmocka_unit_test(config_round_trip),
+        cmocka_unit_test(golden_models),          cmocka_unit_test(builds_agree_to_the_bit),
+        cmocka_unit_test(loss_alone_is_the_same), cmocka_unit_test(gradient_predicts_the_loss_under_dropout),
+        cmocka_unit_test(samples_are_apart),      cmocka_unit_test(config_round_trip),
         cmocka_unit_test(config_refuses_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -279,6 +279,91 @@ static void trouble_leaves_nothing_behind(void **state) {
     }
 }
 
+// Of all files of the dataset, one after another.
+static void add_files(const char *folder, const char *name, mm_text *out) {
+    char path[FIXTURE_PATH], base[FIXTURE_PATH];
+    struct dirent **files;
+    int count = scandir(fixture_path(base, folder, name), &files, NULL, alphasort);
+    assert_true(count > 0);
+    for (int i = 0; i < count; i++) {
+        if (files[i]->d_name[0] != '.') {
+            size_t size;
+            char *data = fixture_read(fixture_path(path, base, files[i]->d_name), &size);
+            mm_text_add_string(out, files[i]->d_name);
+            mm_text_add(out, data, size);
+            free(data);
+        }
+        free(files[i]);
+    }
+    free(files);
+}
+
+// Some megabytes: more than a batch, documents longer than a batch and shorter than a line.
+static void write_long_text(const char *path) {
+    uint64_t draws = 17;
+    print_message("seed %llu\n", (unsigned long long)draws);
+    mm_text text = {0};
+    for (int i = 0; i < 60000; i++) {
+        uint64_t draw = fixture_draw(&draws);
+        mm_text_format(&text, "The fox %llx runs over the river.%s", (unsigned long long)draw,
+                       draw % 7 ? "\n" : "\n\n");
+        if (i < 2000 || i % 25000 == 0) mm_text_add_string(&text, "%\n");
+    }
+    fixture_write(path, text.data, text.size);
+    mm_text_free(&text);
+}
+
+static void workers_never_move_a_byte(void **state) {
+    char path[FIXTURE_PATH], name[16];
+    fixture_path(path, *state, "long.txt");
+    write_long_text(path);
+    mm_text first = {0};
+    static const int workers[] = {1, 2, 3};
+    for (size_t i = 0; i < 3; i++) {
+        mm_error error;
+        mm_pack_options options = {.workers = workers[i], .shard_tokens = 50000};
+        snprintf(name, sizeof name, "by-%d", workers[i]);
+        if (pack_input(*state, path, "%", name, &options, &error)) fail_msg("%s", error.text);
+        mm_text files = {0};
+        add_files(*state, name, &files);
+        if (i) assert_int_equal(files.size, first.size);
+        if (i) assert_memory_equal(files.data, first.data, first.size);
+        if (i) mm_text_free(&files);
+        if (!i) first = files;
+        mm_dataset_close(open_dataset(*state, name));
+    }
+    mm_text_free(&first);
+}
+
+// One document of some megabytes, packed in pieces, is what encoding it at once gives.
+static void a_long_document_is_packed_as_one(void **state) {
+    char path[FIXTURE_PATH];
+    fixture_path(path, *state, "long.txt");
+    write_long_text(path);
+    mm_error error;
+    if (pack_input(*state, path, NULL, "whole", &(mm_pack_options){.workers = 2}, &error))
+        fail_msg("%s", error.text);
+    packed_text text;
+    char *data = fixture_read(path, &text.size);
+    text.text = data;
+    mm_dataset *dataset = open_dataset(*state, "whole");
+    check_documents(dataset, &text, 1, false);
+    mm_dataset_close(dataset);
+    free(data);
+}
+
+static void an_interrupted_pack_leaves_nothing(void **state) {
+    char path[FIXTURE_PATH];
+    fixture_path(path, *state, "long.txt");
+    write_long_text(path);
+    int before = entries(*state);
+    mm_error error;
+    volatile sig_atomic_t stop = 1;
+    mm_pack_options options = {.stop = &stop};
+    assert_int_equal(pack_input(*state, path, NULL, "stopped", &options, &error), MM_INTERRUPTED);
+    assert_int_equal(entries(*state), before);
+}
+
 static void count_calls(void *self, uint64_t done, uint64_t total, uint64_t documents, uint64_t tokens) {
     uint64_t *last = self;
     assert_true(done >= last[0] && done <= total && documents >= last[1] && tokens >= last[2]);
@@ -305,6 +390,9 @@ int main(void) {
         cmocka_unit_test(a_vocabulary_above_65536_takes_four_bytes_a_token),
         cmocka_unit_test(standard_input_may_have_a_validation_share),
         cmocka_unit_test(trouble_leaves_nothing_behind),
+        cmocka_unit_test(workers_never_move_a_byte),
+        cmocka_unit_test(a_long_document_is_packed_as_one),
+        cmocka_unit_test(an_interrupted_pack_leaves_nothing),
         cmocka_unit_test(progress_rises_to_the_whole),
     };
     return cmocka_run_group_tests(tests, begin, end);

@@ -74,8 +74,8 @@ static void every_worker_runs_once_on_fewer_threads(void **state) {
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-// A team's workers pass a number on, turn by turn: nobody goes on before all have arrived, and each sees what the others
-// wrote.
+// A team's workers pass a number on, turn by turn: nobody goes on before all have arrived, and each sees what
+// the others wrote.
 enum { TURNS = 500 };
 typedef struct relay {
     int seen[MOST_WORKERS]; // in the turn
@@ -269,7 +269,8 @@ static void limits_of_control_groups_are_read(void **state) {
 
 int main(int argc, char **argv) {
     if (argc == 2 && !strcmp(argv[1], "--once")) {
-        const struct CMUnitTest once[] = {cmocka_unit_test(every_worker_runs_once), cmocka_unit_test(a_team_waits_for_all)};
+        const struct CMUnitTest once[] = {cmocka_unit_test(every_worker_runs_once),
+                                          cmocka_unit_test(a_team_waits_for_all)};
         return cmocka_run_group_tests_name("with OMP_THREAD_LIMIT=2", once, NULL, NULL);
     }
     const struct CMUnitTest tests[] = {

@@ -1,4 +1,5 @@
 // A run's folder: run.json comes back whole or is refused, one process at a time, nothing is overwritten.
+#include <mm/base/text.h>
 #include <mm/files/publish.h>
 #include <mm/record/run.h>
 
@@ -174,15 +175,18 @@ static void a_changed_run_json_is_refused(void **state) {
 static void write_sealed(const char *path, const char *text, const char *from, const char *to) {
     const char *at = strstr(text, from);
     if (!at) fail_msg("%s is not in run.json", from);
-    char *changed = malloc(strlen(text) + strlen(to) + 1), hash[MM_HASH_TEXT];
-    assert_non_null(changed);
-    size_t size = (size_t)sprintf(changed, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-    char *digits = strstr(changed, "\"seal\": \"") + 9;
+    char hash[MM_HASH_TEXT];
+    mm_text changed = {0};
+    mm_text_add(&changed, text, (size_t)(at - text));
+    mm_text_add_string(&changed, to);
+    mm_text_add_string(&changed, at + strlen(from));
+    assert_false(changed.failed);
+    char *digits = strstr(changed.data, "\"seal\": \"") + 9;
     memset(digits, '0', 32);
-    memcpy(digits, mm_hash_print(mm_hash_bytes(changed, size), hash), 32);
+    memcpy(digits, mm_hash_print(mm_hash_bytes(changed.data, changed.size), hash), 32);
     unlink(path);
-    fixture_write(path, changed, size);
-    free(changed);
+    fixture_write(path, changed.data, changed.size);
+    mm_text_free(&changed);
 }
 
 static void values_out_of_range_are_refused_under_a_right_seal(void **state) {

@@ -48,8 +48,9 @@ static bool is_among(const char *key, const char *list) {
 
 static void what_may_change_bits_and_what_may_be_given_on_resume(void **state) {
     (void)state;
-    const char *never = " threads workers data val_data val_every model out save_every keep trace ";
-    const char *resume = " workers steps save_every keep trace ";
+    const char *never =
+        " threads workers data val_data val_every sample_every prompt model out save_every keep trace ";
+    const char *resume = " workers sample_every prompt steps save_every keep trace ";
     for (const mm_field *f = mm_settings_fields; f->key; f++) {
         if (f->changes_bits == is_among(f->key, never)) fail_msg("%s: changes_bits", f->key);
         if (f->on_resume != is_among(f->key, resume)) fail_msg("%s: on_resume", f->key);
@@ -232,15 +233,17 @@ static void a_settings_object_that_is_not_whole_is_refused(void **state) {
     mm_settings_free(&s);
     for (const mm_field *f = mm_settings_fields; f->key; f++) {
         for (int renamed = 0; renamed < 2; renamed++) {
-            char key[64], *text = malloc(strlen(whole) + 64);
-            assert_non_null(text);
+            char key[64];
+            mm_text changed = {0};
             snprintf(key, sizeof key, "\"%s\": ", f->key);
             char *at = strstr(whole, key);
             assert_non_null(at);
             const char *rest = at + strcspn(at, ",}");
-            int head = (int)(at - whole);
-            sprintf(text, renamed ? "%.*s\"other\": 1%s" : "%.*s\"%s\": [true]%s", head, whole,
-                    renamed ? rest : f->key, rest);
+            mm_text_add(&changed, whole, (size_t)(at - whole));
+            mm_text_format(&changed, renamed ? "\"other\": 1%s" : "\"%s\": [true]%s", renamed ? rest : f->key,
+                           rest);
+            assert_false(changed.failed);
+            const char *text = changed.data;
             mm_error error = {""};
             bool optional = renamed && f->kind == MM_FIELD_STRING;
             mm_status status = read_settings(text, &out, &error);
@@ -248,7 +251,7 @@ static void a_settings_object_that_is_not_whole_is_refused(void **state) {
             if (status && !strstr(error.text, f->key))
                 fail_msg("\"%s\" does not name %s", error.text, f->key);
             if (!status) mm_settings_free(&out);
-            free(text);
+            mm_text_free(&changed);
         }
     }
     free(whole);

@@ -14,7 +14,8 @@ static void keys_by_policy(void **state) {
         assert_true(mm_rank_key(MM_SEED_POLICY_RANK, 1337, rank) == 1337 + (uint64_t)rank);
         assert_true(mm_rank_key(MM_SEED_POLICY_SHARED, 1337, rank) == 1337);
         assert_true(mm_rank_key(MM_SEED_POLICY_HASHED, 1337, rank) == mm_hash_seed(1337, (uint64_t)rank));
-        assert_true(mm_rank_key(MM_SEED_POLICY_SAMPLE, 1337, rank) == mm_rank_key(MM_SEED_POLICY_SAMPLE, 1337, 0));
+        assert_true(mm_rank_key(MM_SEED_POLICY_SAMPLE, 1337, rank) ==
+                    mm_rank_key(MM_SEED_POLICY_SAMPLE, 1337, 0));
     }
 }
 
@@ -24,15 +25,17 @@ static void neighbouring_seeds(void **state) {
     int shared[2] = {0};
     for (int a = 0; a < 8; a++)
         for (int b = 0; b < 8; b++) {
-            shared[0] += mm_rank_key(MM_SEED_POLICY_RANK, 1337, a) == mm_rank_key(MM_SEED_POLICY_RANK, 1338, b);
-            shared[1] += mm_rank_key(MM_SEED_POLICY_HASHED, 1337, a) == mm_rank_key(MM_SEED_POLICY_HASHED, 1338, b);
+            shared[0] +=
+                mm_rank_key(MM_SEED_POLICY_RANK, 1337, a) == mm_rank_key(MM_SEED_POLICY_RANK, 1338, b);
+            shared[1] +=
+                mm_rank_key(MM_SEED_POLICY_HASHED, 1337, a) == mm_rank_key(MM_SEED_POLICY_HASHED, 1338, b);
         }
     assert_int_equal(shared[0], 7);
     assert_int_equal(shared[1], 0);
 }
 
-static uint32_t first_word(mm_seed_policy policy, int rank, int64_t step, int64_t leaf, int sample, uint64_t position,
-                           int layer) {
+static uint32_t first_word(mm_seed_policy policy, int rank, int64_t step, int64_t leaf, int sample,
+                           uint64_t position, int layer) {
     mm_draw draw = mm_rank_draw(policy, 1337, rank, step, leaf, sample, position);
     mm_stream stream = mm_stream_of(&draw, MM_PURPOSE_ATTENTION_DROPOUT, layer, 1000);
     return mm_stream_word(&stream, 5);

@@ -213,6 +213,48 @@ static void write_gz(const char *path, const char *content) {
     free(packed);
 }
 
+static void bad_lines_can_be_left_out(void **state) {
+    static const char lines[] =
+        "{\"text\": \"a\"}\nno\n[]\n{\"text\": 1}\n{\"text\": \"b\"}\n{\"text\": \"\\ud800\"}\n\xff";
+    char path[FIXTURE_PATH];
+    fixture_write(fixture_path(path, *state, "bad.jsonl"), lines, sizeof lines - 1);
+    mm_error error;
+    mm_text_source *source;
+    const char *const inputs[] = {path}, *first;
+    assert_int_equal(mm_text_open(inputs, 1, &(mm_text_options){.skip_bad = true}, &source, &error), MM_OK);
+    for (int twice = 0; twice < 2; twice++) {
+        mm_text found = {0};
+        take_all(source, &found);
+        assert_string_equal(found.data, "[a][b]");
+        assert_int_equal(mm_text_bad(source, &first), 5);
+        assert_non_null(strstr(first, "bad.jsonl line 2 (byte 14)"));
+        mm_text_free(&found);
+        assert_int_equal(mm_text_rewind(source, &error), MM_OK);
+    }
+    mm_text_close(source);
+}
+
+static void a_file_that_changes_is_noticed(void **state) {
+    char path[FIXTURE_PATH];
+    fixture_write(fixture_path(path, *state, "changes.jsonl"), "{\"text\": \"a\"}\n", 14);
+    mm_text_source *source = open_all((const char *[]){path}, 1, NULL, NULL);
+    mm_error error;
+    const char *text;
+    size_t size;
+    bool more;
+    assert_int_equal(mm_text_next(source, &text, &size, &more, &error), MM_OK);
+    FILE *file = fopen(path, "ab");
+    assert_non_null(file);
+    fputs("{\"text\": \"b\"}\n", file);
+    fclose(file);
+    mm_status status;
+    do status = mm_text_next(source, &text, &size, &more, &error);
+    while (!status && more);
+    assert_int_equal(status, MM_TROUBLE);
+    assert_non_null(strstr(error.text, "changed while it was read"));
+    mm_text_close(source);
+}
+
 static void folders_are_read_in_order_of_names_and_gz_is_read(void **state) {
     char base[FIXTURE_PATH], path[FIXTURE_PATH];
     fixture_path(base, *state, "texts");
@@ -290,6 +332,8 @@ int main(void) {
         cmocka_unit_test(jsonl_gives_a_field_of_each_line),
         cmocka_unit_test(a_long_jsonl_line_is_one_document),
         cmocka_unit_test(a_bad_line_is_named_by_file_line_and_byte),
+        cmocka_unit_test(bad_lines_can_be_left_out),
+        cmocka_unit_test(a_file_that_changes_is_noticed),
         cmocka_unit_test(folders_are_read_in_order_of_names_and_gz_is_read),
         cmocka_unit_test(what_cannot_be_read_is_refused_before_anything_is),
         cmocka_unit_test(standard_input_is_text_that_is_read_once),

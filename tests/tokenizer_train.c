@@ -203,6 +203,37 @@ static void equal_letters_halve(void **state) {
     free(letters);
 }
 
+// Read by any number of workers, in pieces, or added whole: one result.
+static void workers_do_not_show(void **state) {
+    char path[FIXTURE_PATH];
+    uint64_t draws = 23;
+    print_message("seed %llu\n", (unsigned long long)draws);
+    mm_text text = {0}, whole = {0};
+    for (int i = 0; i < 60000; i++)
+        mm_text_format(&text, "%llx runs%s", (unsigned long long)fixture_draw(&draws) % 5000,
+                       i % 5 ? " " : ".\n");
+    fixture_write(fixture_path(path, *state, "text.txt"), text.data, text.size);
+    mm_tokenizer_trainer *t = trainer();
+    add(t, text.data, text.size);
+    finish(t, 500, &whole);
+    for (int workers = 1; workers <= 3; workers++) {
+        const char *const inputs[] = {path};
+        mm_text_source *source;
+        mm_text json = {0};
+        uint64_t bytes;
+        good(mm_text_open(inputs, 1, NULL, &source, &error));
+        t = trainer();
+        good(mm_tokenizer_trainer_read(t, source, workers, NULL, &bytes, NULL, NULL, &error));
+        assert_int_equal(bytes, text.size);
+        finish(t, 500, &json);
+        assert_string_equal(json.data, whole.data);
+        mm_text_free(&json);
+        mm_text_close(source);
+    }
+    mm_text_free(&text);
+    mm_text_free(&whole);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_library_learns_the_same),
@@ -213,6 +244,7 @@ int main(void) {
         cmocka_unit_test(any_bytes_are_text),
         cmocka_unit_test(too_little_text_is_said),
         cmocka_unit_test(equal_letters_halve),
+        cmocka_unit_test(workers_do_not_show),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, fixture_folder, fixture_remove);
 }

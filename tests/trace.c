@@ -268,6 +268,30 @@ static void a_large_step_is_whole_or_not_there(void **state) {
     free(whole);
 }
 
+// Members are whole, but one in the middle is gone, or earlier ones come again.
+static void a_step_out_of_order_is_damage(void **state) {
+    char path[FIXTURE_PATH];
+    size_t ends[4], size;
+    ends_of(*state, 3, 9, ends);
+    char *whole = read_trace(*state, path, &size), *changed = malloc(2 * size);
+    assert_non_null(changed);
+    for (int again = 0; again < 2; again++) {
+        size_t head = ends[again ? 2 : 1], from = ends[again ? 0 : 2];
+        mm_error error = {""};
+        int64_t steps;
+        mm_trace *t;
+        memcpy(changed, whole, head);
+        memcpy(changed + head, whole + from, size - from);
+        rewrite(path, changed, head + size - from);
+        assert_int_equal(read_steps(*state, 1, 3, 9, &steps, &error), MM_TROUBLE);
+        assert_int_equal(steps, again ? 2 : 1);
+        assert_non_null(strstr(error.text, "trace.jsonl.gz line "));
+        assert_int_equal(mm_trace_open(*state, MM_LEVEL_STEP, 3, &t, &error), MM_TROUBLE);
+    }
+    free(changed);
+    free(whole);
+}
+
 // The trace is turned off and on and made finer from one --resume to the next; the lines say so.
 static void levels_change_where_a_run_goes_on(void **state) {
     mm_error error;
@@ -352,6 +376,7 @@ int main(void) {
         IN_FOLDER(whole_steps_survive_a_cut_anywhere),
         IN_FOLDER(a_changed_bit_is_refused_or_says_nothing),
         IN_FOLDER(a_large_step_is_whole_or_not_there),
+        IN_FOLDER(a_step_out_of_order_is_damage),
         IN_FOLDER(levels_change_where_a_run_goes_on),
         IN_FOLDER(a_trace_can_begin_with_a_later_step),
         IN_FOLDER(a_full_disk_leaves_whole_steps),

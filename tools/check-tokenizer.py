@@ -29,6 +29,8 @@ EMOJI = ["\U0001F600", "\U0001F468\u200d\U0001F469\u200d\U0001F467", "\U0001F44D
 WORDS = {
     "latin": "the of and Hello world's I'm we'll they've IT'S don't can't 'twas naïve façade Straße ſ İstanbul Kelvin K".split(),
     "cjk": "你好 世界 日本語 テスト ひらがな 한국어 漢字かな交じり文 〇一二三 。 ， 「」 ！".split(),
+    "decomposed": ["e\u0301", "o\u0323\u0302", "\u1112\u1161\u11ab", "\uac00\u11a8", "\u304b\u3099", "\uf900", "\u212b",
+                   "\u0958", "\ufb2a", "\u0344", "\u09c7\u09be", "\U0002f800"],
     "rtl": "שלום עולם مرحبا بالعالم ١٢٣ פּ ﷺ ‏ ‎".split(" "),
     "other": "Привет мир Ελληνικά नमस्ते สวัสดี ქართული አማርኛ ᏣᎳᎩ ᠮᠣᠩᠭᠣᠯ Ⅷ ǅ ʰ ª º".split(),
     "code": ["def f(x):", "    return x**2", "if (a && b) {", "}\n", "//", "/* */", "#include <stdio.h>\n", "0x1F", "a_b",

@@ -46,8 +46,10 @@ const command cmd_diff = {
     .most = 2,
     .options = options,
     .about =
-        "Compares what the runs began with, then their traces record by record, then names the cause. Where the "
-        "traces are too coarse to name the operation, that one step is run again from the last checkpoint before it, "
+        "Compares what the runs began with, then their traces record by record, then names the cause. Where "
+        "the "
+        "traces are too coarse to name the operation, that one step is run again from the last checkpoint "
+        "before it, "
         "which also shows which of the runs this machine repeats. Exits 0 if both end at the same step with "
         "equal records, 1 if they differ, 2 if a run cannot be read.",
     .examples = "mm diff runs/0001 runs/0002\nmm diff --json --no-replay runs/0001 runs/0002\n",

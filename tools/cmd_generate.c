@@ -125,6 +125,13 @@ static mm_status write_text(void *self, const char *text, size_t size, mm_error 
     return mm_trouble_errno(error, "standard output", "write to it");
 }
 
+// JSON waits for the end; till then something moves.
+static mm_status show_generating(void *self, const char *text, size_t size, mm_error *error) {
+    (void)self, (void)text, (void)size, (void)error;
+    progress_share("generating", -1);
+    return MM_OK;
+}
+
 static mm_status write_json(const mm_text *prompt, const mm_generate_result *r, mm_error *error) {
     mm_text out = {0};
     mm_json_writer w = mm_json_writer_on(&out, 0);
@@ -185,7 +192,7 @@ static mm_status generate(const args *given, const mm_text *prompt, mm_generate_
                                    .sampling = sampling,
                                    .workers = (int)args_integer(given, "workers", mm_par_cores()),
                                    .stop = stop_watch("stopping\n"),
-                                   .write = json ? NULL : write_text,
+                                   .write = json ? show_generating : write_text,
                                    .self = &w};
     signal(SIGPIPE, SIG_DFL); // a reader who has enough, as head(1), ends it
     status = mm_generate(&request, result, error);

@@ -1,10 +1,10 @@
 // mm seeds: the table of random streams, and which of them are the same.
 #include "cmd.h"
 #include "print.h"
-#include <mm/files/json.h>
-#include <mm/run/seeds.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <mm/files/json.h>
+#include <mm/run/seeds.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +12,18 @@
 enum { TRIALS_MOST = 4096, RANKS_STANDARD = 8, SEED_STANDARD = 1337, MEMBERS_SHOWN = 6 };
 
 static const option_row options[] = {
-    {.name = "ranks", .letter = 'r', .kind = OPTION_SETTING, .argument = "R", .help = "ranks of a run", .standard = "8"},
-    {.name = "seed", .letter = 's', .kind = OPTION_SETTING, .argument = "N", .help = "base seed", .standard = "1337"},
+    {.name = "ranks",
+     .letter = 'r',
+     .kind = OPTION_SETTING,
+     .argument = "R",
+     .help = "ranks of a run",
+     .standard = "8"},
+    {.name = "seed",
+     .letter = 's',
+     .kind = OPTION_SETTING,
+     .argument = "N",
+     .help = "base seed",
+     .standard = "1337"},
     {.name = "seed-policy",
      .kind = OPTION_SETTING,
      .help = "which key a rank's streams take",
@@ -39,7 +49,8 @@ static mm_status read_trials(const char *text, question *q, mm_error *error) {
         errno = 0;
         unsigned long long seed = strtoull(at, &end, 0);
         if (end == at || *at == '-' || errno || (*end && *end != ','))
-            return mm_trouble(error, "--trials %s: expected base seeds separated by commas, as 1337,1338", text);
+            return mm_trouble(error, "--trials %s: expected base seeds separated by commas, as 1337,1338",
+                              text);
         if (q->trials == TRIALS_MOST)
             return mm_trouble(error, "--trials: expected at most %d base seeds", TRIALS_MOST);
         q->seeds[q->trials++] = seed;
@@ -48,7 +59,9 @@ static mm_status read_trials(const char *text, question *q, mm_error *error) {
     }
 }
 
-static bool is_set(const bool *set, const char *key) { return set[mm_settings_field(key) - mm_settings_fields]; }
+static bool is_set(const bool *set, const char *key) {
+    return set[mm_settings_field(key) - mm_settings_fields];
+}
 
 static mm_status read_question(const args *given, question *q, mm_error *error) {
     bool set[SETTINGS_MOST] = {false};
@@ -132,7 +145,8 @@ static void people_text(mm_text *out, const question *q, const mm_seed_table *ta
         const mm_seed_stream *s = &table->streams[i];
         char rank[16] = "all";
         if (s->rank >= 0) snprintf(rank, sizeof rank, "%d", s->rank);
-        mm_text_format(out, "%-18s %12" PRIu64 "  %-6s %016" PRIx64 "\n", s->purpose, q->seeds[s->trial], rank, s->key);
+        mm_text_format(out, "%-18s %12" PRIu64 "  %-6s %016" PRIx64 "\n", s->purpose, q->seeds[s->trial],
+                       rank, s->key);
     }
     mm_text_add_string(out, "\n");
     for (size_t i = 0; i < table->group_count; i++) {
@@ -145,9 +159,10 @@ static void people_text(mm_text *out, const question *q, const mm_seed_table *ta
         if (g->count > MEMBERS_SHOWN) mm_text_format(out, " = ... (%zu in all)", g->count);
         mm_text_add_string(out, "\n");
     }
-    mm_text_add_string(out, table->group_count ? "streams that must differ are the same: choose another --seed-policy "
-                                                 "(hashed keeps neighbouring seeds apart)\n"
-                                               : "every stream that must differ differs\n");
+    mm_text_add_string(out, table->group_count
+                                ? "streams that must differ are the same: choose another --seed-policy "
+                                  "(hashed keeps neighbouring seeds apart)\n"
+                                : "every stream that must differ differs\n");
 }
 
 static mm_status run_seeds(const args *given, mm_error *error) {
@@ -173,9 +188,12 @@ const command cmd_seeds = {
     .name = "seeds",
     .summary = "Shows every random stream, and which of them are the same",
     .options = options,
-    .about = "Initial weights and sample order must be the same for all ranks. Dropout and token noise must differ from "
-             "rank to rank, and everything from trial to trial and from epoch to epoch. Exits 1 where streams that must "
+    .about = "Initial weights and sample order must be the same for all ranks. Dropout and token noise must "
+             "differ from "
+             "rank to rank, and everything from trial to trial and from epoch to epoch. Exits 1 where "
+             "streams that must "
              "differ are the same.",
-    .examples = "mm seeds --ranks 8\nmm seeds --ranks 8 --seed-policy shared\nmm seeds --ranks 8 --trials 1337,1338\n",
+    .examples = "mm seeds --ranks 8\nmm seeds --ranks 8 --seed-policy shared\nmm seeds --ranks 8 --trials "
+                "1337,1338\n",
     .run = run_seeds,
 };

@@ -75,7 +75,8 @@ static const option_row options[] = {
     {SETTING("keep", "how many of the newest checkpoints to keep, 0: all", "3"), .argument = "N"},
     {SETTING("sample-every", "let the model write something every N steps and at the end, 0: never", "0"),
      .argument = "N"},
-    {SETTING("prompt", "what samples go on with", "nothing: they begin as a document does"), .argument = "TEXT"},
+    {SETTING("prompt", "what samples go on with", "nothing: they begin as a document does"),
+     .argument = "TEXT"},
     {SETTING("trace", "how much of the run to fingerprint", "step")},
     {0},
 };

@@ -48,7 +48,8 @@ static void json_text(mm_text *out, const mm_verify_result *r) {
 
 static void people_text(mm_text *out, const mm_verify_result *r) {
     if (r->last >= r->first)
-        mm_text_format(out, "steps %lld to %lld repeat to the bit\n", (long long)r->first, (long long)r->last);
+        mm_text_format(out, "steps %lld to %lld repeat to the bit\n", (long long)r->first,
+                       (long long)r->last);
     if (!r->repeats) mm_text_format(out, "%s\n", r->what);
 }
 
@@ -78,8 +79,10 @@ const command cmd_verify = {
     .least = 1,
     .most = 1,
     .options = options,
-    .about = "Every step is run again from a checkpoint, on this machine, and every record that the run's trace has of "
-             "it is compared. Exits 0 if all repeat, 1 at the first record that does not, 2 if it cannot be said: the "
+    .about = "Every step is run again from a checkpoint, on this machine, and every record that the run's "
+             "trace has of "
+             "it is compared. Exits 0 if all repeat, 1 at the first record that does not, 2 if it cannot be "
+             "said: the "
              "data are gone, or another arithmetic made the run.",
     .examples = "mm verify runs/0001\nmm verify --from 200 --steps 10 runs/0001\n",
     .run = run_verify,

@@ -28,10 +28,18 @@ void diff_put_place(mm_json_writer *w, const mm_place *p) {
 static void put_value(mm_json_writer *w, const char *key, const mm_fact_value *v) {
     mm_json_put_key(w, key);
     switch (v->kind) {
-    case MM_VALUE_INTEGER: mm_json_put_integer(w, v->integer); return;
-    case MM_VALUE_NUMBER: mm_json_put_double(w, v->number); return;
-    case MM_VALUE_TEXT: mm_json_put_string(w, v->text); return;
-    case MM_VALUE_NONE: mm_json_put_null(w); return;
+    case MM_VALUE_INTEGER:
+        mm_json_put_integer(w, v->integer);
+        return;
+    case MM_VALUE_NUMBER:
+        mm_json_put_double(w, v->number);
+        return;
+    case MM_VALUE_TEXT:
+        mm_json_put_string(w, v->text);
+        return;
+    case MM_VALUE_NONE:
+        mm_json_put_null(w);
+        return;
     }
 }
 
@@ -105,10 +113,18 @@ static void add_value(mm_text *out, const mm_fact_value *v) {
     enum { WIDTH = 28 };
     mm_text text = {0};
     switch (v->kind) {
-    case MM_VALUE_INTEGER: mm_text_format(&text, "%lld", (long long)v->integer); break;
-    case MM_VALUE_NUMBER: mm_text_format(&text, "%.9g", v->number); break;
-    case MM_VALUE_TEXT: mm_text_add_string(&text, v->text); break;
-    case MM_VALUE_NONE: mm_text_add_string(&text, "-"); break;
+    case MM_VALUE_INTEGER:
+        mm_text_format(&text, "%lld", (long long)v->integer);
+        break;
+    case MM_VALUE_NUMBER:
+        mm_text_format(&text, "%.9g", v->number);
+        break;
+    case MM_VALUE_TEXT:
+        mm_text_add_string(&text, v->text);
+        break;
+    case MM_VALUE_NONE:
+        mm_text_add_string(&text, "-");
+        break;
     }
     const char *data = text.data ? text.data : "";
     mm_text_format(out, "  %-*s", WIDTH, data);
@@ -117,14 +133,18 @@ static void add_value(mm_text *out, const mm_fact_value *v) {
 }
 
 // Two runs never have one name; what they were called says nothing.
-static bool is_name(const mm_fact *f) { return strcmp(f->key, "command") == 0 || strcmp(f->key, "out") == 0; }
+static bool is_name(const mm_fact *f) {
+    return strcmp(f->key, "command") == 0 || strcmp(f->key, "out") == 0;
+}
 
 static void add_facts(mm_text *out, const mm_facts_diff *facts) {
     size_t shown = 0;
     for (size_t i = 0; i < facts->count; i++) {
         const mm_fact *f = &facts->facts[i];
         if (is_name(f)) continue;
-        if (!shown++) mm_text_format(out, "\n%-24s  %-28s  %-28s  %s\n", "before step 1", "run A", "run B", "may change bits");
+        if (!shown++)
+            mm_text_format(out, "\n%-24s  %-28s  %-28s  %s\n", "before step 1", "run A", "run B",
+                           "may change bits");
         mm_text_format(out, "%-24s", f->key);
         add_value(out, &f->a);
         add_value(out, &f->b);
@@ -146,7 +166,8 @@ static void add_distance(mm_text *out, const mm_diff_result *r) {
         mm_text_add_string(out, "\n");
     }
     if (last && last->parameters.tensor[0])
-        mm_text_format(out, "farthest apart at step %lld: %s\n", (long long)last->step, last->parameters.tensor);
+        mm_text_format(out, "farthest apart at step %lld: %s\n", (long long)last->step,
+                       last->parameters.tensor);
 }
 
 void diff_people_text(mm_text *out, const mm_diff_result *r) {

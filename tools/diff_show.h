@@ -8,7 +8,8 @@
 
 void diff_people_text(mm_text *out, const mm_diff_result *result);
 void diff_json_text(mm_text *out, const mm_diff_result *result);
-// {"step", "rank", "leaf", "layer", "operation", "pass", "tensor"} into an open value; null where one does not apply.
+// {"step", "rank", "leaf", "layer", "operation", "pass", "tensor"} into an open value; null where one does
+// not apply.
 void diff_put_place(mm_json_writer *w, const mm_place *place);
 
 #endif

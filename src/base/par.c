@@ -97,13 +97,15 @@ void mm_team_wait(const mm_team *team) {
         relax();
     }
     pthread_mutex_lock(&b->mutex);
-    while (atomic_load_explicit(&b->turn, memory_order_acquire) == turn) pthread_cond_wait(&b->ended, &b->mutex);
+    while (atomic_load_explicit(&b->turn, memory_order_acquire) == turn)
+        pthread_cond_wait(&b->ended, &b->mutex);
     pthread_mutex_unlock(&b->mutex);
 }
 
 void mm_par_team(int workers, void (*work)(void *self, const mm_team *team, int worker), void *self) {
     assert(workers >= 1);
-    struct mm_barrier barrier = {.looks = workers <= mm_par_cores() ? AWAKE_LOOKS : 0, // whom one waits for needs the core
+    struct mm_barrier barrier = {.looks = workers <= mm_par_cores() ? AWAKE_LOOKS
+                                                                    : 0, // whom one waits for needs the core
                                  .mutex = PTHREAD_MUTEX_INITIALIZER,
                                  .ended = PTHREAD_COND_INITIALIZER};
     omp_set_dynamic(0);

@@ -36,32 +36,29 @@ void mm_bpe_add(mm_bpe *bpe, int32_t first, int32_t second, int32_t rank, int32_
     if (rank >= bpe->ranks) bpe->ranks = rank + 1;
 }
 
+static void look_up(const mm_bpe *bpe, const int32_t *symbols, size_t at, int32_t *ranks, int32_t *made) {
+    mm_bpe_merge merge = mm_bpe_find(bpe, symbols[at], symbols[at + 1]);
+    ranks[at] = merge.rank < 0 ? INT32_MAX : merge.rank; // so that the smallest is the best
+    made[at] = merge.made;
+}
+
 static size_t short_word(const mm_bpe *bpe, int32_t *symbols, size_t n) {
-    // No merge has the largest rank of all as unsigned numbers, so that the smallest is the best.
-    uint32_t ranks[SHORT_WORD];
-    int32_t made[SHORT_WORD];
-    for (size_t i = 0; i + 1 < n; i++) {
-        mm_bpe_merge merge = mm_bpe_find(bpe, symbols[i], symbols[i + 1]);
-        ranks[i] = (uint32_t)merge.rank;
-        made[i] = merge.made;
-    }
+    int32_t ranks[SHORT_WORD], made[SHORT_WORD];
+    for (size_t i = 0; i + 1 < n; i++) look_up(bpe, symbols, i, ranks, made);
     while (n > 1) {
+        // Two loops: the compiler makes the first one wide, and the second ends early.
+        int32_t least = INT32_MAX;
+        for (size_t i = 0; i < n - 1; i++) least = ranks[i] < least ? ranks[i] : least;
+        if (least == INT32_MAX) break;
         size_t best = 0;
-        for (size_t i = 1; i + 1 < n; i++)
-            if (ranks[i] < ranks[best]) best = i;
-        if (ranks[best] == (uint32_t)MM_BPE_NONE) break;
+        while (ranks[best] != least) best++;
         symbols[best] = made[best];
-        for (size_t i = best + 1; i + 1 < n; i++) {
-            symbols[i] = symbols[i + 1];
-            ranks[i] = ranks[i + 1];
-            made[i] = made[i + 1];
-        }
         n--;
-        for (size_t i = best ? best - 1 : 0; i <= best && i + 1 < n; i++) {
-            mm_bpe_merge merge = mm_bpe_find(bpe, symbols[i], symbols[i + 1]);
-            ranks[i] = (uint32_t)merge.rank;
-            made[i] = merge.made;
-        }
+        for (size_t i = best + 1; i < n; i++) symbols[i] = symbols[i + 1];
+        for (size_t i = best + 1; i + 1 < n; i++) ranks[i] = ranks[i + 1];
+        for (size_t i = best + 1; i + 1 < n; i++) made[i] = made[i + 1];
+        for (size_t i = best ? best - 1 : 0; i <= best && i + 1 < n; i++)
+            look_up(bpe, symbols, i, ranks, made);
     }
     return n;
 }

@@ -10,7 +10,7 @@
 typedef struct waiting {
     uint32_t *positions; // they come from left to right, but for odd lists of merges
     size_t done, count, capacity;
-    bool sorted;
+    bool unsorted;
 } waiting;
 
 enum { END = -1 };
@@ -95,7 +95,7 @@ static void note(long_word *w, int32_t at) {
         list->capacity = capacity;
     }
     if (list->count == list->done) heap_push(w, merge.rank);
-    if (list->count > list->done && list->positions[list->count - 1] > (uint32_t)at) list->sorted = false;
+    if (list->count > list->done && list->positions[list->count - 1] > (uint32_t)at) list->unsorted = true;
     list->positions[list->count++] = (uint32_t)at;
 }
 
@@ -122,10 +122,10 @@ static void work_off(long_word *w) {
     int32_t rank = heap_pop(w);
     waiting *list = &w->ranks[rank];
     while (list->done < list->count && !w->failed) {
-        if (!list->sorted) {
+        if (list->unsorted) {
             qsort(list->positions + list->done, list->count - list->done, sizeof *list->positions,
                   by_position);
-            list->sorted = true;
+            list->unsorted = false;
         }
         merge_at(w, (int32_t)list->positions[list->done++], rank);
         if (w->heap_size && w->heap[0] < rank && list->done < list->count) {
@@ -134,7 +134,7 @@ static void work_off(long_word *w) {
         }
     }
     free(list->positions);
-    *list = (waiting){.sorted = true};
+    *list = (waiting){0};
 }
 
 static bool open_word(long_word *w, size_t n) {
@@ -144,13 +144,13 @@ static bool open_word(long_word *w, size_t n) {
     w->heap = malloc(ranks * sizeof *w->heap);
     w->ranks = calloc(ranks, sizeof *w->ranks);
     if (!w->left || !w->heap || !w->ranks) return false;
-    for (size_t i = 0; i < ranks; i++) w->ranks[i].sorted = true;
     for (size_t i = 0; i < n; i++) w->left[i / 64] |= UINT64_C(1) << i % 64;
     return true;
 }
 
 static void close_word(long_word *w) {
-    for (int32_t i = 0; w->ranks && i < w->bpe->ranks; i++) free(w->ranks[i].positions);
+    // Lists that were worked off are free. Looking through all would take longer than a word.
+    for (int32_t i = 0; w->failed && w->ranks && i < w->bpe->ranks; i++) free(w->ranks[i].positions);
     free(w->ranks);
     free(w->left);
     free(w->heap);

@@ -135,21 +135,6 @@ static mm_status spell(mm_encoder *e, const char *word, size_t size, size_t *cou
     return MM_OK;
 }
 
-// How much of a long word can be merged apart from the rest, so that memory does not grow with it: up to two
-// bytes that are side by side in no token.
-static size_t independent_part(const mm_tokenizer *t, const char *word, size_t size) {
-    enum { LEAST = 1 << 18 };
-    if (size <= LEAST || !mm_pretokenizer_byte_level(t->pretokenizer)) return size;
-    size_t at = LEAST;
-    while (at < size && mm_bytes_join(t, word[at - 1], word[at])) at++;
-    return at;
-}
-
-static mm_status merge_part(mm_encoder *e, const char *word, size_t size, size_t *count, mm_error *error) {
-    mm_status status = spell(e, word, size, count, error);
-    return status == MM_OK ? mm_bpe_word(&e->tokenizer->bpe, e->symbols, *count, count, error) : status;
-}
-
 static void remember(cached_word *set, uint32_t tag, const char *word, size_t size, const int32_t *ids,
                      size_t count) {
     set[1] = set[0];
@@ -160,41 +145,79 @@ static void remember(cached_word *set, uint32_t tag, const char *word, size_t si
     memcpy(set[0].ids, ids, count * sizeof *ids);
 }
 
-static mm_status encode_word(mm_encoder *e, const char *word, size_t size, cached_word *set, uint32_t tag,
-                             mm_error *error) {
-    int32_t whole;
-    mm_status status = whole_word(e, word, size, &whole, error);
-    if (status != MM_OK) return status;
-    if (whole >= 0) {
-        if (set) remember(set, tag, word, size, &whole, 1);
-        return append(e->ids, &whole, 1, error);
+// The places of a word that is short enough, and what else is needed to look there.
+typedef struct cache_place {
+    cached_word *set; // NULL: the word is too long
+    uint32_t tag;
+} cache_place;
+
+static cache_place place_of(const mm_encoder *e, const char *word, size_t size) {
+    if (size >= CACHE_BYTES) return (cache_place){0};
+    uint64_t hash = mm_word_hash(word, size);
+    return (cache_place){&e->cache[(hash & (CACHE_SETS - 1)) * CACHE_WAYS], (uint32_t)(hash >> 32)};
+}
+
+static const cached_word *find(cache_place at, const char *word, size_t size) {
+    for (int way = 0; at.set && way < CACHE_WAYS; way++) {
+        const cached_word *c = &at.set[way];
+        if (c->tag == at.tag && c->size == size && !memcmp(c->bytes, word, size)) return c;
     }
-    size_t count = 0, part = 0;
-    while ((part = independent_part(e->tokenizer, word, size)) < size) {
-        status = merge_part(e, word, part, &count, error);
-        if (status == MM_OK) status = append(e->ids, e->symbols, count, error);
+    return NULL;
+}
+
+// Puts the ids from `first` on into the cache.
+static void keep(const mm_encoder *e, cache_place at, const char *word, size_t size, size_t first) {
+    size_t count = e->ids->size - first;
+    if (at.set && count && count <= CACHE_IDS)
+        remember(at.set, at.tag, word, size, e->ids->data + first, count);
+}
+
+static mm_status merge(mm_encoder *e, const char *word, size_t size, mm_error *error) {
+    size_t count = 0;
+    mm_status status = spell(e, word, size, &count, error);
+    if (status == MM_OK) status = mm_bpe_word(&e->tokenizer->bpe, e->symbols, count, &count, error);
+    return status == MM_OK ? append(e->ids, e->symbols, count, error) : status;
+}
+
+// A part of a word. It is merged as a word of the same bytes is, but for ignore_merges.
+static mm_status encode_part(mm_encoder *e, const char *part, size_t size, mm_error *error) {
+    if (size == 1 || e->tokenizer->ignore_merges) return merge(e, part, size, error);
+    cache_place at = place_of(e, part, size);
+    const cached_word *known = find(at, part, size);
+    if (known) return append(e->ids, known->ids, (size_t)known->count, error);
+    size_t first = e->ids->size;
+    mm_status status = merge(e, part, size, error);
+    if (status == MM_OK) keep(e, at, part, size, first);
+    return status;
+}
+
+// No merge goes over two bytes that stand side by side in no token, so what is before and what is behind them
+// are merged apart: the time is that of short words, and the memory.
+static mm_status encode_parts(mm_encoder *e, const char *word, size_t size, mm_error *error) {
+    const mm_tokenizer *t = e->tokenizer;
+    enum { SHORT = 128 };
+    if (size <= SHORT || !mm_pretokenizer_byte_level(t->pretokenizer)) return merge(e, word, size, error);
+    for (size_t start = 0, end; start < size; start = end) {
+        for (end = start + 1; end < size && mm_bytes_join(t, word[end - 1], word[end]);) end++;
+        mm_status status = end - start == size ? merge(e, word, size, error)
+                                               : encode_part(e, word + start, end - start, error);
         if (status != MM_OK) return status;
-        word += part;
-        size -= part;
     }
-    status = merge_part(e, word, size, &count, error);
-    if (status != MM_OK) return status;
-    if (set && count <= CACHE_IDS) remember(set, tag, word, size, e->symbols, count);
-    return append(e->ids, e->symbols, count, error);
+    return MM_OK;
 }
 
 static mm_status take_word(void *self, const char *word, size_t size, mm_error *error) {
     mm_encoder *e = self;
-    if (size >= CACHE_BYTES) return encode_word(e, word, size, NULL, 0, error);
-    uint64_t hash = mm_word_hash(word, size);
-    cached_word *set = &e->cache[(hash & (CACHE_SETS - 1)) * CACHE_WAYS];
-    uint32_t tag = (uint32_t)(hash >> 32);
-    for (int way = 0; way < CACHE_WAYS; way++) {
-        const cached_word *c = &set[way];
-        if (c->tag == tag && c->size == size && !memcmp(c->bytes, word, size))
-            return append(e->ids, c->ids, (size_t)c->count, error);
-    }
-    return encode_word(e, word, size, set, tag, error);
+    cache_place at = place_of(e, word, size);
+    const cached_word *known = find(at, word, size);
+    if (known) return append(e->ids, known->ids, (size_t)known->count, error);
+    size_t first = e->ids->size;
+    int32_t whole;
+    mm_status status = whole_word(e, word, size, &whole, error);
+    if (status == MM_OK)
+        status = whole >= 0 ? append(e->ids, &whole, 1, error) : encode_parts(e, word, size, error);
+    if (status == MM_OK) keep(e, at, word, size, first);
+    return status;
 }
 
 static mm_status take_id(mm_encoder *e, const mm_added_token *token, mm_error *error) {

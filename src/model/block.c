@@ -6,7 +6,8 @@ void linear_forward(const leaf_run *run, float *y, const float *x, const float *
     mm_gemm_run(run->model->gemm, false, true, run->leaf->rows, out, in, 1, x, in, w, in, 0, y, out);
 }
 
-void linear_input_gradient(const leaf_run *run, float *dx, const float *dy, const float *w, int64_t out, int64_t in) {
+void linear_input_gradient(const leaf_run *run, float *dx, const float *dy, const float *w, int64_t out,
+                           int64_t in) {
     mm_gemm_run(run->model->gemm, false, false, run->leaf->rows, in, out, 1, dy, out, w, in, 0, dx, in);
 }
 
@@ -15,15 +16,19 @@ void linear_weight_gradient(const leaf_run *run, float *dw, const float *dy, con
     mm_gemm_run(run->model->gemm, true, false, out, in, run->leaf->rows, 1, dy, out, x, in, 1, dw, in);
 }
 
-static bool drops(const leaf_run *run) { return run->leaf->draws && run->leaf->dropout > 0; }
+static bool drops(const leaf_run *run) {
+    return run->leaf->draws && run->leaf->dropout > 0;
+}
 
-void drop_rows(const leaf_run *run, mm_purpose purpose, int layer, float *y, const float *x, const float *residual) {
+void drop_rows(const leaf_run *run, mm_purpose purpose, int layer, float *y, const float *x,
+               const float *residual) {
     const mm_leaf *leaf = run->leaf;
     int64_t n = run->model->config.hidden;
     for (int s = 0; s < leaf->samples; s++) {
         mm_stream stream;
         if (drops(run))
-            stream = mm_stream_of(&leaf->draws[s], purpose, layer, mm_dropout_mask_elements(leaf->seq_len, n));
+            stream =
+                mm_stream_of(&leaf->draws[s], purpose, layer, mm_dropout_mask_elements(leaf->seq_len, n));
         int64_t first = leaf->starts[s] * n, rows = leaf->starts[s + 1] - leaf->starts[s];
         run->model->kernels->dropout->apply(y + first, x + first, residual ? residual + first : NULL,
                                             drops(run) ? &stream : NULL, leaf->dropout, rows, n);
@@ -59,10 +64,10 @@ static void heads_forward(const leaf_run *run, int layer) {
     widths w = widths_of(c);
     const mm_leaf *leaf = run->leaf;
     if (p->q_norm >= 0) {
-        k->rmsnorm->forward(room->qk, w.qkv, room->qkv, w.qkv, weight_of(run, p->q_norm), room->rstd_q, leaf->rows,
-                            c->heads, c->head_dim, (float)c->rms_norm_eps);
-        k->rmsnorm->forward(room->qk + w.q, w.qkv, room->qkv + w.q, w.qkv, weight_of(run, p->k_norm), room->rstd_k,
-                            leaf->rows, c->kv_heads, c->head_dim, (float)c->rms_norm_eps);
+        k->rmsnorm->forward(room->qk, w.qkv, room->qkv, w.qkv, weight_of(run, p->q_norm), room->rstd_q,
+                            leaf->rows, c->heads, c->head_dim, (float)c->rms_norm_eps);
+        k->rmsnorm->forward(room->qk + w.q, w.qkv, room->qkv + w.q, w.qkv, weight_of(run, p->k_norm),
+                            room->rstd_k, leaf->rows, c->kv_heads, c->head_dim, (float)c->rms_norm_eps);
         look_at_heads(run, MM_PASS_FORWARD, layer, "qk_norm", room->qk);
     } else {
         for (int64_t row = 0; row < leaf->rows; row++)
@@ -92,8 +97,8 @@ static void heads_backward(const leaf_run *run, int layer) {
                          weight_of(run, p->q_norm), room->rstd_q, NULL, 0, leaf->rows, c->heads, c->head_dim,
                          run->room->column);
     k->rmsnorm->backward(d + w.q, w.qkv, gradient_of(run, p->k_norm), d + w.q, w.qkv, room->qkv + w.q, w.qkv,
-                         weight_of(run, p->k_norm), room->rstd_k, NULL, 0, leaf->rows, c->kv_heads, c->head_dim,
-                         run->room->column);
+                         weight_of(run, p->k_norm), room->rstd_k, NULL, 0, leaf->rows, c->kv_heads,
+                         c->head_dim, run->room->column);
     look_at_heads(run, MM_PASS_BACKWARD, layer, "qk_norm", d);
 }
 
@@ -131,9 +136,9 @@ static void samples_forward(const leaf_run *run, int layer) {
         int64_t first = run->leaf->starts[s];
         mm_stream stream;
         mm_attention a = sample_attention(run, layer, s, &stream);
-        m->kernels->attention->forward(&a, m->gemm, room->o + first * w.q, room->lse + first * m->config.heads,
-                                       room->qk + first * w.qkv, room->qk + first * w.qkv + w.q,
-                                       room->qkv + first * w.qkv + w.qk, run->room->attention);
+        m->kernels->attention->forward(
+            &a, m->gemm, room->o + first * w.q, room->lse + first * m->config.heads, room->qk + first * w.qkv,
+            room->qk + first * w.qkv + w.q, room->qkv + first * w.qkv + w.qk, run->room->attention);
     }
 }
 
@@ -162,8 +167,8 @@ static void attention_forward(const leaf_run *run, int layer) {
     int64_t rows = run->leaf->rows;
     look_at at = {MM_LEVEL_OP, MM_PASS_FORWARD, layer, "input_layernorm"};
     look(run, &at, false, "x", room->x, rows, w.hidden, w.hidden);
-    m->kernels->rmsnorm->forward(r->norm, w.hidden, room->x, w.hidden, weight_of(run, p->input_norm), room->rstd_in,
-                                 rows, 1, w.hidden, (float)m->config.rms_norm_eps);
+    m->kernels->rmsnorm->forward(r->norm, w.hidden, room->x, w.hidden, weight_of(run, p->input_norm),
+                                 room->rstd_in, rows, 1, w.hidden, (float)m->config.rms_norm_eps);
     look(run, &at, true, "norm", r->norm, rows, w.hidden, w.hidden);
     at.operation = "qkv_proj";
     linear_forward(run, room->qkv, r->norm, weight_of(run, p->q), w.qkv, w.hidden);
@@ -177,7 +182,8 @@ static void attention_forward(const leaf_run *run, int layer) {
     look(run, &at, true, "o", room->o, rows, w.q, w.q);
     at.operation = "o_proj";
     linear_forward(run, r->branch, room->o, weight_of(run, p->o), w.hidden, w.q);
-    if (p->o_bias >= 0) m->kernels->bias->forward(r->branch, w.hidden, weight_of(run, p->o_bias), rows, w.hidden);
+    if (p->o_bias >= 0)
+        m->kernels->bias->forward(r->branch, w.hidden, weight_of(run, p->o_bias), rows, w.hidden);
     look(run, &at, true, "branch", r->branch, rows, w.hidden, w.hidden);
     at.operation = "attention_residual";
     drop_rows(run, MM_PURPOSE_OUTPUT_DROPOUT, layer, room->mid, r->branch, room->x);
@@ -243,10 +249,11 @@ static void mlp_backward(const leaf_run *run, int layer) {
     linear_input_gradient(run, r->norm, room->gate_up, weight_of(run, p->gate), 2 * f, w.hidden);
     look(run, &at, true, "d_norm", r->norm, rows, w.hidden, w.hidden);
     at.operation = "post_attention_layernorm";
-    m->kernels->rmsnorm->backward(r->dx, w.hidden, gradient_of(run, p->post_norm), r->norm, w.hidden, room->mid,
-                                  w.hidden, weight_of(run, p->post_norm), room->rstd_post, r->dx, w.hidden, rows, 1,
-                                  w.hidden, r->column);
-    look(run, &at, true, "post_attention_layernorm.weight", gradient_of(run, p->post_norm), 1, w.hidden, w.hidden);
+    m->kernels->rmsnorm->backward(r->dx, w.hidden, gradient_of(run, p->post_norm), r->norm, w.hidden,
+                                  room->mid, w.hidden, weight_of(run, p->post_norm), room->rstd_post, r->dx,
+                                  w.hidden, rows, 1, w.hidden, r->column);
+    look(run, &at, true, "post_attention_layernorm.weight", gradient_of(run, p->post_norm), 1, w.hidden,
+         w.hidden);
     look(run, &at, true, "dx", r->dx, rows, w.hidden, w.hidden);
 }
 
@@ -262,7 +269,8 @@ static void attention_output_backward(const leaf_run *run, int layer) {
     at.operation = "o_proj";
     linear_weight_gradient(run, gradient_of(run, p->o), r->branch, room_of(run, layer)->o, w.hidden, w.q);
     if (p->o_bias >= 0)
-        m->kernels->bias->backward(gradient_of(run, p->o_bias), r->branch, w.hidden, rows, w.hidden, r->column);
+        m->kernels->bias->backward(gradient_of(run, p->o_bias), r->branch, w.hidden, rows, w.hidden,
+                                   r->column);
     look(run, &at, true, "o_proj.weight", gradient_of(run, p->o), w.hidden, w.q, w.q);
     linear_input_gradient(run, r->d_o, r->branch, weight_of(run, p->o), w.hidden, w.q);
     look(run, &at, true, "d_o", r->d_o, rows, w.q, w.q);
@@ -293,8 +301,8 @@ static void attention_backward(const leaf_run *run, int layer) {
     heads_backward(run, layer);
     at.operation = "qkv_proj";
     if (p->q_bias >= 0) qkv_bias_backward(run, p, &w);
-    m->kernels->rmsnorm->forward(r->norm, w.hidden, room->x, w.hidden, weight_of(run, p->input_norm), room->rstd_in,
-                                 rows, 1, w.hidden, (float)m->config.rms_norm_eps);
+    m->kernels->rmsnorm->forward(r->norm, w.hidden, room->x, w.hidden, weight_of(run, p->input_norm),
+                                 room->rstd_in, rows, 1, w.hidden, (float)m->config.rms_norm_eps);
     linear_weight_gradient(run, gradient_of(run, p->q), r->d_qkv, r->norm, w.qkv, w.hidden);
     look(run, &at, true, "q_proj.weight", gradient_of(run, p->q), w.q, w.hidden, w.hidden);
     look(run, &at, true, "k_proj.weight", gradient_of(run, p->k), w.kv, w.hidden, w.hidden);
@@ -302,9 +310,9 @@ static void attention_backward(const leaf_run *run, int layer) {
     linear_input_gradient(run, r->norm, r->d_qkv, weight_of(run, p->q), w.qkv, w.hidden);
     look(run, &at, true, "d_norm", r->norm, rows, w.hidden, w.hidden);
     at.operation = "input_layernorm";
-    m->kernels->rmsnorm->backward(r->dx, w.hidden, gradient_of(run, p->input_norm), r->norm, w.hidden, room->x,
-                                  w.hidden, weight_of(run, p->input_norm), room->rstd_in, r->dx, w.hidden, rows, 1,
-                                  w.hidden, r->column);
+    m->kernels->rmsnorm->backward(r->dx, w.hidden, gradient_of(run, p->input_norm), r->norm, w.hidden,
+                                  room->x, w.hidden, weight_of(run, p->input_norm), room->rstd_in, r->dx,
+                                  w.hidden, rows, 1, w.hidden, r->column);
     look(run, &at, true, "input_layernorm.weight", gradient_of(run, p->input_norm), 1, w.hidden, w.hidden);
 }
 

@@ -49,7 +49,9 @@ void mm_config_preset_training(const char *name, double *lr, int64_t *warmup) {
     *warmup = tiny ? 20 : 0;
 }
 
-const char *mm_model_kind_name(mm_model_kind kind) { return kind == MM_MODEL_QWEN3 ? "qwen3" : "llama"; }
+const char *mm_model_kind_name(mm_model_kind kind) {
+    return kind == MM_MODEL_QWEN3 ? "qwen3" : "llama";
+}
 
 // A reading of one config.json.
 typedef struct reading {
@@ -84,7 +86,8 @@ static mm_status maybe_flag(reading *r, const char *key, bool *value) {
 }
 
 static mm_status refuse(reading *r, const char *key, const char *supported) {
-    return mm_trouble(r->error, "%s: \"%s\" has a value that changes the arithmetic and is not supported; expected %s",
+    return mm_trouble(r->error,
+                      "%s: \"%s\" has a value that changes the arithmetic and is not supported; expected %s",
                       mm_json_name(r->document), key, supported);
 }
 
@@ -94,7 +97,8 @@ static bool is_string(const mm_json *value, const char *expected) {
 
 // What would change the arithmetic: each must be absent or have the value that means "not used".
 static mm_status check_unsupported(reading *r) {
-    static const char *const must_be_false[] = {"use_sliding_window", "mlp_bias", "use_mla", "parallel_residual"};
+    static const char *const must_be_false[] = {"use_sliding_window", "mlp_bias", "use_mla",
+                                                "parallel_residual"};
     for (size_t i = 0; i < sizeof must_be_false / sizeof must_be_false[0]; i++) {
         bool on;
         mm_status status = maybe_flag(r, must_be_false[i], &on);
@@ -129,7 +133,8 @@ static mm_status read_rope(reading *r, mm_config *config) {
         if (has(holder, "rope_type") && !is_string(mm_json_get(holder, "rope_type"), "default"))
             return refuse(r, "rope_parameters.rope_type", "\"default\"");
         const mm_json *factor = mm_json_get(holder, "partial_rotary_factor");
-        if (has(holder, "partial_rotary_factor") && !(mm_json_number(factor) >= 1 && mm_json_number(factor) <= 1))
+        if (has(holder, "partial_rotary_factor") &&
+            !(mm_json_number(factor) >= 1 && mm_json_number(factor) <= 1))
             return refuse(r, "rope_parameters.partial_rotary_factor", "1");
     }
     if (!has(holder, "rope_theta")) return MM_OK;
@@ -152,15 +157,16 @@ static mm_status read_shape(reading *r, mm_config *config) {
 static mm_status check_shape(reading *r, const mm_config *config) {
     const char *name = mm_json_name(r->document);
     if (config->heads % config->kv_heads)
-        return mm_trouble(r->error, "%s: num_attention_heads %d is no multiple of num_key_value_heads %d", name,
-                          config->heads, config->kv_heads);
+        return mm_trouble(r->error, "%s: num_attention_heads %d is no multiple of num_key_value_heads %d",
+                          name, config->heads, config->kv_heads);
     if (config->head_dim % 2 || config->head_dim > 1024)
-        return mm_trouble(r->error, "%s: head_dim %d; expected an even number up to 1024", name, config->head_dim);
+        return mm_trouble(r->error, "%s: head_dim %d; expected an even number up to 1024", name,
+                          config->head_dim);
     if (config->layers > 256)
         return mm_trouble(r->error, "%s: num_hidden_layers %d; expected at most 256", name, config->layers);
     if ((int64_t)config->heads * config->head_dim > 1 << 20)
-        return mm_trouble(r->error, "%s: %d heads of %d are wider than expected (at most 2^20 together)", name,
-                          config->heads, config->head_dim);
+        return mm_trouble(r->error, "%s: %d heads of %d are wider than expected (at most 2^20 together)",
+                          name, config->heads, config->head_dim);
     return MM_OK;
 }
 
@@ -191,7 +197,8 @@ static mm_status read_rest(reading *r, mm_config *config) {
     config->rms_norm_eps = 1e-6;
     mm_status status = MM_OK;
     if (has(r->root, "rms_norm_eps"))
-        status = mm_json_need_number(r->document, r->root, "rms_norm_eps", 0, 1, &config->rms_norm_eps, r->error);
+        status =
+            mm_json_need_number(r->document, r->root, "rms_norm_eps", 0, 1, &config->rms_norm_eps, r->error);
     if (!status) status = maybe_flag(r, "tie_word_embeddings", &config->tied);
     if (!status) status = maybe_flag(r, "attention_bias", &config->attention_bias);
     config->max_positions = 32768;
@@ -216,7 +223,8 @@ static mm_status read_document(const mm_json_document *document, mm_config *conf
     return status;
 }
 
-mm_status mm_config_parse(const char *text, size_t size, const char *name, mm_config *config, mm_error *error) {
+mm_status mm_config_parse(const char *text, size_t size, const char *name, mm_config *config,
+                          mm_error *error) {
     mm_json_document *document;
     mm_status status = mm_json_parse(text, size, name, &document, error);
     if (status) return status;

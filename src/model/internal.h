@@ -9,14 +9,14 @@ typedef struct layer_room {
     float *x;       // rows x hidden: the layer's input
     float *rstd_in; // rows
     float *qkv;     // rows x (heads + 2 kv_heads) * head_dim: before norm and rope
-    float *qk;      // as qkv: q and k after them; v's columns are not used, so that all share one distance of rows
-    float *rstd_q;  // rows x heads
-    float *rstd_k;  // rows x kv_heads
-    float *o;       // rows x heads * head_dim: attention's output
-    float *lse;     // heads x rows, sample by sample
-    float *mid;     // rows x hidden: after attention's residual
+    float *qk; // as qkv: q and k after them; v's columns are not used, so that all share one distance of rows
+    float *rstd_q;    // rows x heads
+    float *rstd_k;    // rows x kv_heads
+    float *o;         // rows x heads * head_dim: attention's output
+    float *lse;       // heads x rows, sample by sample
+    float *mid;       // rows x hidden: after attention's residual
     float *rstd_post; // rows
-    float *gate_up; // rows x 2 intermediate; its gradient in the backward pass
+    float *gate_up;   // rows x 2 intermediate; its gradient in the backward pass
 } layer_room;
 
 struct mm_activations {
@@ -63,12 +63,14 @@ void look(const leaf_run *run, const look_at *at, bool output, const char *tenso
 
 // y = x w^T; dx = dy w; dw += dy^T x. x is rows x in, y rows x out, w out x in.
 void linear_forward(const leaf_run *run, float *y, const float *x, const float *w, int64_t out, int64_t in);
-void linear_input_gradient(const leaf_run *run, float *dx, const float *dy, const float *w, int64_t out, int64_t in);
+void linear_input_gradient(const leaf_run *run, float *dx, const float *dy, const float *w, int64_t out,
+                           int64_t in);
 void linear_weight_gradient(const leaf_run *run, float *dw, const float *dy, const float *x, int64_t out,
                             int64_t in);
 
 // y = residual + dropout(x) on rows of the hidden size, sample by sample; residual may be NULL.
-void drop_rows(const leaf_run *run, mm_purpose purpose, int layer, float *y, const float *x, const float *residual);
+void drop_rows(const leaf_run *run, mm_purpose purpose, int layer, float *y, const float *x,
+               const float *residual);
 
 void layer_forward(const leaf_run *run, int layer);
 // room->dx holds the gradient of the layer's output, and then that of its input.

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-mm_status mm_model_open(mm_model *model, const mm_config *config, const mm_kernels *kernels, const mm_gemm *gemm,
-                        int64_t positions, float *weights, mm_error *error) {
+mm_status mm_model_open(mm_model *model, const mm_config *config, const mm_kernels *kernels,
+                        const mm_gemm *gemm, int64_t positions, float *weights, mm_error *error) {
     *model = (mm_model){.config = *config, .kernels = kernels, .gemm = gemm, .weights = weights};
     mm_status status = mm_parameters_make(&model->parameters, config, error);
     if (status) return status;
@@ -32,7 +32,8 @@ static void embed(const leaf_run *run) {
     const mm_model *m = run->model;
     int64_t rows = run->leaf->rows, hidden = m->config.hidden;
     float *x = room_of(run, 0)->x;
-    m->kernels->embedding->forward(x, weight_of(run, m->parameters.embedding), run->leaf->inputs, rows, hidden);
+    m->kernels->embedding->forward(x, weight_of(run, m->parameters.embedding), run->leaf->inputs, rows,
+                                   hidden);
     look_at at = {MM_LEVEL_OP, MM_PASS_FORWARD, -1, "embedding"};
     look(run, &at, true, "x", x, rows, hidden, hidden);
     drop_rows(run, MM_PURPOSE_EMBEDDING_DROPOUT, 0, x, x, NULL);
@@ -50,7 +51,8 @@ static void embed_backward(const leaf_run *run) {
     look(run, &at, true, "embed_tokens.weight", d_table, m->config.vocab, hidden, hidden);
 }
 
-// One chunk of rows: logits, loss, and with a gradient also the head's and, in place of the chunk's norm, its own.
+// One chunk of rows: logits, loss, and with a gradient also the head's and, in place of the chunk's norm, its
+// own.
 static double chunk_loss(const leaf_run *run, int64_t first, int64_t rows) {
     const mm_model *m = run->model;
     int64_t hidden = m->config.hidden, vocab = m->config.vocab;
@@ -61,8 +63,7 @@ static double chunk_loss(const leaf_run *run, int64_t first, int64_t rows) {
     look_at at = {MM_LEVEL_OP, MM_PASS_FORWARD, -1, "lm_head"};
     look(run, &at, true, "logits", logits, rows, vocab, vocab);
     if (!run->gradient) return m->kernels->cross_entropy->forward(logits, targets, rows, vocab);
-    double loss =
-        m->kernels->cross_entropy->backward(logits, targets, rows, vocab, (float)run->leaf->scale);
+    double loss = m->kernels->cross_entropy->backward(logits, targets, rows, vocab, (float)run->leaf->scale);
     at = (look_at){MM_LEVEL_OP, MM_PASS_BACKWARD, -1, "cross_entropy"};
     look(run, &at, true, "d_logits", logits, rows, vocab, vocab);
     mm_gemm_run(m->gemm, true, false, vocab, hidden, rows, 1, logits, vocab, norm, hidden, 1,
@@ -77,8 +78,8 @@ static double head_loss(const leaf_run *run) {
     mm_activations *r = run->room;
     int64_t rows = run->leaf->rows, hidden = m->config.hidden;
     int norm = m->parameters.final_norm;
-    m->kernels->rmsnorm->forward(r->norm, hidden, r->x_final, hidden, weight_of(run, norm), r->rstd_final, rows, 1,
-                                 hidden, (float)m->config.rms_norm_eps);
+    m->kernels->rmsnorm->forward(r->norm, hidden, r->x_final, hidden, weight_of(run, norm), r->rstd_final,
+                                 rows, 1, hidden, (float)m->config.rms_norm_eps);
     look_at at = {MM_LEVEL_LAYER, MM_PASS_FORWARD, -1, "norm"};
     look(run, &at, true, "norm", r->norm, rows, hidden, hidden);
     double loss = 0;
@@ -86,7 +87,8 @@ static double head_loss(const leaf_run *run) {
         loss += chunk_loss(run, first, rows - first < MM_LOGIT_ROWS ? rows - first : MM_LOGIT_ROWS);
     if (!run->gradient) return loss;
     at = (look_at){MM_LEVEL_OP, MM_PASS_BACKWARD, -1, "lm_head"};
-    look(run, &at, true, "head.weight", gradient_of(run, m->parameters.head), m->config.vocab, hidden, hidden);
+    look(run, &at, true, "head.weight", gradient_of(run, m->parameters.head), m->config.vocab, hidden,
+         hidden);
     look(run, &at, true, "d_norm", r->norm, rows, hidden, hidden);
     m->kernels->rmsnorm->backward(r->dx, hidden, gradient_of(run, norm), r->norm, hidden, r->x_final, hidden,
                                   weight_of(run, norm), r->rstd_final, NULL, 0, rows, 1, hidden, r->column);
@@ -106,8 +108,8 @@ static double run_leaf(const leaf_run *run) {
     return loss;
 }
 
-double mm_model_train(const mm_model *model, mm_activations *activations, const mm_leaf *leaf, float *gradient,
-                      const mm_probe *probe) {
+double mm_model_train(const mm_model *model, mm_activations *activations, const mm_leaf *leaf,
+                      float *gradient, const mm_probe *probe) {
     assert(activations->backward && gradient);
     leaf_run run = {model, activations, leaf, gradient, probe};
     return run_leaf(&run);

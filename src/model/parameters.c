@@ -10,7 +10,8 @@ enum { LINE_FLOATS = MM_ARENA_ALIGNMENT / sizeof(float) };
 
 static const double initial_deviation = 0.02;
 
-// Adds a tensor of one dimension (columns 0) or two; `joined` puts it right behind the last one, without a gap.
+// Adds a tensor of one dimension (columns 0) or two; `joined` puts it right behind the last one, without a
+// gap.
 static int add(mm_parameters *p, const char *name, int64_t rows, int64_t columns, bool joined) {
     int i = p->count++;
     mm_tensor *t = &p->tensors[i];

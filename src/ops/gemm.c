@@ -177,7 +177,8 @@ static void fill(float *x, int64_t n, uint32_t seed) {
     }
 }
 
-// Is alpha times a product, of more than two chunks and of no whole tiles, as defined? With beta 1: added to C.
+// Is alpha times a product, of more than two chunks and of no whole tiles, as defined? With beta 1: added to
+// C.
 static bool meets_definition(const mm_gemm *gemm, float alpha, float beta, float *room) {
     enum { M = CHECK_M, N = CHECK_N, K = CHECK_K };
     float *a = room, *b = a + M * K, *c = b + K * N, *before = c + M * N;

@@ -12,14 +12,15 @@ typedef struct node {
 
 typedef struct buffer {
     atomic_bool used;
-    mm_arena memory; // mapped at open, so that a step cannot run out; the system gives pages as they are touched
+    mm_arena
+        memory; // mapped at open, so that a step cannot run out; the system gives pages as they are touched
 } buffer;
 
 struct mm_tree {
     int64_t leaves;
     int levels;
     size_t floats;
-    node **nodes;      // nodes[l] for l in 1..levels: mm_tree_width(leaves, l) of them
+    node **nodes; // nodes[l] for l in 1..levels: mm_tree_width(leaves, l) of them
     mm_partial root;
     atomic_llong next; // leaf
     int64_t buffer_count;
@@ -32,10 +33,12 @@ int mm_tree_levels(int64_t leaves) {
     return levels;
 }
 
-int64_t mm_tree_width(int64_t leaves, int level) { return (leaves + ((int64_t)1 << level) - 1) >> level; }
+int64_t mm_tree_width(int64_t leaves, int level) {
+    return (leaves + ((int64_t)1 << level) - 1) >> level;
+}
 
-// Each worker holds its leaf's buffer, and each node above a leaf in work can have one child waiting. A worker between
-// two leaves holds none, which pays for what waits above the next leaf to be taken.
+// Each worker holds its leaf's buffer, and each node above a leaf in work can have one child waiting. A
+// worker between two leaves holds none, which pays for what waits above the next leaf to be taken.
 int64_t mm_tree_buffers(int64_t leaves, int workers) {
     int64_t most = workers * (int64_t)(1 + mm_tree_levels(leaves));
     return most < leaves ? most : leaves;
@@ -65,8 +68,9 @@ mm_status mm_tree_open(mm_tree **out, int64_t leaves, int workers, size_t floats
     for (int level = 1; !status && level <= tree->levels; level++) {
         tree->nodes[level] = calloc((size_t)mm_tree_width(leaves, level), sizeof **tree->nodes);
         if (!tree->nodes[level])
-            status = mm_trouble(error, "gradient tree of %lld leaves: out of memory; use fewer or larger micro-batches",
-                                (long long)leaves);
+            status = mm_trouble(
+                error, "gradient tree of %lld leaves: out of memory; use fewer or larger micro-batches",
+                (long long)leaves);
     }
     if (!status) status = map_buffers(tree, error);
     if (status) {
@@ -78,7 +82,8 @@ mm_status mm_tree_open(mm_tree **out, int64_t leaves, int workers, size_t floats
 
 void mm_tree_close(mm_tree *tree) {
     if (!tree) return;
-    for (int64_t i = 0; tree->buffers && i < tree->buffer_count; i++) mm_arena_close(&tree->buffers[i].memory);
+    for (int64_t i = 0; tree->buffers && i < tree->buffer_count; i++)
+        mm_arena_close(&tree->buffers[i].memory);
     for (int level = 1; tree->nodes && level <= tree->levels; level++) free(tree->nodes[level]);
     free(tree->nodes);
     free(tree->buffers);
@@ -98,7 +103,9 @@ int64_t mm_tree_take(mm_tree *tree) {
     return leaf < tree->leaves ? leaf : -1;
 }
 
-static float *buffer_data(const buffer *b) { return (float *)(void *)b->memory.base; }
+static float *buffer_data(const buffer *b) {
+    return (float *)(void *)b->memory.base;
+}
 
 float *mm_tree_buffer(mm_tree *tree) {
     for (;;) { // the count of buffers guarantees a free one; another worker may be about to take or return it

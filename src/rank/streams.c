@@ -3,10 +3,14 @@
 
 uint64_t mm_rank_key(mm_seed_policy policy, uint64_t seed, int rank) {
     switch (policy) {
-    case MM_SEED_POLICY_RANK: return seed + (uint64_t)rank;
-    case MM_SEED_POLICY_SHARED: return seed;
-    case MM_SEED_POLICY_HASHED: return mm_hash_seed(seed, (uint64_t)rank);
-    case MM_SEED_POLICY_SAMPLE: break;
+    case MM_SEED_POLICY_RANK:
+        return seed + (uint64_t)rank;
+    case MM_SEED_POLICY_SHARED:
+        return seed;
+    case MM_SEED_POLICY_HASHED:
+        return mm_hash_seed(seed, (uint64_t)rank);
+    case MM_SEED_POLICY_SAMPLE:
+        break;
     }
     // No rank has this number, so the samples' key is no rank's under the policy hashed.
     return mm_hash_seed(seed, UINT64_MAX);
@@ -14,16 +18,20 @@ uint64_t mm_rank_key(mm_seed_policy policy, uint64_t seed, int rank) {
 
 const char *mm_seed_policy_words(mm_seed_policy policy) {
     switch (policy) {
-    case MM_SEED_POLICY_RANK: return "each rank draws its own masks from base seed + rank";
-    case MM_SEED_POLICY_SHARED: return "every rank draws the same masks from the base seed (the trap)";
-    case MM_SEED_POLICY_HASHED: return "each rank draws its own masks from hash(base seed, rank)";
-    case MM_SEED_POLICY_SAMPLE: break;
+    case MM_SEED_POLICY_RANK:
+        return "each rank draws its own masks from base seed + rank";
+    case MM_SEED_POLICY_SHARED:
+        return "every rank draws the same masks from the base seed (the trap)";
+    case MM_SEED_POLICY_HASHED:
+        return "each rank draws its own masks from hash(base seed, rank)";
+    case MM_SEED_POLICY_SAMPLE:
+        break;
     }
     return "masks belong to samples, whatever the ranks, from hash(base seed)";
 }
 
-mm_draw mm_rank_draw(mm_seed_policy policy, uint64_t seed, int rank, int64_t step, int64_t leaf_in_rank, int sample,
-                     uint64_t position) {
+mm_draw mm_rank_draw(mm_seed_policy policy, uint64_t seed, int rank, int64_t step, int64_t leaf_in_rank,
+                     int sample, uint64_t position) {
     assert(rank >= 0 && step >= 1 && leaf_in_rank >= 0 && sample >= 0);
     mm_draw draw = {.key = mm_rank_key(policy, seed, rank)};
     if (policy == MM_SEED_POLICY_SAMPLE) {

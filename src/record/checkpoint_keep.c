@@ -1,7 +1,7 @@
 #include "checkpoint_keep.h"
+#include <limits.h>
 #include <mm/files/publish.h>
 #include <mm/record/checkpoint.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

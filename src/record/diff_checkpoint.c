@@ -1,11 +1,11 @@
 // A checkpoint of a run under comparison.
+#include <assert.h>
+#include <limits.h>
+#include <math.h>
 #include <mm/files/publish.h>
 #include <mm/files/safetensors.h>
 #include <mm/record/checkpoint.h>
 #include <mm/record/diff.h>
-#include <assert.h>
-#include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,36 +20,39 @@ static mm_status not_traced(mm_side *side, const char *path, const mm_trace_reco
     side->damaged.tensor = side->damaged_tensor;
     side->damaged.operation = "adamw";
     return mm_fail(error, MM_DIFFERS,
-                   "%s: tensor %s is not the one that the trace has after step %lld; the file holds another step's numbers, "
+                   "%s: tensor %s is not the one that the trace has after step %lld; the file holds another "
+                   "step's numbers, "
                    "or was changed",
                    path, r->tensor, (long long)r->step);
 }
 
-static mm_status check_tensor(mm_side *side, const mm_trace_step *records, const mm_safetensors *file, const mm_safetensors_entry *entry,
-                              unsigned char *bytes, mm_error *error) {
+static mm_status check_tensor(mm_side *side, const mm_trace_step *records, const mm_safetensors *file,
+                              const mm_safetensors_entry *entry, unsigned char *bytes, mm_error *error) {
     const char *path = mm_safetensors_path(file);
     const mm_trace_record *r = mm_trace_step_find(records, "adamw", entry->tensor.name);
     if (!r)
-        return mm_fail(error, MM_DIFFERS, "%s: tensor %s is not in the trace of step %lld", path, entry->tensor.name,
-                       (long long)side->steps);
+        return mm_fail(error, MM_DIFFERS, "%s: tensor %s is not in the trace of step %lld", path,
+                       entry->tensor.name, (long long)side->steps);
     mm_status status = mm_safetensors_read(file, entry, bytes, error);
     if (status || mm_hash_equal(mm_hash_bytes(bytes, entry->bytes), r->hash)) return status;
     return not_traced(side, path, r, error);
 }
 
-static mm_status check_tensors(mm_side *side, const mm_trace_step *records, const char *folder, const char *name,
-                               int expected, mm_error *error) {
+static mm_status check_tensors(mm_side *side, const mm_trace_step *records, const char *folder,
+                               const char *name, int expected, mm_error *error) {
     char path[PATH_MAX];
     mm_safetensors *file;
     mm_status status = mm_path_join(path, sizeof path, folder, name, error);
     if (!status) status = mm_safetensors_open(path, &file, error);
     if (status) return status;
     if (mm_safetensors_count(file) != expected)
-        status = mm_fail(error, MM_DIFFERS, "%s: holds %d tensors, expected %d", path, mm_safetensors_count(file), expected);
+        status = mm_fail(error, MM_DIFFERS, "%s: holds %d tensors, expected %d", path,
+                         mm_safetensors_count(file), expected);
     for (int i = 0; !status && i < mm_safetensors_count(file); i++) {
         const mm_safetensors_entry *entry = mm_safetensors_at(file, i);
         unsigned char *bytes = malloc(entry->bytes + 1);
-        status = bytes ? check_tensor(side, records, file, entry, bytes, error) : mm_trouble(error, "%s: out of memory", path);
+        status = bytes ? check_tensor(side, records, file, entry, bytes, error)
+                       : mm_trouble(error, "%s: out of memory", path);
         free(bytes);
     }
     mm_safetensors_close(file);
@@ -71,7 +74,8 @@ static mm_status check_config(const mm_side *side, const char *folder, mm_error 
     if (text.failed)
         status = mm_trouble(error, "%s: out of memory", path);
     else if (strcmp(text.data, side->facts.model_config) != 0)
-        status = mm_fail(error, MM_DIFFERS, "%s: is not the model of run.json; one of the two was changed", path);
+        status =
+            mm_fail(error, MM_DIFFERS, "%s: is not the model of run.json; one of the two was changed", path);
     mm_text_free(&text);
     return status;
 }
@@ -85,7 +89,8 @@ static mm_status check_tokenizer(const mm_side *side, const char *folder, mm_err
     bool same = mm_hash_equal(mm_hash_bytes(data, size), side->facts.data.tokenizer);
     free(data);
     return same ? MM_OK
-                : mm_fail(error, MM_DIFFERS, "%s: is not the tokenizer whose hash run.json has; it was changed", path);
+                : mm_fail(error, MM_DIFFERS,
+                          "%s: is not the tokenizer whose hash run.json has; it was changed", path);
 }
 
 static mm_status check_state(const mm_side *side, const char *folder, mm_error *error) {
@@ -94,28 +99,40 @@ static mm_status check_state(const mm_side *side, const char *folder, mm_error *
     if (status) return status;
     const mm_run_facts *f = &side->facts;
     uint64_t position = (uint64_t)side->steps * (uint64_t)f->settings.batch;
-    if (state.step != side->steps || state.position != position || (side->has_row && state.tokens != side->tokens))
+    if (state.step != side->steps || state.position != position ||
+        (side->has_row && state.tokens != side->tokens))
         return mm_fail(error, MM_DIFFERS,
-                       "%s/state.json: says step %lld at sample %llu after %lld tokens, expected step %lld at sample %llu after "
+                       "%s/state.json: says step %lld at sample %llu after %lld tokens, expected step %lld "
+                       "at sample %llu after "
                        "%lld tokens; the checkpoint is another step's under a new name, or was changed",
-                       folder, (long long)state.step, (unsigned long long)state.position, (long long)state.tokens,
-                       (long long)side->steps, (unsigned long long)position, (long long)side->tokens);
-    if (state.arithmetic_version == f->arithmetic_version && state.streams_version == f->streams_version) return MM_OK;
-    return mm_fail(error, MM_DIFFERS, "%s/state.json: says arithmetic %d and streams %d, run.json %d and %d", folder,
-                   state.arithmetic_version, state.streams_version, f->arithmetic_version, f->streams_version);
+                       folder, (long long)state.step, (unsigned long long)state.position,
+                       (long long)state.tokens, (long long)side->steps, (unsigned long long)position,
+                       (long long)side->tokens);
+    if (state.arithmetic_version == f->arithmetic_version && state.streams_version == f->streams_version)
+        return MM_OK;
+    return mm_fail(error, MM_DIFFERS, "%s/state.json: says arithmetic %d and streams %d, run.json %d and %d",
+                   folder, state.arithmetic_version, state.streams_version, f->arithmetic_version,
+                   f->streams_version);
 }
 
 mm_status mm_side_check_checkpoint(mm_side *side, const mm_trace_step *records, mm_error *error) {
     char folder[PATH_MAX];
     int tensors = side->facts.initial_count;
-    side->damaged = (mm_trace_record){.step = side->steps, .leaf = -1, .node_level = -1, .rank = -1, .layer = -1,
-                                      .operation = "checkpoint", .tensor = ""};
+    side->damaged = (mm_trace_record){.step = side->steps,
+                                      .leaf = -1,
+                                      .node_level = -1,
+                                      .rank = -1,
+                                      .layer = -1,
+                                      .operation = "checkpoint",
+                                      .tensor = ""};
     mm_status status = mm_checkpoint_path(side->path, side->steps, folder, sizeof folder, error);
     if (!status) status = check_state(side, folder, error);
     if (!status) status = check_config(side, folder, error);
     if (!status) status = check_tokenizer(side, folder, error);
-    if (!status && records) status = check_tensors(side, records, folder, "model.safetensors", tensors, error);
-    if (!status && records) status = check_tensors(side, records, folder, "optimizer.safetensors", 2 * tensors, error);
+    if (!status && records)
+        status = check_tensors(side, records, folder, "model.safetensors", tensors, error);
+    if (!status && records)
+        status = check_tensors(side, records, folder, "optimizer.safetensors", 2 * tensors, error);
     if (!status) side->damaged = (mm_trace_record){0};
     return status;
 }

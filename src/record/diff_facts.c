@@ -13,9 +13,13 @@ typedef struct comparing {
     bool failed;
 } comparing;
 
-static mm_fact_value no_value(void) { return (mm_fact_value){.kind = MM_VALUE_NONE}; }
+static mm_fact_value no_value(void) {
+    return (mm_fact_value){.kind = MM_VALUE_NONE};
+}
 
-static mm_fact_value integer(int64_t value) { return (mm_fact_value){.kind = MM_VALUE_INTEGER, .integer = value}; }
+static mm_fact_value integer(int64_t value) {
+    return (mm_fact_value){.kind = MM_VALUE_INTEGER, .integer = value};
+}
 
 static mm_fact_value text(comparing *c, const char *value) {
     if (!value) return no_value();
@@ -24,8 +28,8 @@ static mm_fact_value text(comparing *c, const char *value) {
     return made;
 }
 
-static mm_fact *add(comparing *c, const char *key, mm_fact_kind kind, unsigned stages, bool bits, mm_fact_value a,
-                    mm_fact_value b) {
+static mm_fact *add(comparing *c, const char *key, mm_fact_kind kind, unsigned stages, bool bits,
+                    mm_fact_value a, mm_fact_value b) {
     mm_facts_diff *out = c->out;
     if (out->count == c->capacity) {
         size_t capacity = c->capacity ? 2 * c->capacity : 32;
@@ -45,14 +49,14 @@ static mm_fact *add(comparing *c, const char *key, mm_fact_kind kind, unsigned s
     return fact;
 }
 
-static void compare_text(comparing *c, const char *key, mm_fact_kind kind, unsigned stages, bool bits, const char *a,
-                         const char *b) {
+static void compare_text(comparing *c, const char *key, mm_fact_kind kind, unsigned stages, bool bits,
+                         const char *a, const char *b) {
     if (a == b || (a && b && strcmp(a, b) == 0)) return;
     add(c, key, kind, stages, bits, text(c, a), text(c, b));
 }
 
-static void compare_integer(comparing *c, const char *key, mm_fact_kind kind, unsigned stages, bool bits, int64_t a,
-                            int64_t b) {
+static void compare_integer(comparing *c, const char *key, mm_fact_kind kind, unsigned stages, bool bits,
+                            int64_t a, int64_t b) {
     if (a != b) add(c, key, kind, stages, bits, integer(a), integer(b));
 }
 
@@ -64,13 +68,18 @@ static void compare_hash(comparing *c, const char *key, unsigned stages, bool bi
 
 // --- configuration
 
-static const void *slot(const mm_settings *s, const mm_field *f) { return (const char *)s + f->offset; }
+static const void *slot(const mm_settings *s, const mm_field *f) {
+    return (const char *)s + f->offset;
+}
 
 static mm_fact_value setting(comparing *c, const mm_settings *s, const mm_field *f) {
     switch (f->kind) {
-    case MM_FIELD_NUMBER: return (mm_fact_value){.kind = MM_VALUE_NUMBER, .number = *(const double *)slot(s, f)};
-    case MM_FIELD_STRING: return text(c, *(char *const *)slot(s, f));
-    case MM_FIELD_CHOICE: return text(c, f->choices[*(const int64_t *)slot(s, f)]);
+    case MM_FIELD_NUMBER:
+        return (mm_fact_value){.kind = MM_VALUE_NUMBER, .number = *(const double *)slot(s, f)};
+    case MM_FIELD_STRING:
+        return text(c, *(char *const *)slot(s, f));
+    case MM_FIELD_CHOICE:
+        return text(c, f->choices[*(const int64_t *)slot(s, f)]);
     case MM_FIELD_SEED: {
         uint64_t seed = *(const uint64_t *)slot(s, f);
         char hex[20];
@@ -78,7 +87,8 @@ static mm_fact_value setting(comparing *c, const mm_settings *s, const mm_field 
         snprintf(hex, sizeof hex, "%016llx", (unsigned long long)seed);
         return text(c, hex);
     }
-    case MM_FIELD_INTEGER: break;
+    case MM_FIELD_INTEGER:
+        break;
     }
     return integer(*(const int64_t *)slot(s, f));
 }
@@ -119,7 +129,8 @@ static bool moves_bits(const comparing *c, const mm_field *f) {
     if (strcmp(f->key, "seed_policy") == 0) return draws;
     if (strcmp(f->key, "ranks") == 0)
         return draws && !(a->seed_policy == POLICY_SAMPLE && b->seed_policy == POLICY_SAMPLE);
-    if (strcmp(f->key, "steps") == 0) return a->schedule != SCHEDULE_CONSTANT || b->schedule != SCHEDULE_CONSTANT;
+    if (strcmp(f->key, "steps") == 0)
+        return a->schedule != SCHEDULE_CONSTANT || b->schedule != SCHEDULE_CONSTANT;
     return f->changes_bits;
 }
 
@@ -136,8 +147,9 @@ static void compare_settings(comparing *c) {
 // --- model
 
 static bool names_only(const char *key) {
-    static const char *const names[] = {"max_position_embeddings", "bos_token_id", "eos_token_id", "pad_token_id",
-                                        "architectures",           "torch_dtype"};
+    static const char *const names[] = {
+        "max_position_embeddings", "bos_token_id", "eos_token_id", "pad_token_id",
+        "architectures",           "torch_dtype"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(key, names[i]) == 0) return true;
     return false;
@@ -145,10 +157,14 @@ static bool names_only(const char *key) {
 
 static mm_fact_value json_value(comparing *c, const mm_json *value) {
     switch (mm_json_kind_of(value)) {
-    case MM_JSON_INTEGER: return integer(mm_json_integer(value));
-    case MM_JSON_REAL: return (mm_fact_value){.kind = MM_VALUE_NUMBER, .number = mm_json_number(value)};
-    case MM_JSON_STRING: return text(c, mm_json_string(value, NULL));
-    default: break;
+    case MM_JSON_INTEGER:
+        return integer(mm_json_integer(value));
+    case MM_JSON_REAL:
+        return (mm_fact_value){.kind = MM_VALUE_NUMBER, .number = mm_json_number(value)};
+    case MM_JSON_STRING:
+        return text(c, mm_json_string(value, NULL));
+    default:
+        break;
     }
     if (!value) return no_value();
     mm_text written = {0};
@@ -178,8 +194,10 @@ static void compare_member(comparing *c, const char *key, const mm_json *a, cons
 
 static mm_status compare_models(comparing *c, mm_error *error) {
     mm_json_document *a = NULL, *b = NULL;
-    mm_status status = mm_json_parse(c->a->model_config, strlen(c->a->model_config), "run.json's model", &a, error);
-    if (!status) status = mm_json_parse(c->b->model_config, strlen(c->b->model_config), "run.json's model", &b, error);
+    mm_status status =
+        mm_json_parse(c->a->model_config, strlen(c->a->model_config), "run.json's model", &a, error);
+    if (!status)
+        status = mm_json_parse(c->b->model_config, strlen(c->b->model_config), "run.json's model", &b, error);
     if (!status) {
         const mm_json *x = mm_json_root(a), *y = mm_json_root(b);
         for (const void *i = mm_json_first(x); i; i = mm_json_next(x, i))
@@ -212,7 +230,8 @@ static bool same_tensor(const mm_run_tensor *a, const mm_run_tensor *b) {
 static void compare_initial(comparing *c) {
     const mm_run_facts *a = c->a, *b = c->b;
     for (int i = 0; !c->out->initial && i < a->initial_count; i++)
-        if (i >= b->initial_count || !same_tensor(&a->initial[i], &b->initial[i])) c->out->initial = a->initial[i].name;
+        if (i >= b->initial_count || !same_tensor(&a->initial[i], &b->initial[i]))
+            c->out->initial = a->initial[i].name;
     if (!c->out->initial && b->initial_count > a->initial_count)
         c->out->initial = b->initial[a->initial_count].name;
 }
@@ -236,8 +255,10 @@ static void compare_streams(comparing *c) {
 static void compare_program(comparing *c) {
     enum { ANYWHERE = MM_STAGE_BATCH | MM_STAGE_LEAF | MM_STAGE_MERGE | MM_STAGE_UPDATE };
     const mm_run_facts *a = c->a, *b = c->b;
-    compare_integer(c, "arithmetic", MM_FACT_CODE, ANYWHERE, true, a->arithmetic_version, b->arithmetic_version);
-    compare_integer(c, "streams.version", MM_FACT_CODE, ANYWHERE, true, a->streams_version, b->streams_version);
+    compare_integer(c, "arithmetic", MM_FACT_CODE, ANYWHERE, true, a->arithmetic_version,
+                    b->arithmetic_version);
+    compare_integer(c, "streams.version", MM_FACT_CODE, ANYWHERE, true, a->streams_version,
+                    b->streams_version);
     compare_text(c, "build.version", MM_FACT_CODE, ANYWHERE, true, a->version, b->version);
     compare_text(c, "build.compiler", MM_FACT_CODE, ANYWHERE, true, a->compiler, b->compiler);
     compare_text(c, "build.type", MM_FACT_CODE, ANYWHERE, true, a->build_type, b->build_type);
@@ -266,7 +287,8 @@ static void compare_command(comparing *c) {
     mm_text_free(&b);
 }
 
-mm_status mm_facts_compare(const mm_run_facts *a, const mm_run_facts *b, mm_facts_diff *out, mm_error *error) {
+mm_status mm_facts_compare(const mm_run_facts *a, const mm_run_facts *b, mm_facts_diff *out,
+                           mm_error *error) {
     *out = (mm_facts_diff){0};
     comparing c = {.a = a, .b = b, .out = out};
     compare_data(&c);

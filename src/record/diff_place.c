@@ -21,12 +21,18 @@ static const char *projection(const mm_place *p) {
     static const struct {
         const char *operation, *tensor, *name;
     } table[] = {
-        {"qkv_proj", "q", "q_proj"},           {"qkv_proj", "k", "k_proj"},
-        {"qkv_proj", "v", "v_proj"},           {"qkv_proj", "q_proj.weight", "q_proj"},
-        {"qkv_proj", "k_proj.weight", "k_proj"}, {"qkv_proj", "v_proj.weight", "v_proj"},
-        {"gate_up_proj", "gate", "gate_proj"}, {"gate_up_proj", "gate_proj.weight", "gate_proj"},
-        {"gate_up_proj", "up", "up_proj"},     {"gate_up_proj", "up_proj.weight", "up_proj"},
-        {"layer", "x", "output"},              {"layer", "dx", "input gradient"},
+        {"qkv_proj", "q", "q_proj"},
+        {"qkv_proj", "k", "k_proj"},
+        {"qkv_proj", "v", "v_proj"},
+        {"qkv_proj", "q_proj.weight", "q_proj"},
+        {"qkv_proj", "k_proj.weight", "k_proj"},
+        {"qkv_proj", "v_proj.weight", "v_proj"},
+        {"gate_up_proj", "gate", "gate_proj"},
+        {"gate_up_proj", "gate_proj.weight", "gate_proj"},
+        {"gate_up_proj", "up", "up_proj"},
+        {"gate_up_proj", "up_proj.weight", "up_proj"},
+        {"layer", "x", "output"},
+        {"layer", "dx", "input gradient"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (strcmp(p->operation, table[i].operation) == 0 && strcmp(p->tensor, table[i].tensor) == 0)
@@ -55,7 +61,9 @@ static void add_tensor(const char *tensor, mm_text *out) {
     mm_text_add(out, tensor, size);
 }
 
-static bool is(const mm_place *p, const char *operation) { return strcmp(p->operation, operation) == 0; }
+static bool is(const mm_place *p, const char *operation) {
+    return strcmp(p->operation, operation) == 0;
+}
 
 static void add_rank(const mm_place *p, mm_text *out) {
     if (p->rank >= 0) mm_text_format(out, " on rank %d", p->rank);
@@ -64,7 +72,8 @@ static void add_rank(const mm_place *p, mm_text *out) {
 
 void mm_place_words(const mm_place *p, mm_text *out) {
     if (is(p, "batch")) {
-        mm_text_format(out, "in the %s that were read", strcmp(p->tensor, "positions") ? p->tensor : "samples");
+        mm_text_format(out, "in the %s that were read",
+                       strcmp(p->tensor, "positions") ? p->tensor : "samples");
     } else if (is(p, "loss")) {
         mm_text_add_string(out, "in the forward pass (its loss)");
     } else if (is(p, "gradient")) {

@@ -1,9 +1,9 @@
 // One run, a step at a time: its trace, metrics and checkpoints against one another.
+#include <limits.h>
+#include <math.h>
 #include <mm/files/publish.h>
 #include <mm/record/checkpoint.h>
 #include <mm/record/diff.h>
-#include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,8 @@ mm_status mm_side_open(const char *path, mm_side *side, mm_error *error) {
     mm_status status = mm_run_read(path, &side->facts, error);
     if (!status) status = mm_trace_steps_open(path, &side->trace, error);
     if (!status && !side->trace && side->facts.settings.trace != TRACE_OFF)
-        status = mm_trouble(error, "%s/trace.jsonl.gz: not there; run.json says that the run has a trace", path);
+        status =
+            mm_trouble(error, "%s/trace.jsonl.gz: not there; run.json says that the run has a trace", path);
     if (!status) status = mm_metrics_reader_open(path, &side->metrics, error);
     if (!status) status = mm_checkpoint_list(path, &side->checkpoints, &side->checkpoint_count, error);
     if (status) mm_side_close(side);
@@ -39,14 +40,16 @@ static mm_status read_trace(mm_side *side, mm_error *error) {
     return mm_trace_steps_next(side->trace, &side->step, error);
 }
 
-// Trace and metrics end together, but for a run that was killed: it has a step in the trace before its line is in
-// metrics.jsonl.
+// Trace and metrics end together, but for a run that was killed: it has a step in the trace before its line
+// is in metrics.jsonl.
 static mm_status check_ends(const mm_side *side, bool had_row, mm_error *error) {
-    if (side->has_row && side->trace && side->step.step == 0 && mm_trace_steps_level(side->trace) != MM_LEVEL_OFF)
+    if (side->has_row && side->trace && side->step.step == 0 &&
+        mm_trace_steps_level(side->trace) != MM_LEVEL_OFF)
         return mm_fail(error, MM_DIFFERS, "%s: ends after step %lld, metrics.jsonl goes on; it was cut",
                        mm_trace_steps_path(side->trace), (long long)side->steps);
     if (side->has_row || !side->step.step || (had_row && side->step.step == side->steps + 1)) return MM_OK;
-    return mm_fail(error, MM_DIFFERS, "%s/metrics.jsonl: ends before step %lld, the trace goes on to step %lld; it was cut",
+    return mm_fail(error, MM_DIFFERS,
+                   "%s/metrics.jsonl: ends before step %lld, the trace goes on to step %lld; it was cut",
                    side->path, (long long)side->steps + (had_row ? 1 : 0), (long long)side->step.step);
 }
 
@@ -60,11 +63,15 @@ mm_status mm_side_next(mm_side *side, bool *more, mm_error *error) {
     *more = side->has_row || side->step.step;
     if (!*more) return MM_OK;
     side->steps++;
-    if (side->has_row) side->tokens += side->row.tokens;
+    if (!side->has_row) return MM_OK;
+    side->rows++;
+    side->tokens += side->row.tokens;
     return MM_OK;
 }
 
-bool mm_side_traced(const mm_side *side) { return side->step.step && side->step.step == side->steps; }
+bool mm_side_traced(const mm_side *side) {
+    return side->step.step && side->step.step == side->steps;
+}
 
 bool mm_side_failed(const mm_side *side) {
     return side->has_row && !(isfinite(side->row.loss) && isfinite(side->row.grad_norm));
@@ -87,9 +94,10 @@ static mm_status check_whole(const mm_side *side, mm_error *error) {
     }
     for (int k = 0; k < KINDS; k++)
         if (found[k] != expected[k])
-            return mm_fail(error, MM_DIFFERS, "%s: step %lld has %lld records of \"%s\", expected %lld; it was cut or changed",
-                           mm_trace_steps_path(side->trace), (long long)side->step.step, (long long)found[k], names[k],
-                           (long long)expected[k]);
+            return mm_fail(error, MM_DIFFERS,
+                           "%s: step %lld has %lld records of \"%s\", expected %lld; it was cut or changed",
+                           mm_trace_steps_path(side->trace), (long long)side->step.step, (long long)found[k],
+                           names[k], (long long)expected[k]);
     return MM_OK;
 }
 
@@ -99,7 +107,8 @@ static mm_status check_row(mm_side *side, mm_error *error) {
     if (!mm_hash_equal(norm->hash, mm_hash_bytes(&row->grad_norm, sizeof row->grad_norm))) {
         side->damaged = *norm;
         return mm_fail(error, MM_DIFFERS,
-                       "%s/metrics.jsonl: step %lld has grad_norm %.17g, which is not the norm of the trace; one of the two "
+                       "%s/metrics.jsonl: step %lld has grad_norm %.17g, which is not the norm of the trace; "
+                       "one of the two "
                        "files was changed",
                        side->path, (long long)row->step, row->grad_norm);
     }
@@ -107,8 +116,9 @@ static mm_status check_row(mm_side *side, mm_error *error) {
     for (size_t i = 0; i < side->step.count; i++)
         if (strcmp(side->step.records[i].tensor, "targets") == 0) targets += side->step.records[i].shape[0];
     if (targets == row->tokens) return MM_OK;
-    return mm_fail(error, MM_DIFFERS, "%s/metrics.jsonl: step %lld has %lld tokens, the trace %lld targets; one of the two "
-                                      "files was changed",
+    return mm_fail(error, MM_DIFFERS,
+                   "%s/metrics.jsonl: step %lld has %lld tokens, the trace %lld targets; one of the two "
+                   "files was changed",
                    side->path, (long long)row->step, (long long)row->tokens, (long long)targets);
 }
 
@@ -132,26 +142,32 @@ static mm_status check_link(const mm_side *side, int64_t newest, mm_error *error
     if (status) return status;
     ssize_t size = readlink(link, target, sizeof target - 1);
     if (size < 0 && newest == 0) return MM_OK; // stopped before its first checkpoint
-    if (size < 0) return mm_fail(error, MM_DIFFERS, "%s: not there; expected a link to the checkpoint of step %lld", link,
-                                 (long long)newest);
+    if (size < 0)
+        return mm_fail(error, MM_DIFFERS, "%s: not there; expected a link to the checkpoint of step %lld",
+                       link, (long long)newest);
     target[size] = 0;
     snprintf(expected, sizeof expected, "checkpoints/step-%06lld", (long long)newest);
     if (newest && strcmp(target, expected) == 0) return MM_OK;
-    return mm_fail(error, MM_DIFFERS, "%s: leads to %s, the newest checkpoint that is there is of step %lld; one is missing",
+    return mm_fail(error, MM_DIFFERS,
+                   "%s: leads to %s, the newest checkpoint that is there is of step %lld; one is missing",
                    link, target, (long long)newest);
 }
 
 mm_status mm_side_end(mm_side *side, mm_error *error) {
     int64_t newest = side->checkpoint_count ? side->checkpoints[side->checkpoint_count - 1] : 0;
-    if (side->steps == 0) return mm_trouble(error, "%s: has no step yet; nothing can be compared", side->path);
-    if (newest > side->steps)
-        return mm_fail(error, MM_DIFFERS, "%s: has a checkpoint of step %lld, but metrics.jsonl ends after step %lld; it was cut",
-                       side->path, (long long)newest, (long long)side->steps);
+    if (side->steps == 0)
+        return mm_trouble(error, "%s: has no step yet; nothing can be compared", side->path);
+    if (newest > side->rows)
+        return mm_fail(
+            error, MM_DIFFERS,
+            "%s: has a checkpoint of step %lld, but metrics.jsonl ends after step %lld; it was cut",
+            side->path, (long long)newest, (long long)side->rows);
     mm_status status = check_link(side, newest, error);
-    bool ended = side->steps == side->facts.settings.steps && !side->failed;
-    if (status || !ended || newest == side->steps) return status;
+    bool ended = side->rows == side->facts.settings.steps && !side->failed;
+    if (status || !ended || newest == side->rows) return status;
     return mm_fail(error, MM_DIFFERS,
-                   "%s/checkpoints/step-%06lld: not there, though the run ended by that step; it was removed, or --resume "
+                   "%s/checkpoints/step-%06lld: not there, though the run ended by that step; it was "
+                   "removed, or --resume "
                    "makes it again",
                    side->path, (long long)side->steps);
 }
@@ -164,6 +180,7 @@ bool mm_side_has_checkpoint(const mm_side *side, int64_t step) {
 
 int64_t mm_side_checkpoint_before(const mm_side *side, int64_t step) {
     int64_t found = 0;
-    for (int i = 0; i < side->checkpoint_count && side->checkpoints[i] <= step; i++) found = side->checkpoints[i];
+    for (int i = 0; i < side->checkpoint_count && side->checkpoints[i] <= step; i++)
+        found = side->checkpoints[i];
     return found;
 }

@@ -1,8 +1,8 @@
-#include <mm/base/probe.h>
-#include <mm/record/settings.h>
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
+#include <mm/base/probe.h>
+#include <mm/record/settings.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,8 @@ static const char *const orders[] = {"shuffled", "sequential", NULL};
 static const char *const schedules[] = {"minimind", "constant", NULL};
 static const char *const levels[] = {"off", "step", "layer", "op", NULL};
 
-// Bounds that are said in words: below 1, above 0, finite. Seeds are numbers in JSON as far as every reader keeps them.
+// Bounds that are said in words: below 1, above 0, finite. Seeds are numbers in JSON as far as every reader
+// keeps them.
 static const double below_one = BELOW_ONE, tiniest = TINIEST, huge = HUGE;
 static const uint64_t exact_integers = 1ULL << 53;
 
@@ -27,10 +28,11 @@ static const uint64_t exact_integers = 1ULL << 53;
 #define CHOICE(member, names) AT(member), .kind = MM_FIELD_CHOICE, .choices = (names)
 #define STRING(member) AT(member), .kind = MM_FIELD_STRING
 
-// Paths never move a bit by themselves (what they lead to is compared by hash), nor do workers, what is written and how
-// often, nor threads once ranks are resolved. Ranks do: their streams (dropout, token noise), unless the policy is
-// sample. Validation draws nothing and changes no weight: val_every only puts val_loss into metrics.jsonl. Steps shape
-// the minimind schedule; with a constant one they only say where the run ends.
+// Paths never move a bit by themselves (what they lead to is compared by hash), nor do workers, what is
+// written and how often, nor threads once ranks are resolved. Ranks do: their streams (dropout, token noise),
+// unless the policy is sample. Validation draws nothing and changes no weight: val_every only puts val_loss
+// into metrics.jsonl. Steps shape the minimind schedule; with a constant one they only say where the run
+// ends.
 const mm_field mm_settings_fields[] = {
     {INTEGER(threads, 1, 65536)},
     {INTEGER(ranks, 1, 65536), .changes_bits = true},
@@ -73,7 +75,9 @@ const mm_field *mm_settings_field(const char *key) {
     return NULL;
 }
 
-static void *slot_of(mm_settings *settings, const mm_field *field) { return (char *)settings + field->offset; }
+static void *slot_of(mm_settings *settings, const mm_field *field) {
+    return (char *)settings + field->offset;
+}
 
 static const void *const_slot_of(const mm_settings *settings, const mm_field *field) {
     return (const char *)settings + field->offset;
@@ -104,9 +108,10 @@ static mm_status parse_integer(int64_t *slot, const mm_field *field, const char 
     char *end;
     errno = 0;
     long long number = strtoll(value, &end, 10);
-    if (!isdigit((unsigned char)*value) || *end || errno || (double)number < field->least || (double)number > field->most)
-        return mm_trouble(error, "%s %s: expected a whole number from %.0f to %.0f", name, value, field->least,
-                          field->most);
+    if (!isdigit((unsigned char)*value) || *end || errno || (double)number < field->least ||
+        (double)number > field->most)
+        return mm_trouble(error, "%s %s: expected a whole number from %.0f to %.0f", name, value,
+                          field->least, field->most);
     *slot = number;
     return MM_OK;
 }
@@ -118,7 +123,8 @@ static mm_status parse_seed(uint64_t *slot, const char *name, const char *value,
     bool hexadecimal = value[0] == '0' && (value[1] == 'x' || value[1] == 'X');
     unsigned long long number = strtoull(value, &end, hexadecimal ? 16 : 10);
     if (!isdigit((unsigned char)*value) || *end || errno)
-        return mm_trouble(error, "%s %s: expected a whole number from 0 to 2^64 - 1, decimal or 0x...", name, value);
+        return mm_trouble(error, "%s %s: expected a whole number from 0 to 2^64 - 1, decimal or 0x...", name,
+                          value);
     *slot = number;
     return MM_OK;
 }
@@ -129,8 +135,10 @@ static mm_status refuse_number(const mm_field *field, const char *name, const ch
                           field->least);
     if (field->least == tiniest)
         return mm_trouble(error, "%s %s: expected a number above 0 and up to %g", name, value, field->most);
-    if (field->most == huge) return mm_trouble(error, "%s %s: expected a finite number of at least %g", name, value, field->least);
-    return mm_trouble(error, "%s %s: expected a number from %g to %g", name, value, field->least, field->most);
+    if (field->most == huge)
+        return mm_trouble(error, "%s %s: expected a finite number of at least %g", name, value, field->least);
+    return mm_trouble(error, "%s %s: expected a number from %g to %g", name, value, field->least,
+                      field->most);
 }
 
 static mm_status parse_number(double *slot, const mm_field *field, const char *name, const char *value,
@@ -147,7 +155,10 @@ static mm_status parse_number(double *slot, const mm_field *field, const char *n
 static void list_choices(const mm_field *field, char *out, size_t size) {
     size_t used = 0;
     for (int i = 0; field->choices[i] && used < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%s", i == 0 ? "" : field->choices[i + 1] ? ", " : " or ",
+        used += (size_t)snprintf(out + used, size - used, "%s%s",
+                                 i == 0                  ? ""
+                                 : field->choices[i + 1] ? ", "
+                                                         : " or ",
                                  field->choices[i]);
 }
 
@@ -183,13 +194,19 @@ static const char *expectation_of(const mm_field *field) {
 mm_status mm_settings_parse(mm_settings *settings, const mm_field *field, const char *name, const char *value,
                             mm_error *error) {
     void *slot = slot_of(settings, field);
-    if (!*value) return mm_trouble(error, "%s: found an empty value, expected %s", name, expectation_of(field));
+    if (!*value)
+        return mm_trouble(error, "%s: found an empty value, expected %s", name, expectation_of(field));
     switch (field->kind) {
-    case MM_FIELD_INTEGER: return parse_integer(slot, field, name, value, error);
-    case MM_FIELD_SEED: return parse_seed(slot, name, value, error);
-    case MM_FIELD_NUMBER: return parse_number(slot, field, name, value, error);
-    case MM_FIELD_CHOICE: return parse_choice(slot, field, name, value, error);
-    case MM_FIELD_STRING: break;
+    case MM_FIELD_INTEGER:
+        return parse_integer(slot, field, name, value, error);
+    case MM_FIELD_SEED:
+        return parse_seed(slot, name, value, error);
+    case MM_FIELD_NUMBER:
+        return parse_number(slot, field, name, value, error);
+    case MM_FIELD_CHOICE:
+        return parse_choice(slot, field, name, value, error);
+    case MM_FIELD_STRING:
+        break;
     }
     return take_string(slot, value, error);
 }
@@ -203,12 +220,13 @@ static void write_seed(uint64_t seed, const char *key, mm_json_writer *w) {
         mm_json_pair_hex64(w, key, seed);
 }
 
-static mm_status read_seed(uint64_t *slot, const char *key, const mm_json_document *document, const mm_json *object,
-                           mm_error *error) {
+static mm_status read_seed(uint64_t *slot, const char *key, const mm_json_document *document,
+                           const mm_json *object, mm_error *error) {
     if (mm_json_kind_of(mm_json_get(object, key)) == MM_JSON_STRING)
         return mm_json_need_hex64(document, object, key, slot, error);
     int64_t number = 0;
-    mm_status status = mm_json_need_integer(document, object, key, 0, (int64_t)exact_integers, &number, error);
+    mm_status status =
+        mm_json_need_integer(document, object, key, 0, (int64_t)exact_integers, &number, error);
     *slot = (uint64_t)number;
     return status;
 }
@@ -216,11 +234,21 @@ static mm_status read_seed(uint64_t *slot, const char *key, const mm_json_docume
 static void write_field(const mm_settings *settings, const mm_field *field, mm_json_writer *w) {
     const void *slot = const_slot_of(settings, field);
     switch (field->kind) {
-    case MM_FIELD_INTEGER: mm_json_pair_integer(w, field->key, *(const int64_t *)slot); return;
-    case MM_FIELD_SEED: write_seed(*(const uint64_t *)slot, field->key, w); return;
-    case MM_FIELD_NUMBER: mm_json_pair_double(w, field->key, *(const double *)slot); return;
-    case MM_FIELD_CHOICE: mm_json_pair_string(w, field->key, field->choices[*(const int64_t *)slot]); return;
-    case MM_FIELD_STRING: mm_json_pair_string(w, field->key, *(char *const *)slot); return;
+    case MM_FIELD_INTEGER:
+        mm_json_pair_integer(w, field->key, *(const int64_t *)slot);
+        return;
+    case MM_FIELD_SEED:
+        write_seed(*(const uint64_t *)slot, field->key, w);
+        return;
+    case MM_FIELD_NUMBER:
+        mm_json_pair_double(w, field->key, *(const double *)slot);
+        return;
+    case MM_FIELD_CHOICE:
+        mm_json_pair_string(w, field->key, field->choices[*(const int64_t *)slot]);
+        return;
+    case MM_FIELD_STRING:
+        mm_json_pair_string(w, field->key, *(char *const *)slot);
+        return;
     }
 }
 
@@ -245,9 +273,10 @@ static mm_status read_field(mm_settings *settings, const mm_field *field, const 
     mm_status status;
     switch (field->kind) {
     case MM_FIELD_INTEGER:
-        return mm_json_need_integer(document, object, field->key, (int64_t)field->least, (int64_t)field->most, slot,
-                                    error);
-    case MM_FIELD_SEED: return read_seed(slot, field->key, document, object, error);
+        return mm_json_need_integer(document, object, field->key, (int64_t)field->least, (int64_t)field->most,
+                                    slot, error);
+    case MM_FIELD_SEED:
+        return read_seed(slot, field->key, document, object, error);
     case MM_FIELD_NUMBER:
         return mm_json_need_number(document, object, field->key, field->least, field->most, slot, error);
     case MM_FIELD_CHOICE:
@@ -255,7 +284,8 @@ static mm_status read_field(mm_settings *settings, const mm_field *field, const 
         if (status) return status;
         snprintf(name, sizeof name, "%s: %s", mm_json_name(document), field->key);
         return parse_choice(slot, field, name, text, error);
-    case MM_FIELD_STRING: break;
+    case MM_FIELD_STRING:
+        break;
     }
     return read_string(slot, field, document, object, error);
 }

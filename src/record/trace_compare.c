@@ -19,7 +19,9 @@ static bool same_content(const mm_trace_record *a, const mm_trace_record *b) {
            memcmp(a->shape, b->shape, (size_t)a->dims * sizeof a->shape[0]) == 0;
 }
 
-static uint64_t mix(uint64_t hash, uint64_t value) { return (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15); }
+static uint64_t mix(uint64_t hash, uint64_t value) {
+    return (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+}
 
 static uint64_t mix_text(uint64_t hash, const char *text) {
     for (; *text; text++) hash = mix(hash, (unsigned char)*text);
@@ -73,7 +75,9 @@ static const mm_trace_record *meet(place_table *t, const mm_trace_record *r) {
     return NULL;
 }
 
-static bool comparable(const mm_trace_record *r, bool leaves) { return leaves || (r->leaf < 0 && r->node_level < 0); }
+static bool comparable(const mm_trace_record *r, bool leaves) {
+    return leaves || (r->leaf < 0 && r->node_level < 0);
+}
 
 typedef struct comparison {
     bool leaves, whole;
@@ -108,8 +112,8 @@ static bool same_places(const mm_trace_step *a, const mm_trace_step *b) {
     return true;
 }
 
-// The order of the program: a leaf by itself, and a node after the last leaf below it; the step's own records as they
-// stand, behind all leaves.
+// The order of the program: a leaf by itself, and a node after the last leaf below it; the step's own records
+// as they stand, behind all leaves.
 static int64_t moment(const mm_trace_record *r) {
     if (r->leaf >= 0) return 2 * r->leaf;
     if (r->node_level >= 0) return 2 * (((r->node_index + 1) << r->node_level) - 1) + 1;

@@ -1,7 +1,7 @@
-#include <mm/files/publish.h>
-#include <mm/record/trace_step.h>
 #include <assert.h>
 #include <limits.h>
+#include <mm/files/publish.h>
+#include <mm/record/trace_step.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,8 @@ static int64_t step_of(const char *line, size_t size) {
     size_t key = sizeof step_key - 1;
     if (size <= key || memcmp(line, step_key, key) != 0) return -1;
     int64_t step = 0;
-    for (const char *c = line + key; *c >= '0' && *c <= '9' && step < INT64_MAX / 20; c++) step = step * 10 + (*c - '0');
+    for (const char *c = line + key; *c >= '0' && *c <= '9' && step < INT64_MAX / 20; c++)
+        step = step * 10 + (*c - '0');
     return step;
 }
 
@@ -58,9 +59,13 @@ void mm_trace_steps_close(mm_trace_steps *s) {
     free(s);
 }
 
-const char *mm_trace_steps_path(const mm_trace_steps *s) { return s->path; }
+const char *mm_trace_steps_path(const mm_trace_steps *s) {
+    return s->path;
+}
 
-mm_level mm_trace_steps_level(const mm_trace_steps *s) { return mm_trace_reader_level(s->reader); }
+mm_level mm_trace_steps_level(const mm_trace_steps *s) {
+    return mm_trace_reader_level(s->reader);
+}
 
 mm_status mm_trace_steps_next(mm_trace_steps *s, mm_trace_step *step, mm_error *error) {
     step->step = 0;
@@ -80,7 +85,8 @@ mm_status mm_trace_steps_next(mm_trace_steps *s, mm_trace_step *step, mm_error *
 }
 
 bool mm_trace_step_same(const mm_trace_step *a, const mm_trace_step *b) {
-    return a->text.size == b->text.size && (a->text.size == 0 || memcmp(a->text.data, b->text.data, a->text.size) == 0);
+    return a->text.size == b->text.size &&
+           (a->text.size == 0 || memcmp(a->text.data, b->text.data, a->text.size) == 0);
 }
 
 // --- one line, as the writer makes it
@@ -125,7 +131,9 @@ static bool eat_place(char **at, mm_trace_record *r) {
     if (!eat(at, step_key) || !eat_number(at, &r->step)) return false;
     if (eat(at, ",\"records\":") && !eat_number(at, &records)) return false;
     if (eat(at, ",\"pass\":\"")) {
-        r->pass = eat(at, "forward\"") ? MM_PASS_FORWARD : eat(at, "backward\"") ? MM_PASS_BACKWARD : MM_PASS_NONE;
+        r->pass = eat(at, "forward\"")    ? MM_PASS_FORWARD
+                  : eat(at, "backward\"") ? MM_PASS_BACKWARD
+                                          : MM_PASS_NONE;
         if (!r->pass) return false;
     }
     if (eat(at, ",\"leaf\":") && !eat_number(at, &r->leaf)) return false;
@@ -177,8 +185,8 @@ mm_status mm_trace_step_parse(mm_trace_step *step, const char *name, mm_error *e
         mm_trace_record *r = add_record(step);
         if (!r) return mm_trouble(error, "%s: step %lld: out of memory", name, (long long)step->step);
         if (!eat_record(line, r))
-            return mm_trouble(error, "%s: step %lld, record %zu: not as mm writes it; the trace is damaged", name,
-                              (long long)step->step, step->count);
+            return mm_trouble(error, "%s: step %lld, record %zu: not as mm writes it; the trace is damaged",
+                              name, (long long)step->step, step->count);
         line = end + 1;
     }
     return MM_OK;
@@ -203,10 +211,12 @@ mm_level mm_trace_step_level(const mm_trace_step *step) {
     return level;
 }
 
-const mm_trace_record *mm_trace_step_find(const mm_trace_step *step, const char *operation, const char *tensor) {
+const mm_trace_record *mm_trace_step_find(const mm_trace_step *step, const char *operation,
+                                          const char *tensor) {
     for (size_t i = step->count; i-- > 0;) {
         const mm_trace_record *r = &step->records[i];
-        if (r->leaf < 0 && r->node_level < 0 && strcmp(r->operation, operation) == 0 && strcmp(r->tensor, tensor) == 0)
+        if (r->leaf < 0 && r->node_level < 0 && strcmp(r->operation, operation) == 0 &&
+            strcmp(r->tensor, tensor) == 0)
             return r;
     }
     return NULL;

@@ -10,11 +10,11 @@ static const struct {
     const char *key;
     size_t offset;
 } keys[] = {
-    {"step", offsetof(fault, step)},       {"rank", offsetof(fault, rank)},
-    {"leaf", offsetof(fault, leaf)},       {"layer", offsetof(fault, layer)},
-    {"tensor", offsetof(fault, tensor)},   {"element", offsetof(fault, element)},
-    {"bit", offsetof(fault, bit)},         {"other", offsetof(fault, other)},
-    {"call", offsetof(fault, call)},       {"leaves_in_rank", offsetof(fault, leaves_in_rank)},
+    {"step", offsetof(fault, step)},     {"rank", offsetof(fault, rank)},
+    {"leaf", offsetof(fault, leaf)},     {"layer", offsetof(fault, layer)},
+    {"tensor", offsetof(fault, tensor)}, {"element", offsetof(fault, element)},
+    {"bit", offsetof(fault, bit)},       {"other", offsetof(fault, other)},
+    {"call", offsetof(fault, call)},     {"leaves_in_rank", offsetof(fault, leaves_in_rank)},
 };
 
 static void refuse(const char *text) {
@@ -26,7 +26,8 @@ static void take(const char *pair) {
     const char *equals = strchr(pair, '=');
     if (!equals) refuse(pair);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        if (strlen(keys[i].key) != (size_t)(equals - pair) || strncmp(keys[i].key, pair, (size_t)(equals - pair)))
+        if (strlen(keys[i].key) != (size_t)(equals - pair) ||
+            strncmp(keys[i].key, pair, (size_t)(equals - pair)))
             continue;
         int64_t value = strtoll(equals + 1, NULL, 10);
         memcpy((char *)&planted + keys[i].offset, &value, sizeof value);
@@ -44,9 +45,13 @@ __attribute__((constructor)) static void plant(void) {
     while (rest) take(strsep(&rest, ","));
 }
 
-bool fault_is(const char *name) { return strcmp(planted.name, name) == 0; }
+bool fault_is(const char *name) {
+    return strcmp(planted.name, name) == 0;
+}
 
-bool fault_strikes(const char *name) { return fault_is(name) && step_in_work() == planted.step; }
+bool fault_strikes(const char *name) {
+    return fault_is(name) && step_in_work() == planted.step;
+}
 
 bool fault_strikes_here(const char *name) {
     return fault_is(name) && here.step == planted.step && here.rank == planted.rank &&

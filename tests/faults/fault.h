@@ -1,4 +1,5 @@
-// One planted fault of the test build mm-faulty. The linker puts these functions between the program's objects
+// One planted fault of the test build mm-faulty. The linker puts these functions between the program's
+// objects
 // (--wrap), so that the program itself knows nothing of them.
 //
 // MM_FAULT=NAME:KEY=NUMBER,KEY=NUMBER,... says which; without it mm-faulty is mm.
@@ -28,7 +29,8 @@ bool fault_is(const char *name);
 int64_t step_in_work(void);
 // Does the fault strike in the step in work?
 bool fault_strikes(const char *name);
-// Does it strike in the leaf that this thread runs: of its step and rank, and of its leaf unless that is negative?
+// Does it strike in the leaf that this thread runs: of its step and rank, and of its leaf unless that is
+// negative?
 bool fault_strikes_here(const char *name);
 // Turns over one bit of a number.
 void flip_bit(void *number, int64_t bit);

@@ -8,8 +8,8 @@
 static const mm_kernels *real_kernels;
 static float *other_cosine, *other_sine; // of another base
 
-static void norm_forward(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, float *rstd, int64_t rows,
-                         int heads, int64_t n, float eps) {
+static void norm_forward(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, float *rstd,
+                         int64_t rows, int heads, int64_t n, float eps) {
     const mm_parameters *p = &model_in_work->parameters;
     bool chosen = w == model_in_work->weights + p->offsets[p->layers[planted.layer].post_norm];
     if (chosen && fault_strikes_here("eps")) eps *= 10;
@@ -20,7 +20,8 @@ static void norm_forward(float *y, int64_t ldy, const float *x, int64_t ldx, con
 static void rope_forward(float *x, int64_t ld, int64_t rows, int heads, int head_dim, const float *cosine,
                          const float *sine) {
     bool other = fault_strikes_here("rope");
-    real_kernels->rope->forward(x, ld, rows, heads, head_dim, other ? other_cosine : cosine, other ? other_sine : sine);
+    real_kernels->rope->forward(x, ld, rows, heads, head_dim, other ? other_cosine : cosine,
+                                other ? other_sine : sine);
 }
 
 static void rope_backward(float *dx, int64_t ld, int64_t rows, int heads, int head_dim, const float *cosine,
@@ -58,10 +59,11 @@ void __wrap_mm_rope_tables(float *cosine, float *sine, int64_t positions, int he
     __real_mm_rope_tables(other_cosine, other_sine, positions, head_dim, theta / 100);
 }
 
-// Chunks of k of another length: each product is cut into the faulty chunks, which are smaller than the true ones.
-void __wrap_mm_gemm_run(const mm_gemm *gemm, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-                        float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
-                        int64_t ldc) {
+// Chunks of k of another length: each product is cut into the faulty chunks, which are smaller than the true
+// ones.
+void __wrap_mm_gemm_run(const mm_gemm *gemm, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
+                        int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
+                        float beta, float *c, int64_t ldc) {
     int64_t chunk = fault_strikes_here("chunk") ? MM_GEMM_CHUNK / 2 : k;
     int64_t first = 0;
     do {

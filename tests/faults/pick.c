@@ -1,5 +1,5 @@
-// pick FILE PATH...: the values at the paths (members and indices between dots, as first.step) of a JSON file, a line
-// each; "null" where there is none.
+// pick FILE PATH...: the values at the paths (members and indices between dots, as first.step) of a JSON
+// file, a line each; "null" where there is none.
 #include <mm/files/json.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -11,7 +11,9 @@ const mm_model *model_in_work;
 int64_t resumed_at;
 static atomic_llong steps_begun;
 
-int64_t step_in_work(void) { return steps_begun ? resumed_at + steps_begun : 0; }
+int64_t step_in_work(void) {
+    return steps_begun ? resumed_at + steps_begun : 0;
+}
 
 mm_status __wrap_mm_model_open(mm_model *model, const mm_config *config, const mm_kernels *kernels,
                                const mm_gemm *gemm, int64_t positions, float *weights, mm_error *error) {

@@ -5,22 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-mm_draw __wrap_mm_rank_draw(mm_seed_policy policy, uint64_t seed, int rank, int64_t step, int64_t leaf_in_rank,
-                            int sample, uint64_t position) {
+mm_draw __wrap_mm_rank_draw(mm_seed_policy policy, uint64_t seed, int rank, int64_t step,
+                            int64_t leaf_in_rank, int sample, uint64_t position) {
     here.step = step;
     here.rank = rank;
     here.leaf_in_rank = leaf_in_rank;
     int drawn = fault_strikes_here("stream") ? (int)planted.other : rank;
-    if (fault_is("shared-stream") && step >= planted.step) drawn = 0; // every rank draws rank 0's masks from then on
+    if (fault_is("shared-stream") && step >= planted.step)
+        drawn = 0; // every rank draws rank 0's masks from then on
     mm_draw draw = __real_mm_rank_draw(policy, seed, drawn, step, leaf_in_rank, sample, position);
     if (fault_strikes_here("mask-counter")) draw.sample++;
     return draw;
 }
 
-static int64_t leaf_of_fault(int64_t rank) { return rank * planted.leaves_in_rank + planted.leaf; }
+static int64_t leaf_of_fault(int64_t rank) {
+    return rank * planted.leaves_in_rank + planted.leaf;
+}
 
-mm_status __wrap_mm_batch_fill(mm_batch *batch, const mm_plan *plan, mm_dataset_cursor *cursor, uint64_t first,
-                               int samples, mm_error *error) {
+mm_status __wrap_mm_batch_fill(mm_batch *batch, const mm_plan *plan, mm_dataset_cursor *cursor,
+                               uint64_t first, int samples, mm_error *error) {
     if (fault_strikes("tokens-swapped")) {
         int64_t one = leaf_of_fault(planted.rank), two = leaf_of_fault(planted.other);
         if (here.leaf == one) first += (uint64_t)((two - one) * samples);

@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// "kill-write": when a write is done by half; "kill-call": before any other call. "count-calls" says at the end how many
-// of both there were. They count from the fault's step on.
+// "kill-write": when a write is done by half; "kill-call": before any other call. "count-calls" says at the
+// end how many of both there were. They count from the fault's step on.
 static atomic_llong calls, writes;
 
 static void die(void) {
@@ -26,7 +26,8 @@ static void before_call(void) {
 }
 
 __attribute__((destructor)) static void tell(void) {
-    if (fault_is("count-calls")) fprintf(stderr, "%lld calls %lld writes\n", (long long)calls, (long long)writes);
+    if (fault_is("count-calls"))
+        fprintf(stderr, "%lld calls %lld writes\n", (long long)calls, (long long)writes);
 }
 
 // The terminal is not the disk.

@@ -24,8 +24,8 @@ mm_arena mm_arena_measure(void);
 MM_CHECKED mm_status mm_arena_open(mm_arena *arena, size_t size, mm_error *error);
 void mm_arena_close(mm_arena *arena);
 
-// `count` objects of `bytes` each, aligned to MM_ARENA_ALIGNMENT; zeros the first time, whatever was there after
-// a release. Asserts that it fits: sizes were measured before. NULL from a measuring arena.
+// `count` objects of `bytes` each, aligned to MM_ARENA_ALIGNMENT; zeros the first time, whatever was there
+// after a release. Asserts that it fits: sizes were measured before. NULL from a measuring arena.
 void *mm_arena_take(mm_arena *arena, size_t count, size_t bytes);
 
 // Phases: everything taken since the mark is given back.

@@ -1,4 +1,5 @@
-// Which build of the kernels this CPU runs. src/ops and src/optim are built once for each; all give the same bits.
+// Which build of the kernels this CPU runs. src/ops and src/optim are built once for each; all give the same
+// bits.
 #ifndef MM_BASE_ISA_H
 #define MM_BASE_ISA_H
 
@@ -14,7 +15,8 @@ typedef enum mm_isa {
 const char *mm_isa_name(mm_isa isa);
 // Can this CPU (and its system) run it?
 mm_isa mm_isa_best(void);
-// The best, or the one that $MM_ISA names; trouble if that is no name or not to be run here. Empty counts as unset.
+// The best, or the one that $MM_ISA names; trouble if that is no name or not to be run here. Empty counts as
+// unset.
 MM_CHECKED mm_status mm_isa_pick(mm_isa *isa, mm_error *error);
 
 #endif

@@ -1,5 +1,5 @@
-// exp, log, sin, cos of our own, of + * / sqrt fma and integer steps only, so that every compiler and CPU gives the
-// same bits (libm's differ). The float ones are inlined into loops; the double ones serve scalars.
+// exp, log, sin, cos of our own, of + * / sqrt fma and integer steps only, so that every compiler and CPU
+// gives the same bits (libm's differ). The float ones are inlined into loops; the double ones serve scalars.
 #ifndef MM_BASE_MATHFN_H
 #define MM_BASE_MATHFN_H
 
@@ -9,8 +9,8 @@
 
 enum { MM_LANES = 16 }; // a sum's lanes: element i goes to lane i mod 16, the tail is filled with +0
 
-// The fixed tree over the lanes of a sum: lane l takes lane l + h for h = 8, 4, 2, 1. Written out, which keeps it in
-// registers: worth as much as the whole sum over a short row.
+// The fixed tree over the lanes of a sum: lane l takes lane l + h for h = 8, 4, 2, 1. Written out, which
+// keeps it in registers: worth as much as the whole sum over a short row.
 static inline __attribute__((always_inline)) float mm_lane_sum(const float lanes[MM_LANES]) {
     float t8[MM_LANES / 2], t4[MM_LANES / 4];
     for (int l = 0; l < MM_LANES / 2; l++) t8[l] = lanes[l] + lanes[l + MM_LANES / 2];
@@ -25,13 +25,16 @@ static inline __attribute__((always_inline)) float mm_lane_max(const float lanes
         float other = lanes[l + MM_LANES / 2];
         t8[l] = other > lanes[l] ? other : lanes[l];
     }
-    for (int l = 0; l < MM_LANES / 4; l++) t4[l] = t8[l + MM_LANES / 4] > t8[l] ? t8[l + MM_LANES / 4] : t8[l];
+    for (int l = 0; l < MM_LANES / 4; l++)
+        t4[l] = t8[l + MM_LANES / 4] > t8[l] ? t8[l + MM_LANES / 4] : t8[l];
     float even = t4[2] > t4[0] ? t4[2] : t4[0], odd = t4[3] > t4[1] ? t4[3] : t4[1];
     return odd > even ? odd : even;
 }
 
 // +0 for what is below 2^-100 in magnitude (a subnormal costs 200 times as much in GEMM), else x. NaN stays.
-static inline float mm_flush(float x) { return fabsf(x) < 0x1p-100f ? 0.0f : x; }
+static inline float mm_flush(float x) {
+    return fabsf(x) < 0x1p-100f ? 0.0f : x;
+}
 
 // e^x: exactly +0 below -87 and for -infinity, +infinity above 88.72283, NaN for NaN, within 2 ulp between.
 // Cody-Waite reduction and the minimax polynomial of Cephes' expf.
@@ -61,12 +64,14 @@ static inline float mm_expf(float x) {
 }
 
 // 1 / (1 + e^-x).
-static inline float mm_sigmoidf(float x) { return 1.0f / (1.0f + mm_expf(-x)); }
+static inline float mm_sigmoidf(float x) {
+    return 1.0f / (1.0f + mm_expf(-x));
+}
 
 // In double, for scalars, tables and reports; within 2 ulp over the ranges that they say. NaN gives NaN.
-double mm_exp(double x);          // 0 below -708, infinity above 709.78
-double mm_log(double x);          // -infinity for 0, NaN below it
-double mm_pow(double x, double y); // x > 0: mm_exp(y * mm_log(x)), the relative error grows with |y log x|
+double mm_exp(double x);             // 0 below -708, infinity above 709.78
+double mm_log(double x);             // -infinity for 0, NaN below it
+double mm_pow(double x, double y);   // x > 0: mm_exp(y * mm_log(x)), the relative error grows with |y log x|
 double mm_powi(double x, int64_t n); // n >= 0, by repeated squaring
 void mm_sincos(double x, double *sine, double *cosine); // |x| < 2^30
 

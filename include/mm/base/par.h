@@ -2,13 +2,14 @@
 #ifndef MM_BASE_PAR_H
 #define MM_BASE_PAR_H
 
-// Cores that this process may use: the smaller of its affinity and its cgroup's CPU quota (rounded up), at least 1.
+// Cores that this process may use: the smaller of its affinity and its cgroup's CPU quota (rounded up), at
+// least 1.
 int mm_par_cores(void);
 
-// Calls work(self, w) once for each worker w in 0..workers-1, on as many threads as the system gives (the caller's
-// is one of them), and returns when all have returned. A thread may run several workers one after another where the
-// system gives fewer, so workers must not wait for each other. Every worker starts with IEEE defaults: rounding to
-// nearest, subnormals kept, whatever a library has set.
+// Calls work(self, w) once for each worker w in 0..workers-1, on as many threads as the system gives (the
+// caller's is one of them), and returns when all have returned. A thread may run several workers one after
+// another where the system gives fewer, so workers must not wait for each other. Every worker starts with
+// IEEE defaults: rounding to nearest, subnormals kept, whatever a library has set.
 void mm_par_run(int workers, void (*work)(void *self, int worker), void *self);
 
 // Workers that run at once, each on a thread of its own, and so may wait for each other.
@@ -17,20 +18,20 @@ typedef struct mm_team {
     struct mm_barrier *barrier;
 } mm_team;
 
-// Calls work(self, team, w) for each worker w in 0..team->workers-1, all at once, and returns when all have returned.
-// There are `workers` of them, or fewer where the system gives fewer threads: they cut their work by team->workers.
-// Worker 0 is the caller's thread. IEEE defaults as above.
+// Calls work(self, team, w) for each worker w in 0..team->workers-1, all at once, and returns when all have
+// returned. There are `workers` of them, or fewer where the system gives fewer threads: they cut their work
+// by team->workers. Worker 0 is the caller's thread. IEEE defaults as above.
 void mm_par_team(int workers, void (*work)(void *self, const mm_team *team, int worker), void *self);
-// Every worker of the team waits here for the others; what each wrote before is seen by all after. A worker waits
-// awake for some microseconds (not where there are more workers than cores), then asleep, so that a team takes little
-// time from others on busy cores.
+// Every worker of the team waits here for the others; what each wrote before is seen by all after. A worker
+// waits awake for some microseconds (not where there are more workers than cores), then asleep, so that a
+// team takes little time from others on busy cores.
 void mm_team_wait(const mm_team *team);
 
 // IEEE defaults for the calling thread.
 void mm_par_ieee(void);
 
-// The part [*begin, *end) of n items that worker w of `workers` takes when they are cut into even, ordered parts
-// whose bounds are multiples of `grain`.
+// The part [*begin, *end) of n items that worker w of `workers` takes when they are cut into even, ordered
+// parts whose bounds are multiples of `grain`.
 void mm_par_slice(long n, long grain, int worker, int workers, long *begin, long *end);
 
 #endif

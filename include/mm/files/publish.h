@@ -26,7 +26,8 @@ MM_CHECKED mm_status mm_publish_link(const char *path, const char *target, mm_er
 MM_CHECKED mm_status mm_make_folders(const char *path, mm_error *error);
 // Removes a folder and what is in it; a missing one is no trouble.
 MM_CHECKED mm_status mm_remove_folder(const char *path, mm_error *error);
-// Renames a folder to a temporary name beside it, which goes to `out`: to be removed then, and never seen by half.
+// Renames a folder to a temporary name beside it, which goes to `out`: to be removed then, and never seen by
+// half.
 MM_CHECKED mm_status mm_hide(const char *path, char *out, size_t size, mm_error *error);
 // Is it the name of a temporary of mm_publish_*, mm_draft_* or mm_hide: ".NAME.tmp-PID-COUNT"?
 bool mm_is_temporary(const char *name);

@@ -1,4 +1,5 @@
-// What a model is made of: Hugging Face's config.json of the qwen3 and llama kinds, and the presets of MiniMind.
+// What a model is made of: Hugging Face's config.json of the qwen3 and llama kinds, and the presets of
+// MiniMind.
 #ifndef MM_MODEL_CONFIG_H
 #define MM_MODEL_CONFIG_H
 
@@ -28,8 +29,8 @@ MM_CHECKED mm_status mm_config_preset(const char *name, mm_config *config, mm_er
 // The learning rate and warm-up that a preset takes instead of the general defaults.
 void mm_config_preset_training(const char *name, double *lr, int64_t *warmup);
 
-// config.json: a file, a folder that holds one, or text that `name` stands for in messages. Whatever changes the
-// arithmetic and is not supported is refused by name.
+// config.json: a file, a folder that holds one, or text that `name` stands for in messages. Whatever changes
+// the arithmetic and is not supported is refused by name.
 MM_CHECKED mm_status mm_config_read(const char *path, mm_config *config, mm_error *error);
 MM_CHECKED mm_status mm_config_parse(const char *text, size_t size, const char *name, mm_config *config,
                                      mm_error *error);

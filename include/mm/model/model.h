@@ -1,4 +1,5 @@
-// The decoder: loss and gradients of one leaf (design: Model). A leaf holds its samples' rows one after another.
+// The decoder: loss and gradients of one leaf (design: Model). A leaf holds its samples' rows one after
+// another.
 #ifndef MM_MODEL_MODEL_H
 #define MM_MODEL_MODEL_H
 
@@ -19,9 +20,9 @@ typedef struct mm_model {
     mm_parameters parameters;
     const mm_kernels *kernels;
     const mm_gemm *gemm;
-    float *weights;         // parameters.floats, owned by the caller
-    int64_t positions;      // rows that the rope tables reach
-    float *cosine, *sine;   // positions * head_dim / 2, owned
+    float *weights;       // parameters.floats, owned by the caller
+    int64_t positions;    // rows that the rope tables reach
+    float *cosine, *sine; // positions * head_dim / 2, owned
 } mm_model;
 
 // `weights` may be NULL for planning; it is set before the model runs. Trouble: memory.
@@ -31,25 +32,25 @@ void mm_model_close(mm_model *model);
 
 // What one worker keeps of a leaf between forward and backward, and its scratch. Opaque but for its making.
 typedef struct mm_activations mm_activations;
-// Takes room for leaves of at most `rows` rows from the arena; NULL from a measuring one. With `backward` false only
-// mm_model_loss may use it, which needs one layer's room instead of all layers'.
+// Takes room for leaves of at most `rows` rows from the arena; NULL from a measuring one. With `backward`
+// false only mm_model_loss may use it, which needs one layer's room instead of all layers'.
 mm_activations *mm_activations_place(const mm_model *model, int64_t rows, bool backward, mm_arena *arena);
 
 typedef struct mm_leaf {
     int samples;
     int64_t rows;
-    const int64_t *starts;   // samples + 1
-    const int32_t *inputs;   // rows
-    const int32_t *targets;  // rows
-    const mm_draw *draws;    // samples; NULL: no dropout
-    double dropout;          // 0: none
-    int64_t seq_len;         // T, which masks count by
-    double scale;            // of the gradient: 1 / target tokens of the batch
+    const int64_t *starts;  // samples + 1
+    const int32_t *inputs;  // rows
+    const int32_t *targets; // rows
+    const mm_draw *draws;   // samples; NULL: no dropout
+    double dropout;         // 0: none
+    int64_t seq_len;        // T, which masks count by
+    double scale;           // of the gradient: 1 / target tokens of the batch
 } mm_leaf;
 
 // Sum of the leaf's losses in double; adds scale * their gradient to `gradient` (laid out by the table).
-double mm_model_train(const mm_model *model, mm_activations *activations, const mm_leaf *leaf, float *gradient,
-                      const mm_probe *probe);
+double mm_model_train(const mm_model *model, mm_activations *activations, const mm_leaf *leaf,
+                      float *gradient, const mm_probe *probe);
 // The same sum without gradients.
 double mm_model_loss(const mm_model *model, mm_activations *activations, const mm_leaf *leaf,
                      const mm_probe *probe);

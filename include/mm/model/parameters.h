@@ -1,5 +1,6 @@
-// The one table of a model's tensors. Weights, gradients and AdamW's moments are arrays of `floats` floats that share
-// its offsets. q, k and v of a layer stand without a gap, as do gate and up, so that each group is one GEMM.
+// The one table of a model's tensors. Weights, gradients and AdamW's moments are arrays of `floats` floats
+// that share its offsets. q, k and v of a layer stand without a gap, as do gate and up, so that each group is
+// one GEMM.
 #ifndef MM_MODEL_PARAMETERS_H
 #define MM_MODEL_PARAMETERS_H
 
@@ -26,7 +27,8 @@ MM_CHECKED mm_status mm_parameters_make(mm_parameters *parameters, const mm_conf
 void mm_parameters_free(mm_parameters *parameters);
 // Tensor i as it lies in an array laid out by the table.
 mm_tensor mm_parameter_in(const mm_parameters *parameters, int i, float *array);
-// The initial numbers of tensor i: N(0, 0.02) from the base seed's stream of initial weights; 1 for norms, 0 for biases.
+// The initial numbers of tensor i: N(0, 0.02) from the base seed's stream of initial weights; 1 for norms, 0
+// for biases.
 void mm_parameter_initial(const mm_parameters *parameters, int i, uint64_t seed, float *out);
 
 #endif

@@ -1,7 +1,7 @@
-// C = A B (+ C), float, row-major, one thread: the only place of BLIS. The result is defined to the bit (design:
-// Arithmetic 1): for each chunk of 256 of k, acc starts at +0 and takes fmaf(a, b, acc) in order of k; C = alpha * acc,
-// or C + alpha * acc (one fmaf(1, C, alpha * acc), that is a plain sum) from the second chunk on or with beta 1. k = 0
-// gives +0 or leaves C.
+// C = A B (+ C), float, row-major, one thread: the only place of BLIS. The result is defined to the bit
+// (design: Arithmetic 1): for each chunk of 256 of k, acc starts at +0 and takes fmaf(a, b, acc) in order of
+// k; C = alpha * acc, or C + alpha * acc (one fmaf(1, C, alpha * acc), that is a plain sum) from the second
+// chunk on or with beta 1. k = 0 gives +0 or leaves C.
 #ifndef MM_OPS_GEMM_H
 #define MM_OPS_GEMM_H
 
@@ -15,9 +15,10 @@ enum { MM_GEMM_CHUNK = 256 };
 // Immutable once open; any number of threads multiply with it at once.
 typedef struct mm_gemm mm_gemm;
 
-// Chooses BLIS's kernel (BLIS_ARCH_TYPE as the user set it, empty counts as unset; else by CPU features), before BLIS
-// starts: call it once, before any thread is started. One product is compared with the definition; if it differs, the
-// plain GEMM of our own serves. A kernel that the CPU cannot run, or no number, is trouble.
+// Chooses BLIS's kernel (BLIS_ARCH_TYPE as the user set it, empty counts as unset; else by CPU features),
+// before BLIS starts: call it once, before any thread is started. One product is compared with the
+// definition; if it differs, the plain GEMM of our own serves. A kernel that the CPU cannot run, or no
+// number, is trouble.
 MM_CHECKED mm_status mm_gemm_open(mm_isa isa, mm_gemm **gemm, mm_error *error);
 // The plain one, for tests and comparison.
 MM_CHECKED mm_status mm_gemm_open_plain(mm_isa isa, mm_gemm **gemm, mm_error *error);
@@ -27,8 +28,8 @@ const char *mm_gemm_kernel(const mm_gemm *gemm);
 // BLIS's version ("0.9.0"), or "" for plain.
 const char *mm_gemm_version(const mm_gemm *gemm);
 
-// C is m x n with rows ldc apart. A is m x k (rows lda apart), or k x m if transpose_a; B is k x n, or n x k if
-// transpose_b. beta is 0 (C is not read) or 1, asserted.
+// C is m x n with rows ldc apart. A is m x k (rows lda apart), or k x m if transpose_a; B is k x n, or n x k
+// if transpose_b. beta is 0 (C is not read) or 1, asserted.
 void mm_gemm_run(const mm_gemm *gemm, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                  float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
                  int64_t ldc);

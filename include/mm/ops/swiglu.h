@@ -1,4 +1,5 @@
-// SwiGLU: h = silu(gate) * up. Source: N. Shazeer (2020). gate and up stand side by side: a row is gate[n], up[n].
+// SwiGLU: h = silu(gate) * up. Source: N. Shazeer (2020). gate and up stand side by side: a row is gate[n],
+// up[n].
 #ifndef MM_OPS_SWIGLU_H
 #define MM_OPS_SWIGLU_H
 

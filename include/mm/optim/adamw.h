@@ -1,5 +1,5 @@
-// AdamW and the norm, as PyTorch has them. Source: I. Loshchilov and F. Hutter (2019); torch.optim.AdamW's order of
-// operations: decay first, then m, v, bias correction, eps outside the root.
+// AdamW and the norm, as PyTorch has them. Source: I. Loshchilov and F. Hutter (2019); torch.optim.AdamW's
+// order of operations: decay first, then m, v, bias correction, eps outside the root.
 #ifndef MM_OPTIM_ADAMW_H
 #define MM_OPTIM_ADAMW_H
 
@@ -12,17 +12,18 @@ typedef struct mm_adamw {
 
 // One step's numbers, made in double and rounded to float once.
 typedef struct mm_adamw_scalars {
-    float decay;                // 1 - lr * weight_decay
+    float decay; // 1 - lr * weight_decay
     float beta1, one_minus_beta1;
     float beta2, one_minus_beta2;
-    float step_size;            // lr / (1 - beta1^t)
-    float root_bias2;           // sqrt(1 - beta2^t)
+    float step_size;  // lr / (1 - beta1^t)
+    float root_bias2; // sqrt(1 - beta2^t)
     float eps;
-    float scale;                // of the gradient: the clip's
+    float scale; // of the gradient: the clip's
 } mm_adamw_scalars;
 
 // `step` counts from 1. weight_decay 0 for tensors that are not decayed.
-mm_adamw_scalars mm_adamw_at(const mm_adamw *options, double lr, double weight_decay, double scale, int64_t step);
+mm_adamw_scalars mm_adamw_at(const mm_adamw *options, double lr, double weight_decay, double scale,
+                             int64_t step);
 
 typedef struct mm_optim_kernels {
     // w, m, v, g of n floats each. m and v below 2^-100 in magnitude become +0.

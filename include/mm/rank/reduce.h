@@ -1,6 +1,6 @@
-// The all-reduce of a step: a binary tree over its leaves, run as a combining tree (design: Arithmetic 6). Node (l, i)
-// adds nodes (l-1, 2i) and (l-1, 2i+1); one without a right child passes through. Who computes a node is scheduling;
-// what it adds is not.
+// The all-reduce of a step: a binary tree over its leaves, run as a combining tree (design: Arithmetic 6).
+// Node (l, i) adds nodes (l-1, 2i) and (l-1, 2i+1); one without a right child passes through. Who computes a
+// node is scheduling; what it adds is not.
 #ifndef MM_RANK_REDUCE_H
 #define MM_RANK_REDUCE_H
 
@@ -19,9 +19,10 @@ typedef struct mm_partial {
 
 typedef struct mm_tree mm_tree;
 
-// A tree of `leaves` leaves for at most `workers` workers over buffers of `floats` floats. Buffers are mapped when
-// first used, at most mm_tree_buffers of them.
-MM_CHECKED mm_status mm_tree_open(mm_tree **tree, int64_t leaves, int workers, size_t floats, mm_error *error);
+// A tree of `leaves` leaves for at most `workers` workers over buffers of `floats` floats. Buffers are mapped
+// when first used, at most mm_tree_buffers of them.
+MM_CHECKED mm_status mm_tree_open(mm_tree **tree, int64_t leaves, int workers, size_t floats,
+                                  mm_error *error);
 void mm_tree_close(mm_tree *tree);
 // min(leaves, workers * (1 + log2 of leaves, rounded up)).
 int64_t mm_tree_buffers(int64_t leaves, int workers);
@@ -33,8 +34,8 @@ int64_t mm_tree_take(mm_tree *tree);
 // A buffer of +0 for a leaf's gradient.
 float *mm_tree_buffer(mm_tree *tree);
 
-// Called for each node as it is completed, before it is merged into its parent, by the worker that completed it: level,
-// index, its sum. A rank's gradient is node (log2(G/R), rank).
+// Called for each node as it is completed, before it is merged into its parent, by the worker that completed
+// it: level, index, its sum. A rank's gradient is node (log2(G/R), rank).
 typedef struct mm_tree_watch {
     void *self;
     void (*node)(void *self, int level, int64_t index, const mm_partial *sum);

@@ -17,9 +17,9 @@ uint64_t mm_rank_key(mm_seed_policy policy, uint64_t seed, int rank);
 // In words, for people: "each rank draws its own masks: seed 1337 + rank".
 const char *mm_seed_policy_words(mm_seed_policy policy);
 
-// Where sample number `sample` of leaf `leaf_in_rank` of `rank` draws at `step`; `position` is its place in the endless
-// sequence (policy sample).
-mm_draw mm_rank_draw(mm_seed_policy policy, uint64_t seed, int rank, int64_t step, int64_t leaf_in_rank, int sample,
-                     uint64_t position);
+// Where sample number `sample` of leaf `leaf_in_rank` of `rank` draws at `step`; `position` is its place in
+// the endless sequence (policy sample).
+mm_draw mm_rank_draw(mm_seed_policy policy, uint64_t seed, int rank, int64_t step, int64_t leaf_in_rank,
+                     int sample, uint64_t position);
 
 #endif

@@ -1,5 +1,5 @@
-// checkpoints/step-NNNNNN: config.json, model.safetensors, tokenizer.json, optimizer.safetensors, state.json, published
-// by one rename; `model` leads to the newest. Hugging Face's layout, so it opens in transformers.
+// checkpoints/step-NNNNNN: config.json, model.safetensors, tokenizer.json, optimizer.safetensors, state.json,
+// published by one rename; `model` leads to the newest. Hugging Face's layout, so it opens in transformers.
 #ifndef MM_RECORD_CHECKPOINT_H
 #define MM_RECORD_CHECKPOINT_H
 
@@ -12,42 +12,46 @@
 
 // What a run needs to go on besides tensors. state.json.
 typedef struct mm_checkpoint_state {
-    int64_t step;               // updates done
-    uint64_t position;          // samples taken: the next step's first position
-    int64_t tokens;             // targets seen
+    int64_t step;      // updates done
+    uint64_t position; // samples taken: the next step's first position
+    int64_t tokens;    // targets seen
     int streams_version, arithmetic_version;
-    mm_hash model, optimizer;   // of the two safetensors files, filled by the writer and checked by the reader
+    mm_hash model, optimizer; // of the two safetensors files, filled by the writer and checked by the reader
 } mm_checkpoint_state;
 
 typedef struct mm_checkpoint {
-    const char *config;         // config.json's text
-    const char *tokenizer;      // tokenizer.json's bytes; NULL: none
+    const char *config;    // config.json's text
+    const char *tokenizer; // tokenizer.json's bytes; NULL: none
     size_t tokenizer_size;
-    const mm_tensor *tensors;   // the model's
+    const mm_tensor *tensors; // the model's
     int count;
     const mm_tensor *optimizer; // "exp_avg.NAME", "exp_avg_sq.NAME" (PyTorch's names); NULL: a model only
     int optimizer_count;
     mm_checkpoint_state state;
 } mm_checkpoint;
 
-// Into RUN/checkpoints/step-NNNNNN, then the link RUN/model, then removes all but the newest `keep` (0: keeps all).
-// A checkpoint of that step that is there already is replaced only if it is damaged or differs: else left.
+// Into RUN/checkpoints/step-NNNNNN, then the link RUN/model, then removes all but the newest `keep` (0: keeps
+// all). A checkpoint of that step that is there already is replaced only if it is damaged or differs: else
+// left.
 MM_CHECKED mm_status mm_checkpoint_save(const char *run_path, const mm_checkpoint *checkpoint, int keep,
                                         mm_error *error);
-// Ends what a killed save has left undone: leads RUN/model to the newest checkpoint, removes all but the newest `keep`
-// and what was never published. Changes nothing where nothing is left. The run is locked.
+// Ends what a killed save has left undone: leads RUN/model to the newest checkpoint, removes all but the
+// newest `keep` and what was never published. Changes nothing where nothing is left. The run is locked.
 MM_CHECKED mm_status mm_checkpoint_settle(const char *run_path, int keep, mm_error *error);
-// A model directory of its own (config.json, model.safetensors, tokenizer.json), as a draft published by one rename.
+// A model directory of its own (config.json, model.safetensors, tokenizer.json), as a draft published by one
+// rename.
 MM_CHECKED mm_status mm_model_save(const char *path, const mm_checkpoint *checkpoint, mm_error *error);
 
 // Steps of the run's checkpoints, ascending; *steps is malloc'ed, free() it.
 MM_CHECKED mm_status mm_checkpoint_list(const char *run_path, int64_t **steps, int *count, mm_error *error);
 // RUN/checkpoints/step-NNNNNN into `out` (PATH_MAX).
-MM_CHECKED mm_status mm_checkpoint_path(const char *run_path, int64_t step, char *out, size_t size, mm_error *error);
+MM_CHECKED mm_status mm_checkpoint_path(const char *run_path, int64_t step, char *out, size_t size,
+                                        mm_error *error);
 // Reads state.json and checks both files against its hashes: a damaged or mixed checkpoint is trouble, named.
 MM_CHECKED mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state, mm_error *error);
-// Fills `tensors` (data, name, shape given; F32) from a safetensors file: every one must be there with that shape.
-// Tensors of the file that are not asked for are trouble if `all`.
-MM_CHECKED mm_status mm_tensors_read(const char *path, const mm_tensor *tensors, int count, bool all, mm_error *error);
+// Fills `tensors` (data, name, shape given; F32) from a safetensors file: every one must be there with that
+// shape. Tensors of the file that are not asked for are trouble if `all`.
+MM_CHECKED mm_status mm_tensors_read(const char *path, const mm_tensor *tensors, int count, bool all,
+                                     mm_error *error);
 
 #endif

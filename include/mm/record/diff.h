@@ -1,5 +1,5 @@
-// Two runs side by side, from their files alone: what differs before the first step, whether each run's files agree with
-// one another, and how far the weights of two checkpoints are apart.
+// Two runs side by side, from their files alone: what differs before the first step, whether each run's files
+// agree with one another, and how far the weights of two checkpoints are apart.
 #ifndef MM_RECORD_DIFF_H
 #define MM_RECORD_DIFF_H
 
@@ -38,7 +38,8 @@ typedef struct mm_fact {
 typedef struct mm_facts_diff {
     mm_fact *facts;
     size_t count;
-    const char *initial; // the first initial tensor that differs, in shape or hash (owned by the runs' facts); NULL: none
+    const char *initial; // the first initial tensor that differs, in shape or hash (owned by the runs'
+                         // facts); NULL: none
 } mm_facts_diff;
 
 MM_CHECKED mm_status mm_facts_compare(const mm_run_facts *a, const mm_run_facts *b, mm_facts_diff *out,
@@ -48,8 +49,8 @@ const mm_fact *mm_facts_find(const mm_facts_diff *diff, const char *key);
 
 // --- one run, a step at a time, checked
 
-// A run's files against one another: every call answers MM_DIFFERS, with a sentence that names the file, where they
-// contradict each other (the run is damaged), and MM_TROUBLE where one cannot be read.
+// A run's files against one another: every call answers MM_DIFFERS, with a sentence that names the file,
+// where they contradict each other (the run is damaged), and MM_TROUBLE where one cannot be read.
 typedef struct mm_side {
     const char *path; // as it was given
     mm_run_facts facts;
@@ -60,9 +61,10 @@ typedef struct mm_side {
     mm_trace_step step; // the trace's step of mm_side_next, or (see mm_side_traced) a later one
     bool has_row;
     mm_metrics_row row;
-    int64_t steps;  // seen
-    int64_t tokens; // up to them
-    bool failed;    // the last step's loss or gradient was not finite: the run stopped there
+    int64_t steps;           // seen in trace or metrics
+    int64_t rows;            // and in the metrics: one less if the run was killed between the two
+    int64_t tokens;          // up to them
+    bool failed;             // the last step's loss or gradient was not finite: the run stopped there
     mm_trace_record damaged; // of a contradiction: its place; step 0: none
     char damaged_tensor[160];
 } mm_side;
@@ -77,8 +79,8 @@ bool mm_side_traced(const mm_side *side);
 bool mm_side_failed(const mm_side *side);
 // Parses and checks what mm_side_next read.
 MM_CHECKED mm_status mm_side_check(mm_side *side, mm_error *error);
-// The checkpoint of this step: its own hashes, its place in the run, and every tensor against the records (NULL: none are
-// known). A part of mm_side_check.
+// The checkpoint of this step: its own hashes, its place in the run, and every tensor against the records
+// (NULL: none are known). A part of mm_side_check.
 MM_CHECKED mm_status mm_side_check_checkpoint(mm_side *side, const mm_trace_step *records, mm_error *error);
 // After the last step: does all end where it should?
 MM_CHECKED mm_status mm_side_end(mm_side *side, mm_error *error);
@@ -88,7 +90,8 @@ int64_t mm_side_checkpoint_before(const mm_side *side, int64_t step);
 
 // --- a place in a run
 
-// What people and programs are told of a record: -1 and "" do not apply. The layer of a parameter is told by its name.
+// What people and programs are told of a record: -1 and "" do not apply. The layer of a parameter is told by
+// its name.
 typedef struct mm_place {
     int64_t step, leaf;
     int rank, layer;
@@ -105,7 +108,8 @@ typedef struct mm_tensor_distance {
     double max_abs, rms; // over all parameters
     char tensor[160];    // that holds the greatest
 } mm_tensor_distance;
-// Of the parameters of two runs' checkpoints of one step. *known is false if they do not have the same tensors.
+// Of the parameters of two runs' checkpoints of one step. *known is false if they do not have the same
+// tensors.
 MM_CHECKED mm_status mm_checkpoint_distance(const char *run_a, const char *run_b, int64_t step, bool *known,
                                             mm_tensor_distance *out, mm_error *error);
 

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 typedef struct mm_metrics_row {
-    int64_t step;     // from 1
-    double loss;      // before the update
+    int64_t step; // from 1
+    double loss;  // before the update
     double lr;
     double grad_norm; // before clipping
     int64_t tokens;   // targets
@@ -22,19 +22,21 @@ typedef struct mm_timing_row {
 } mm_timing_row;
 
 typedef struct mm_metrics mm_metrics;
-// Opens both files of the run directory for appending, cut back (atomically) to rows of steps up to `keep_steps` (0: a
-// new run). A line that was cut in the middle is dropped.
-MM_CHECKED mm_status mm_metrics_open(const char *run_path, int64_t keep_steps, mm_metrics **metrics, mm_error *error);
+// Opens both files of the run directory for appending, cut back (atomically) to rows of steps up to
+// `keep_steps` (0: a new run). A line that was cut in the middle is dropped.
+MM_CHECKED mm_status mm_metrics_open(const char *run_path, int64_t keep_steps, mm_metrics **metrics,
+                                     mm_error *error);
 // Writes both lines. Numbers that are not finite become null with "nonfinite": ["loss", ...].
-MM_CHECKED mm_status mm_metrics_add(mm_metrics *metrics, const mm_metrics_row *row, const mm_timing_row *timing,
-                                    mm_error *error);
+MM_CHECKED mm_status mm_metrics_add(mm_metrics *metrics, const mm_metrics_row *row,
+                                    const mm_timing_row *timing, mm_error *error);
 // To the disk (before a checkpoint that relies on it).
 MM_CHECKED mm_status mm_metrics_sync(mm_metrics *metrics, mm_error *error);
 void mm_metrics_close(mm_metrics *metrics);
 
 // Reading: rows in order; *more false at the end. A damaged line is trouble that names file and line.
 typedef struct mm_metrics_reader mm_metrics_reader;
-MM_CHECKED mm_status mm_metrics_reader_open(const char *run_path, mm_metrics_reader **reader, mm_error *error);
+MM_CHECKED mm_status mm_metrics_reader_open(const char *run_path, mm_metrics_reader **reader,
+                                            mm_error *error);
 MM_CHECKED mm_status mm_metrics_reader_next(mm_metrics_reader *reader, mm_metrics_row *row, bool *more,
                                             mm_error *error);
 void mm_metrics_reader_close(mm_metrics_reader *reader);

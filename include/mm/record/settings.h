@@ -1,5 +1,6 @@
-// The resolved configuration of a training run: what run.json holds and --resume reads back. One table of fields makes
-// the writer, the reader, the comparison of two runs and (with tools/options.c) the command line.
+// The resolved configuration of a training run: what run.json holds and --resume reads back. One table of
+// fields makes the writer, the reader, the comparison of two runs and (with tools/options.c) the command
+// line.
 #ifndef MM_RECORD_SETTINGS_H
 #define MM_RECORD_SETTINGS_H
 
@@ -17,11 +18,11 @@ typedef struct mm_settings {
     char *preset;          // NULL with model
     char *model;           // a model directory to start from
     int64_t steps, batch, micro_batch, seq_len;
-    int64_t packing;     // mm_packing
+    int64_t packing; // mm_packing
     uint64_t seed;
     int64_t seed_policy; // mm_seed_policy
     double dropout, token_noise;
-    int64_t order;    // mm_order
+    int64_t order; // mm_order
     double lr;
     int64_t schedule; // mm_schedule
     int64_t warmup;
@@ -30,21 +31,27 @@ typedef struct mm_settings {
     int64_t save_every, keep;
     int64_t sample_every; // 0: never
     char *prompt;         // of samples; NULL: they begin as a document does
-    int64_t trace; // mm_level
+    int64_t trace;        // mm_level
 } mm_settings;
 
 typedef enum mm_order { MM_ORDER_SHUFFLED, MM_ORDER_SEQUENTIAL } mm_order;
 
-typedef enum mm_field_kind { MM_FIELD_INTEGER, MM_FIELD_SEED, MM_FIELD_NUMBER, MM_FIELD_CHOICE, MM_FIELD_STRING } mm_field_kind;
+typedef enum mm_field_kind {
+    MM_FIELD_INTEGER,
+    MM_FIELD_SEED,
+    MM_FIELD_NUMBER,
+    MM_FIELD_CHOICE,
+    MM_FIELD_STRING
+} mm_field_kind;
 
 typedef struct mm_field {
-    const char *key;  // run.json's key: the option's name with '_' for '-'
+    const char *key; // run.json's key: the option's name with '_' for '-'
     mm_field_kind kind;
-    size_t offset;    // in mm_settings
-    double least, most;           // of an integer or a number
-    const char *const *choices;   // of a choice, in the order of its enumeration, NULL-terminated
-    bool changes_bits;            // may a change of it move a bit of the result?
-    bool on_resume;               // may it be given with --resume?
+    size_t offset;              // in mm_settings
+    double least, most;         // of an integer or a number
+    const char *const *choices; // of a choice, in the order of its enumeration, NULL-terminated
+    bool changes_bits;          // may a change of it move a bit of the result?
+    bool on_resume;             // may it be given with --resume?
 } mm_field;
 
 // NULL-key-terminated.
@@ -58,9 +65,10 @@ MM_CHECKED mm_status mm_settings_copy(mm_settings *to, const mm_settings *from, 
 // Takes a value from text as the command line has it; trouble names `name`, the value and what is expected.
 MM_CHECKED mm_status mm_settings_parse(mm_settings *settings, const mm_field *field, const char *name,
                                        const char *value, mm_error *error);
-// As members of an open object, in the table's order; a seed is an integer up to 2^53, else a string of 16 hex digits.
+// As members of an open object, in the table's order; a seed is an integer up to 2^53, else a string of 16
+// hex digits.
 void mm_settings_write(const mm_settings *settings, mm_json_writer *w);
-MM_CHECKED mm_status mm_settings_read(mm_settings *settings, const mm_json_document *document, const mm_json *object,
-                                      mm_error *error);
+MM_CHECKED mm_status mm_settings_read(mm_settings *settings, const mm_json_document *document,
+                                      const mm_json *object, mm_error *error);
 
 #endif

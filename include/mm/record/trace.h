@@ -1,5 +1,5 @@
-// trace.jsonl.gz: records in the order of the program, each the XXH3-128 of a tensor's bytes (design: Trace and diff).
-// A step's records are whole gzip members, so a trace can be cut back to a step.
+// trace.jsonl.gz: records in the order of the program, each the XXH3-128 of a tensor's bytes (design: Trace
+// and diff). A step's records are whole gzip members, so a trace can be cut back to a step.
 #ifndef MM_RECORD_TRACE_H
 #define MM_RECORD_TRACE_H
 
@@ -18,17 +18,18 @@ typedef struct mm_trace_record {
     int64_t leaf;
     int node_level;
     int64_t node_index;
-    int rank;  // an attribute, not part of the place; -1: none
-    int layer; // -1: outside the layers
+    int rank;              // an attribute, not part of the place; -1: none
+    int layer;             // -1: outside the layers
     const char *operation; // "batch", "loss", "merge", "norm", "adamw", or the model's; not owned
     bool output;
-    const char *tensor;    // not owned: static or as long as the list
-    int dims;              // 0: a number
+    const char *tensor; // not owned: static or as long as the list
+    int dims;           // 0: a number
     int64_t shape[MM_MAX_DIMS];
     mm_hash hash;
 } mm_trace_record;
 
-// Records that one worker collects for one leaf or node; {0} is empty. Not thread safe. Growing fails softly: `failed`.
+// Records that one worker collects for one leaf or node; {0} is empty. Not thread safe. Growing fails softly:
+// `failed`.
 typedef struct mm_trace_list {
     mm_trace_record *records;
     size_t count, capacity;
@@ -40,7 +41,8 @@ void mm_trace_list_free(mm_trace_list *list);
 
 typedef struct mm_trace mm_trace;
 // Opens the run's trace for appending, cut back to steps up to keep_steps (0: a new run; then a header line
-// {"format": "mm-trace", "version": 1, "level": ...} is its own member). A member cut in the middle is dropped.
+// {"format": "mm-trace", "version": 1, "level": ...} is its own member). A member cut in the middle is
+// dropped.
 MM_CHECKED mm_status mm_trace_open(const char *run_path, mm_level level, int64_t keep_steps, mm_trace **trace,
                                    mm_error *error);
 // Appends the lists' records in order to the step that is being collected.
@@ -49,20 +51,22 @@ void mm_trace_add(mm_trace *trace, const mm_trace_list *lists, size_t count);
 MM_CHECKED mm_status mm_trace_end_step(mm_trace *trace, mm_error *error);
 MM_CHECKED mm_status mm_trace_sync(mm_trace *trace, mm_error *error);
 void mm_trace_close(mm_trace *trace);
-// A trace without a file: mm_trace_end_step keeps the step's lines for mm_trace_take, which moves them to `lines`.
+// A trace without a file: mm_trace_end_step keeps the step's lines for mm_trace_take, which moves them to
+// `lines`.
 MM_CHECKED mm_status mm_trace_keep(mm_trace **trace, mm_error *error);
 void mm_trace_take(mm_trace *trace, mm_text *lines);
 
-// Reading, in constant memory. The record's strings are the reader's, until the next call. Damage is trouble that names
-// file, line or offset.
+// Reading, in constant memory. The record's strings are the reader's, until the next call. Damage is trouble
+// that names file, line or offset.
 typedef struct mm_trace_reader mm_trace_reader;
 MM_CHECKED mm_status mm_trace_reader_open(const char *run_path, mm_trace_reader **reader, mm_error *error);
 mm_level mm_trace_reader_level(const mm_trace_reader *reader);
 MM_CHECKED mm_status mm_trace_reader_next(mm_trace_reader *reader, mm_trace_record *record, bool *more,
                                           mm_error *error);
-// The same in two halves, for those who compare lines before they look into them: *line (the reader's, until the next
-// call) is NULL at the end.
-MM_CHECKED mm_status mm_trace_reader_line(mm_trace_reader *reader, const char **line, size_t *size, mm_error *error);
+// The same in two halves, for those who compare lines before they look into them: *line (the reader's, until
+// the next call) is NULL at the end.
+MM_CHECKED mm_status mm_trace_reader_line(mm_trace_reader *reader, const char **line, size_t *size,
+                                          mm_error *error);
 MM_CHECKED mm_status mm_trace_reader_parse(mm_trace_reader *reader, const char *line, size_t size,
                                            mm_trace_record *record, mm_error *error);
 void mm_trace_reader_close(mm_trace_reader *reader);

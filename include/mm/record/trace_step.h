@@ -21,7 +21,8 @@ void mm_trace_steps_close(mm_trace_steps *steps);
 const char *mm_trace_steps_path(const mm_trace_steps *steps);
 // Of the steps that follow; MM_LEVEL_OFF at the end of a trace that was turned off.
 mm_level mm_trace_steps_level(const mm_trace_steps *steps);
-// The next step's lines, not parsed; step->step is 0 at the end. Steps rise; some are left out where the trace was off.
+// The next step's lines, not parsed; step->step is 0 at the end. Steps rise; some are left out where the
+// trace was off.
 MM_CHECKED mm_status mm_trace_steps_next(mm_trace_steps *steps, mm_trace_step *step, mm_error *error);
 // Fills the records. Lines must be as the trace's writer makes them; `name` stands for the file in messages.
 MM_CHECKED mm_status mm_trace_step_parse(mm_trace_step *step, const char *name, mm_error *error);
@@ -41,12 +42,13 @@ typedef struct mm_trace_pairs {
     size_t compared; // places that both have
 } mm_trace_pairs;
 void mm_trace_pairs_free(mm_trace_pairs *pairs);
-// The places whose records differ. Places that only one has are passed over (another level, other ranks), unless
-// `whole`: then those that only `a` has count as differing. Without `leaves`, leaves and nodes below the root are passed
-// over: they hold other samples.
-MM_CHECKED mm_status mm_trace_step_compare(const mm_trace_step *a, const mm_trace_step *b, bool leaves, bool whole,
-                                           mm_trace_pairs *out, mm_error *error);
+// The places whose records differ. Places that only one has are passed over (another level, other ranks),
+// unless `whole`: then those that only `a` has count as differing. Without `leaves`, leaves and nodes below
+// the root are passed over: they hold other samples.
+MM_CHECKED mm_status mm_trace_step_compare(const mm_trace_step *a, const mm_trace_step *b, bool leaves,
+                                           bool whole, mm_trace_pairs *out, mm_error *error);
 // The record of a place that is the whole step's, as ("adamw", "model.norm.weight"); NULL if there is none.
-const mm_trace_record *mm_trace_step_find(const mm_trace_step *step, const char *operation, const char *tensor);
+const mm_trace_record *mm_trace_step_find(const mm_trace_step *step, const char *operation,
+                                          const char *tensor);
 
 #endif

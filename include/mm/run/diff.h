@@ -41,9 +41,9 @@ typedef struct mm_diff_result {
     bool parted;              // a record differs: `first`
     mm_place first;
     mm_cause cause;
-    char what[2048];     // names the option, tensor, document or file
-    char sentence[4096]; // all of it for a tired engineer
-    char replayed[1024]; // what running the step again showed; "": it was not run
+    char what[2048];           // names the option, tensor, document or file
+    char sentence[4096];       // all of it for a tired engineer
+    char replayed[1024];       // what running the step again showed; "": it was not run
     mm_distance_row *distance; // a few steps at which the losses differ
     size_t distances;
 } mm_diff_result;

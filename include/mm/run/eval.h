@@ -1,4 +1,5 @@
-// Loss of a model over a dataset: every window of it once, in order, no dropout, the same bits for any workers.
+// Loss of a model over a dataset: every window of it once, in order, no dropout, the same bits for any
+// workers.
 #ifndef MM_RUN_EVAL_H
 #define MM_RUN_EVAL_H
 

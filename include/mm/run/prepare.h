@@ -4,9 +4,11 @@
 
 #include <mm/base/status.h>
 
-// Trains a tokenizer of at most `vocab` entries on the text (or takes tokenizer_path's, if not NULL) and packs them into `out`
-// (a folder that must not exist). `progress` may be NULL: what is being done and its share, 0..1.
-MM_CHECKED mm_status mm_prepare_text(const char *input, const char *tokenizer_path, int vocab, const char *out,
+// Trains a tokenizer of at most `vocab` entries on the text (or takes tokenizer_path's, if not NULL) and
+// packs them into `out` (a folder that must not exist). `progress` may be NULL: what is being done and its
+// share, 0..1.
+MM_CHECKED mm_status mm_prepare_text(const char *input, const char *tokenizer_path, int vocab,
+                                     const char *out,
                                      void (*progress)(void *self, const char *what, double share), void *self,
                                      mm_error *error);
 

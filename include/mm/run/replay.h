@@ -1,5 +1,5 @@
-// Steps of a run, run again from one of its checkpoints on this machine, at any level of trace; and a whole run against
-// its trace (mm verify).
+// Steps of a run, run again from one of its checkpoints on this machine, at any level of trace; and a whole
+// run against its trace (mm verify).
 #ifndef MM_RUN_REPLAY_H
 #define MM_RUN_REPLAY_H
 
@@ -19,15 +19,15 @@ void mm_replay_close(mm_replay *replay);
 // To the run's checkpoint of `step`; 0: the initial weights, built again and checked by hash.
 MM_CHECKED mm_status mm_replay_seek(mm_replay *replay, int64_t step, mm_error *error);
 int64_t mm_replay_at(const mm_replay *replay);
-// One step. `out` is filled with its records, parsed, unless level is MM_LEVEL_OFF; a step that is not finite is no
-// trouble here: *finite is false, and the records go as far as it went.
-MM_CHECKED mm_status mm_replay_step(mm_replay *replay, mm_level level, mm_trace_step *out, mm_metrics_row *row,
-                                    bool *finite, mm_error *error);
+// One step. `out` is filled with its records, parsed, unless level is MM_LEVEL_OFF; a step that is not finite
+// is no trouble here: *finite is false, and the records go as far as it went.
+MM_CHECKED mm_status mm_replay_step(mm_replay *replay, mm_level level, mm_trace_step *out,
+                                    mm_metrics_row *row, bool *finite, mm_error *error);
 // From where it is to the end of step `step`, without records.
 MM_CHECKED mm_status mm_replay_go(mm_replay *replay, int64_t step, mm_error *error);
 
-// Is what was replayed what the run did? The first record of the run that the replay does not have, or has otherwise,
-// goes to *first (in `own`), else NULL.
+// Is what was replayed what the run did? The first record of the run that the replay does not have, or has
+// otherwise, goes to *first (in `own`), else NULL.
 MM_CHECKED mm_status mm_replay_compare(const mm_trace_step *own, const mm_trace_step *replayed,
                                        const mm_trace_record **first, mm_error *error);
 
@@ -40,12 +40,12 @@ typedef struct mm_verify_options {
 typedef struct mm_verify_result {
     int64_t first, last; // steps that repeat: first..last; first > last: none
     bool repeats;
-    mm_place place;      // else the first record that does not
+    mm_place place; // else the first record that does not
     char what[2048];
 } mm_verify_result;
 
 // MM_OK also if the run does not repeat: see the result. Trouble: it cannot be said.
-MM_CHECKED mm_status mm_verify(const char *run_path, const mm_verify_options *options, mm_verify_result *result,
-                               mm_error *error);
+MM_CHECKED mm_status mm_verify(const char *run_path, const mm_verify_options *options,
+                               mm_verify_result *result, mm_error *error);
 
 #endif

@@ -1,5 +1,5 @@
-// The table of random streams of a set of trials, and which of them are the same: it comes from the functions that
-// training draws with, not from rules about policies.
+// The table of random streams of a set of trials, and which of them are the same: it comes from the functions
+// that training draws with, not from rules about policies.
 #ifndef MM_RUN_SEEDS_H
 #define MM_RUN_SEEDS_H
 
@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// One stream of one purpose. rank -1: one stream for all ranks (or, under the policy sample, for all samples).
+// One stream of one purpose. rank -1: one stream for all ranks (or, under the policy sample, for all
+// samples).
 typedef struct mm_seed_stream {
     const char *purpose; // "initial_weights", "sample_order", "embedding_dropout", ...
     int trial;           // index into the seeds
@@ -38,8 +39,8 @@ typedef struct mm_seed_table {
 } mm_seed_table;
 
 // `seeds` are the base seeds of `trials` trials, `policy` an mm_seed_policy. Free with mm_seed_table_free.
-MM_CHECKED mm_status mm_seed_table_make(int policy, const uint64_t *seeds, int trials, int ranks, mm_seed_table *table,
-                                        mm_error *error);
+MM_CHECKED mm_status mm_seed_table_make(int policy, const uint64_t *seeds, int trials, int ranks,
+                                        mm_seed_table *table, mm_error *error);
 void mm_seed_table_free(mm_seed_table *table);
 // "ranks", "epochs", "trials".
 const char *mm_seed_across_name(mm_seed_across across);

@@ -12,33 +12,33 @@
 typedef struct mm_train_header {
     const mm_settings *settings; // resolved
     const char *run_path;
-    const char *model_type;      // "qwen3", "llama"
+    const char *model_type; // "qwen3", "llama"
     int64_t parameters;
     int hidden, layers, heads, kv_heads, head_dim, intermediate, vocab;
     const char *data_path, *val_path; // val_path NULL: none
     uint64_t data_tokens, data_documents, data_samples;
-    int cores;                 // usable
-    int64_t leaves;            // of a step
+    int cores;      // usable
+    int64_t leaves; // of a step
     const char *gemm_kernel, *isa;
-    const char *policy_words;  // the seed policy in words
-    double memory_bytes;       // that the run will take
-    double start_loss;         // ln(V), to be expected at the start
-    int64_t resumed_step;      // 0: from the beginning
+    const char *policy_words; // the seed policy in words
+    double memory_bytes;      // that the run will take
+    double start_loss;        // ln(V), to be expected at the start
+    int64_t resumed_step;     // 0: from the beginning
 } mm_train_header;
 
 typedef struct mm_train_step {
     int64_t step, steps;
     double loss, grad_norm, lr;
-    bool has_val;      // val_loss was taken at this step
+    bool has_val; // val_loss was taken at this step
     double val_loss;
-    double seconds;    // of this step
-    int64_t tokens;    // targets of this step
+    double seconds;           // of this step
+    int64_t tokens;           // targets of this step
     double tokens_per_second; // over the last steps
     double seconds_left;      // estimate for the rest of the run; negative: not known yet
 } mm_train_step;
 
 typedef struct mm_train_result {
-    int64_t step;       // the last step done
+    int64_t step; // the last step done
     bool interrupted, already_done;
     double seconds;
     double loss, val_loss; // last known; has_val says whether there is one
@@ -59,23 +59,27 @@ typedef struct mm_train_watch {
     void *self;
     void (*header)(void *self, const mm_train_header *header);
     void (*step)(void *self, const mm_train_step *step);
-    void (*doing)(void *self, const char *what, double share); // "evaluating", "saving", "reading data"; share 0..1 or -1
+    void (*doing)(void *self, const char *what,
+                  double share); // "evaluating", "saving", "reading data"; share 0..1 or -1
     void (*warning)(void *self, const char *sentence);
     void (*sample)(void *self, const mm_train_sample *sample);
 } mm_train_watch;
 
-// Settings of the command line: every field resolved but what depends on data and model (vocab). The run directory is
-// made here. `stop` (may be NULL): when it becomes non-zero the step is finished, saved, and MM_INTERRUPTED returned.
-MM_CHECKED mm_status mm_train(const mm_settings *settings, int argc, char *const *argv, const mm_train_watch *watch,
-                              const volatile sig_atomic_t *stop, mm_train_result *result, mm_error *error);
+// Settings of the command line: every field resolved but what depends on data and model (vocab). The run
+// directory is made here. `stop` (may be NULL): when it becomes non-zero the step is finished, saved, and
+// MM_INTERRUPTED returned.
+MM_CHECKED mm_status mm_train(const mm_settings *settings, int argc, char *const *argv,
+                              const mm_train_watch *watch, const volatile sig_atomic_t *stop,
+                              mm_train_result *result, mm_error *error);
 
-// Goes on with the run in settings->out. `given` says which fields of `settings` were given on the command line
-// (indexed as mm_settings_fields); the rest comes from run.json.
-MM_CHECKED mm_status mm_train_resume(const mm_settings *settings, const bool *given, const mm_train_watch *watch,
-                                     const volatile sig_atomic_t *stop, mm_train_result *result, mm_error *error);
+// Goes on with the run in settings->out. `given` says which fields of `settings` were given on the command
+// line (indexed as mm_settings_fields); the rest comes from run.json.
+MM_CHECKED mm_status mm_train_resume(const mm_settings *settings, const bool *given,
+                                     const mm_train_watch *watch, const volatile sig_atomic_t *stop,
+                                     mm_train_result *result, mm_error *error);
 
-// Fills what was not given (`given` as above) from the defaults of the design and of the preset; checks what must fit
-// together (ranks, batch, micro-batch) and names the nearest settings that work.
+// Fills what was not given (`given` as above) from the defaults of the design and of the preset; checks what
+// must fit together (ranks, batch, micro-batch) and names the nearest settings that work.
 MM_CHECKED mm_status mm_train_resolve(mm_settings *settings, const bool *given, mm_error *error);
 
 #endif

@@ -1,0 +1,172 @@
+#!/usr/bin/env bash
+# mm diff: the same runs, runs that part for every kind of reason, and damaged runs. diff.sh MM
+here=$(cd "${0%/*}" && pwd)
+# shellcheck source=tests/cli_lib.sh
+. "$here/cli_lib.sh"
+# shellcheck source=tests/diff_lib.sh
+. "$here/diff_lib.sh"
+make_data
+train base
+
+# same A B TEXT...: exit 0; each text is in the sentence or the table.
+same() {
+    local a=$1 b=$2
+    shift 2
+    expect 0 diff "$a" "$b"
+    has out "The runs are the same to the bit, up to step 4" "$@"
+    expect 0 diff --json "$a" "$b"
+    has out '"same": true' '"first": null' '"cause": null' '"distance": []'
+}
+
+# parts KIND STEP "TEXT|TEXT..." A B [OPTION...]: exit 1, with the cause and, in the sentence, each text.
+parts() {
+    local kind=$1 step=$2 texts=$3
+    shift 3
+    expect 1 diff "$@"
+    [ "$step" = - ] || has out "The runs part at step $step,"
+    while IFS= read -r text; do has out "$text"; done < <(tr '|' '\n' <<<"$texts")
+    expect 1 diff --json "$@"
+    has out '"same": false' "\"cause\": {\"kind\": \"$kind\", \"what\": "
+    [ "$step" = - ] || has out "\"first\": {\"step\": $step, "
+}
+
+# --- the same
+train again
+same base again
+train one --workers 1
+same base one "workers"
+for level in layer op off; do
+    train "$level" --trace "$level"
+    same base "$level" "trace"
+done
+same layer op
+same op off
+same off off
+BLIS_ARCH_TYPE=3 train kernel
+same base kernel
+MM_ISA=baseline train isa
+same base isa "build.kernels"
+train plain4 --dropout 0
+train plain2 --dropout 0 --ranks 2
+train plain8 --dropout 0 --ranks 8 --trace op
+same plain4 plain2 "ranks"
+same plain8 plain2
+train sample4 --seed-policy sample
+train sample1 --seed-policy sample --ranks 1
+same sample4 sample1
+cp -r data elsewhere
+train moved --data elsewhere
+same base moved "data"
+
+# --- configuration
+train dropout --dropout 0.3
+parts configuration 1 "forward pass of the embedding_dropout on rank 0|--dropout 0.3 (run A: 0.2)|repeats" base dropout
+parts configuration 1 "embedding_dropout on rank 0|--dropout 0.2 (run A: 0.3)" dropout op
+parts configuration 1 "in the forward pass (its loss) on rank 0|--dropout 0.3" base dropout --no-replay
+train ranks --ranks 2
+parts configuration 1 "on rank 1 (leaf 2)|--ranks 2 (run A: 4)" base ranks
+train lr --lr 0.001
+parts configuration 1 "in the update of model.embed_tokens|--lr 0.001 (run A: 0.003)" base lr
+parts configuration 1 "--lr 0.001" off lr
+train betas --trace off --beta1 0.8
+parts configuration 1 "in the update of the first moment of model.embed_tokens|--beta1 0.8 (run A: 0.9)" off betas
+parts configuration 3 "in the forward pass|--beta1 0.8 (run A: 0.9)" off betas --no-replay # where it shows in the loss
+train order --order sequential
+parts configuration 1 "in the inputs that were read|--order sequential (run A: shuffled)" base order
+train noise --token-noise 0.1
+parts configuration 1 "in the inputs|--token-noise 0.1 (run A: 0)" base noise
+train micro --micro-batch 2
+parts configuration 1 "--micro-batch 2 (run A: 1)" base micro
+train eps --eps 1e-6
+parts configuration 1 "in the update|--eps 1e-06" base eps
+train schedule --schedule constant --warmup 2
+parts configuration 1 "in the update|--warmup 2 (run A: 20)" base schedule
+cp -r base/model/ model && sed -i 's/"rope_theta": 1000000.0/"rope_theta": 10000.0/' model/config.json
+train from --model base/model
+train theta --model model
+parts configuration 1 "in the forward pass of layer 0's rope on rank 0 (leaf 0)|model.rope_theta 10000 (run A: 1000000)" from theta
+
+# --- seeds, weights, data
+train shared --seed-policy shared
+parts seed 1 "embedding_dropout on rank 1 (leaf 2)|dropout masks from another seed|--seed-policy shared (run A: rank)" base shared
+train seed --seed 1338
+parts weights 1 "model.embed_tokens.weight|--seed 1338 (run A: 1337)" base seed
+parts weights 1 "model.embed_tokens.weight|--model" base from
+sed '5,300s/^../zu/' words.txt >other.txt && run pack --tokenizer tokenizer.json --out other other.txt
+train from-other --data other
+parts data 1 "run B read other data: data.xxh128|they differ first in document 0, token" base from-other
+rm -r other
+parts data 1 "the data of run B are gone" base from-other
+
+# --- length
+train long --schedule constant --steps 4
+train longer --schedule constant --steps 6
+expect 1 diff long longer
+has out "The runs are equal to step 4, where A ends; B goes on to step 6."
+expect 1 diff --json longer long
+has out '"same": false' '"first": null' "equal to step 4, where B ends"
+
+# --- changed
+record() { zcat B/trace.jsonl.gz | sed "$1" | gzip >B/changed.gz && mv B/changed.gz B/trace.jsonl.gz; }
+copy base && record '/"step":3,.*"leaf":5.*"op":"loss"/s/"xxh128":".../"xxh128":"000/'
+run diff base B
+[ "$status" = 1 ] && has out "part at step 3, in the forward pass (its loss) on rank 2 (leaf 5)" "this machine repeats run A but not run B"
+expect 1 diff base B --json
+has out '"kind": "hardware"' '"first": {"step": 3, "rank": 2, "leaf": 5, "layer": null, "operation": "loss", "pass": "forward"'
+expect 1 diff base B --no-replay --json
+has out '"kind": "hardware"'
+copy base && record '/"step":4,.*"op":"merge".*norm.weight/s/"xxh128":".../"xxh128":"000/'
+expect 1 diff base B --no-replay --json
+has out '"kind": "reduction"' '"step": 4' '"operation": "merge"'
+
+# --- damage: never the same
+size() { stat -c %s "$1"; }
+while IFS= read -r file; do
+    case $file in */lock | */timing.jsonl) continue ;; esac
+    bytes=$(size "$file")
+    for share in 3 5 8; do
+        copy base && turn "B/${file#base/}" $((bytes * share / 10))
+        damaged "$(basename "$file")" diff base B --json
+    done
+done < <(find base -type f)
+for bytes in 0 100 5000 $(($(size base/trace.jsonl.gz) - 9)); do
+    copy base && head -c "$bytes" base/trace.jsonl.gz >B/trace.jsonl.gz
+    damaged trace.jsonl.gz diff base B --json
+    damaged trace.jsonl.gz diff B base --json
+done
+# At the end of a step, and of its last record but one.
+copy base && zcat base/trace.jsonl.gz | grep -v '"step":4,' | gzip >B/trace.jsonl.gz
+damaged trace.jsonl.gz diff base B --json
+copy base && zcat base/trace.jsonl.gz | sed '$d' | gzip >B/trace.jsonl.gz
+damaged trace.jsonl.gz diff base B --json
+copy base && rm B/trace.jsonl.gz
+damaged trace.jsonl.gz diff base B --json
+copy base && sed -i '$d' B/metrics.jsonl
+damaged metrics.jsonl diff base B --json
+copy base && rm B/metrics.jsonl
+damaged metrics.jsonl diff base B --json
+copy base && rm -r B/checkpoints/step-000004
+damaged B/model diff base B --json
+copy base && rm -r B/checkpoints B/model
+damaged step-000004 diff base B --json
+copy base && rm -r B/checkpoints/step-000004 && cp -r B/checkpoints/step-00000{2,4}
+damaged step-000004 diff base B --json
+sed -i 's/"step": 2/"step": 4/; s/"position": 16/"position": 32/; s/"tokens": 336/"tokens": 672/' B/checkpoints/step-000004/state.json
+damaged step-000004 diff base B --json
+copy base && cp base/checkpoints/step-000002/model.safetensors B/checkpoints/step-000004
+damaged step-000004/model.safetensors diff base B --json
+copy base && sed -i 's/"seed": 1337/"seed": 1338/' B/run.json
+damaged run.json diff base B --json
+copy base && sed -i '3s/"loss": 5/"loss": 4/' B/metrics.jsonl
+damaged metrics.jsonl diff base B --json
+copy base && sed -i '3s/"grad_norm": /"grad_norm": 1/' B/metrics.jsonl
+damaged B/metrics.jsonl diff base B --json
+copy base && sed -i '3s/"tokens": 168/"tokens": 167/' B/metrics.jsonl
+damaged B/metrics.jsonl diff base B --json
+copy base && sed -i '3s/"lr": 0/"lr": 1/' B/metrics.jsonl
+damaged B/metrics.jsonl diff base B --json
+
+# --- usage
+trouble "nowhere" diff base nowhere
+trouble "diff" diff base
+finish

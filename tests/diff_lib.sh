@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# For tests of mm diff and mm verify: sourced after cli_lib.sh. Data, small runs, and damage to them.
+
+make_data() {
+    make_text 300 5 >words.txt
+    run tokenizer train --vocab-size 300 --out tokenizer.json words.txt
+    run pack --tokenizer tokenizer.json --out data words.txt
+}
+
+# train NAME OPTION...: a small run of 4 steps with checkpoints of steps 2 and 4.
+train() {
+    local name=$1
+    shift
+    "$mm" --data data --steps 4 --seq-len 21 --batch 8 --micro-batch 1 --ranks 4 --dropout 0.2 --save-every 2 \
+        --out "$name" "$@" >log 2>&1 || fail "train $name: $(tail -n 1 log)"
+}
+
+# A copy of a run, to be damaged.
+copy() {
+    rm -rf B
+    cp -r "$1" B
+}
+
+# turn FILE BYTE: one bit of a file.
+turn() {
+    local byte
+    byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+    # shellcheck disable=SC2059
+    printf "\\$(printf %03o $((byte ^ 4)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# damaged FILE ARGUMENT...: exit 2, or 1 as damage; the file is named.
+damaged() {
+    local file=$1
+    shift
+    run "$@"
+    [ "$status" = 2 ] || { [ "$status" = 1 ] && grep -q -e '"kind": "damage"' -e '"repeats": false' out; } ||
+        fail "$file damaged: mm $*: exit $status: $(head -c 400 out) $(head -c 400 err)"
+    cat out err >said
+    has said "$file"
+}

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# mm verify: runs that repeat, at every level and from every checkpoint, and runs that do not. verify.sh MM
+here=$(cd "${0%/*}" && pwd)
+# shellcheck source=tests/cli_lib.sh
+. "$here/cli_lib.sh"
+# shellcheck source=tests/diff_lib.sh
+. "$here/diff_lib.sh"
+make_data
+
+for level in off step layer op; do
+    train "$level" --trace "$level" --token-noise 0.1
+    expect 0 verify "$level"
+    has out "steps 1 to 4 repeat to the bit"
+done
+expect 0 verify step --json
+has out '{"repeats": true, "from": 1, "to": 4, "first": null, "what": null}'
+expect 0 verify step --from 2
+has out "steps 3 to 4 repeat"
+expect 0 verify step --from 3 --json
+has out '"from": 3, "to": 4'
+expect 0 verify step --from 3 --steps 1
+expect 0 verify step --steps 1
+has out "steps 1 to 1 repeat"
+trouble "step" verify step --from 4
+for workers in 1 3; do
+    train workers --workers $workers --seed-policy hashed
+    expect 0 verify workers
+    rm -r workers
+done
+BLIS_ARCH_TYPE=3 MM_ISA=baseline train other
+expect 0 verify other
+train from --model step/model
+expect 0 verify from
+mkdir packed && make_text 60 9 >text.txt
+run --data text.txt --steps 2 --seq-len 21 --batch 8 --micro-batch 1 --out packed/run
+mv packed elsewhere
+expect 0 verify elsewhere/run
+
+# A run that was killed has a step in its trace that metrics.jsonl does not have yet.
+copy step && sed -i '$d' B/metrics.jsonl && rm -r B/checkpoints/step-000004 && ln -sfn checkpoints/step-000002 B/model
+expect 0 verify B
+
+# --- a record that does not repeat, and what follows it is not run
+record() { zcat "$1/trace.jsonl.gz" | sed "$2" | gzip >B/trace.jsonl.gz; }
+copy op && record op '/"step":3,"pass":"backward","leaf":6,.*"layer":1,"op":"gate_up_proj".*up_proj/s/"xxh128":".../"xxh128":"000/'
+expect 1 verify B
+has out "steps 1 to 2 repeat to the bit" \
+    "step 3 does not repeat: the first difference is in the backward pass of layer 1's up_proj on rank 3 (leaf 6)"
+expect 1 verify B --json
+has out '"first": {"step": 3, "rank": 3, "leaf": 6, "layer": 1, "operation": "gate_up_proj", "pass": "backward", "tensor": "up_proj.weight"}'
+expect 0 verify B --steps 2
+copy step && record step '/"step":1,.*"op":"adamw".*exp_avg_sq.model.norm/s/"xxh128":".../"xxh128":"000/'
+expect 1 verify B
+has out "step 1 does not repeat: the first difference is in the update of the second moment of model.norm"
+copy step && sed -i '2s/"loss": 5/"loss": 4/' B/metrics.jsonl
+expect 1 verify B
+has out "steps 1 to 1 repeat" "step 2 does not repeat: metrics.jsonl has loss 4."
+copy off && sed -i '4s/"lr": 0/"lr": 1/' B/metrics.jsonl
+expect 1 verify B
+has out "metrics.jsonl has lr 1."
+
+# --- damage
+copy step && turn B/checkpoints/step-000002/model.safetensors 100000
+damaged step-000002/model.safetensors verify B --json
+damaged step-000002/model.safetensors verify B --from 2 --json
+copy step && head -c 9000 step/trace.jsonl.gz >B/trace.jsonl.gz
+damaged trace.jsonl.gz verify B --json
+copy step && sed -i 's/"seed": 1337/"seed": 1338/' B/run.json
+damaged run.json verify B --json
+
+copy off && rm -r B/checkpoints/step-000004 && cp -r B/checkpoints/step-00000{2,4}
+damaged step-000004 verify B --json
+
+# --- cannot
+mv data gone
+trouble "data" verify step
+trouble "nowhere" verify nowhere
+finish
