@@ -1,6 +1,5 @@
 // The tree's sum is fixed by the leaves alone: any number of workers in any order of time gives the bits of
 // the plain recursive definition, and never needs more buffers than it says.
-#include <cmocka.h>
 #include <mm/base/par.h>
 #include <mm/rank/reduce.h>
 #include <setjmp.h>
@@ -9,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 enum { FLOATS = 37 };
 
