@@ -16,6 +16,19 @@ void linear_weight_gradient(const leaf_run *run, float *dw, const float *dy, con
     mm_gemm_run(run->model->gemm, true, false, out, in, run->leaf->rows, 1, dy, out, x, in, 1, dw, in);
 }
 
+void norm_forward(const leaf_run *run, const float *x, int norm, float *rstd) {
+    int64_t n = run->model->config.hidden;
+    run->model->kernels->rmsnorm->forward(run->room->norm, n, x, n, weight_of(run, norm), rstd,
+                                          run->leaf->rows, 1, n, (float)run->model->config.rms_norm_eps);
+}
+
+void norm_backward(const leaf_run *run, const float *x, int norm, const float *rstd, const float *residual) {
+    int64_t n = run->model->config.hidden;
+    run->model->kernels->rmsnorm->backward(run->room->dx, n, gradient_of(run, norm), run->room->norm, n, x, n,
+                                           weight_of(run, norm), rstd, residual, residual ? n : 0,
+                                           run->leaf->rows, 1, n, run->room->column);
+}
+
 static bool drops(const leaf_run *run) {
     return run->leaf->draws && run->leaf->dropout > 0;
 }
@@ -167,8 +180,7 @@ static void attention_forward(const leaf_run *run, int layer) {
     int64_t rows = run->leaf->rows;
     look_at at = {MM_LEVEL_OP, MM_PASS_FORWARD, layer, "input_layernorm"};
     look(run, &at, false, "x", room->x, rows, w.hidden, w.hidden);
-    m->kernels->rmsnorm->forward(r->norm, w.hidden, room->x, w.hidden, weight_of(run, p->input_norm),
-                                 room->rstd_in, rows, 1, w.hidden, (float)m->config.rms_norm_eps);
+    norm_forward(run, room->x, p->input_norm, room->rstd_in);
     look(run, &at, true, "norm", r->norm, rows, w.hidden, w.hidden);
     at.operation = "qkv_proj";
     linear_forward(run, room->qkv, r->norm, weight_of(run, p->q), w.qkv, w.hidden);
@@ -198,8 +210,7 @@ static void mlp_forward(const leaf_run *run, int layer) {
     widths w = widths_of(&m->config);
     int64_t rows = run->leaf->rows;
     look_at at = {MM_LEVEL_OP, MM_PASS_FORWARD, layer, "post_attention_layernorm"};
-    m->kernels->rmsnorm->forward(r->norm, w.hidden, room->mid, w.hidden, weight_of(run, p->post_norm),
-                                 room->rstd_post, rows, 1, w.hidden, (float)m->config.rms_norm_eps);
+    norm_forward(run, room->mid, p->post_norm, room->rstd_post);
     look(run, &at, true, "norm", r->norm, rows, w.hidden, w.hidden);
     at.operation = "gate_up_proj";
     linear_forward(run, room->gate_up, r->norm, weight_of(run, p->gate), 2 * w.intermediate, w.hidden);
@@ -241,17 +252,14 @@ static void mlp_backward(const leaf_run *run, int layer) {
     look(run, &at, true, "d_gate", room->gate_up, rows, f, 2 * f);
     look(run, &at, true, "d_up", room->gate_up + f, rows, f, 2 * f);
     at.operation = "gate_up_proj";
-    m->kernels->rmsnorm->forward(r->norm, w.hidden, room->mid, w.hidden, weight_of(run, p->post_norm),
-                                 room->rstd_post, rows, 1, w.hidden, (float)m->config.rms_norm_eps);
+    norm_forward(run, room->mid, p->post_norm, room->rstd_post);
     linear_weight_gradient(run, gradient_of(run, p->gate), room->gate_up, r->norm, 2 * f, w.hidden);
     look(run, &at, true, "gate_proj.weight", gradient_of(run, p->gate), f, w.hidden, w.hidden);
     look(run, &at, true, "up_proj.weight", gradient_of(run, p->up), f, w.hidden, w.hidden);
     linear_input_gradient(run, r->norm, room->gate_up, weight_of(run, p->gate), 2 * f, w.hidden);
     look(run, &at, true, "d_norm", r->norm, rows, w.hidden, w.hidden);
     at.operation = "post_attention_layernorm";
-    m->kernels->rmsnorm->backward(r->dx, w.hidden, gradient_of(run, p->post_norm), r->norm, w.hidden,
-                                  room->mid, w.hidden, weight_of(run, p->post_norm), room->rstd_post, r->dx,
-                                  w.hidden, rows, 1, w.hidden, r->column);
+    norm_backward(run, room->mid, p->post_norm, room->rstd_post, r->dx);
     look(run, &at, true, "post_attention_layernorm.weight", gradient_of(run, p->post_norm), 1, w.hidden,
          w.hidden);
     look(run, &at, true, "dx", r->dx, rows, w.hidden, w.hidden);
@@ -301,8 +309,7 @@ static void attention_backward(const leaf_run *run, int layer) {
     heads_backward(run, layer);
     at.operation = "qkv_proj";
     if (p->q_bias >= 0) qkv_bias_backward(run, p, &w);
-    m->kernels->rmsnorm->forward(r->norm, w.hidden, room->x, w.hidden, weight_of(run, p->input_norm),
-                                 room->rstd_in, rows, 1, w.hidden, (float)m->config.rms_norm_eps);
+    norm_forward(run, room->x, p->input_norm, room->rstd_in);
     linear_weight_gradient(run, gradient_of(run, p->q), r->d_qkv, r->norm, w.qkv, w.hidden);
     look(run, &at, true, "q_proj.weight", gradient_of(run, p->q), w.q, w.hidden, w.hidden);
     look(run, &at, true, "k_proj.weight", gradient_of(run, p->k), w.kv, w.hidden, w.hidden);
@@ -310,9 +317,7 @@ static void attention_backward(const leaf_run *run, int layer) {
     linear_input_gradient(run, r->norm, r->d_qkv, weight_of(run, p->q), w.qkv, w.hidden);
     look(run, &at, true, "d_norm", r->norm, rows, w.hidden, w.hidden);
     at.operation = "input_layernorm";
-    m->kernels->rmsnorm->backward(r->dx, w.hidden, gradient_of(run, p->input_norm), r->norm, w.hidden,
-                                  room->x, w.hidden, weight_of(run, p->input_norm), room->rstd_in, r->dx,
-                                  w.hidden, rows, 1, w.hidden, r->column);
+    norm_backward(run, room->x, p->input_norm, room->rstd_in, r->dx);
     look(run, &at, true, "input_layernorm.weight", gradient_of(run, p->input_norm), 1, w.hidden, w.hidden);
 }
 

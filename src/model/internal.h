@@ -68,6 +68,11 @@ void linear_input_gradient(const leaf_run *run, float *dx, const float *dy, cons
 void linear_weight_gradient(const leaf_run *run, float *dw, const float *dy, const float *x, int64_t out,
                             int64_t in);
 
+// room->norm = the layer norm of x (rows x hidden) by the table's tensor `norm`.
+void norm_forward(const leaf_run *run, const float *x, int norm, float *rstd);
+// room->dx = the gradient of x from room->norm's, plus `residual` (NULL for none, may be room->dx).
+void norm_backward(const leaf_run *run, const float *x, int norm, const float *rstd, const float *residual);
+
 // y = residual + dropout(x) on rows of the hidden size, sample by sample; residual may be NULL.
 void drop_rows(const leaf_run *run, mm_purpose purpose, int layer, float *y, const float *x,
                const float *residual);

@@ -78,8 +78,7 @@ static double head_loss(const leaf_run *run) {
     mm_activations *r = run->room;
     int64_t rows = run->leaf->rows, hidden = m->config.hidden;
     int norm = m->parameters.final_norm;
-    m->kernels->rmsnorm->forward(r->norm, hidden, r->x_final, hidden, weight_of(run, norm), r->rstd_final,
-                                 rows, 1, hidden, (float)m->config.rms_norm_eps);
+    norm_forward(run, r->x_final, norm, r->rstd_final);
     look_at at = {MM_LEVEL_LAYER, MM_PASS_FORWARD, -1, "norm"};
     look(run, &at, true, "norm", r->norm, rows, hidden, hidden);
     double loss = 0;
@@ -90,8 +89,7 @@ static double head_loss(const leaf_run *run) {
     look(run, &at, true, "head.weight", gradient_of(run, m->parameters.head), m->config.vocab, hidden,
          hidden);
     look(run, &at, true, "d_norm", r->norm, rows, hidden, hidden);
-    m->kernels->rmsnorm->backward(r->dx, hidden, gradient_of(run, norm), r->norm, hidden, r->x_final, hidden,
-                                  weight_of(run, norm), r->rstd_final, NULL, 0, rows, 1, hidden, r->column);
+    norm_backward(run, r->x_final, norm, r->rstd_final, NULL);
     at = (look_at){MM_LEVEL_LAYER, MM_PASS_BACKWARD, -1, "norm"};
     look(run, &at, true, "dx", r->dx, rows, hidden, hidden);
     return loss;
