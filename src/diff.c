@@ -29,12 +29,17 @@ static bool same_bits(double a, double b) {
     return memcmp(&a, &b, sizeof a) == 0;
 }
 
-// Keeps the first, powers of two after it, steps with checkpoints, and the last.
+static bool both_saved(const diffing *d, int64_t step) {
+    return mm_side_has_checkpoint(&d->a, step) && mm_side_has_checkpoint(&d->b, step);
+}
+
+// Of the steps at which the losses differ the first, powers of two after it, and the last; and since the runs
+// parted those with checkpoints, which may differ while the losses do not yet.
 static bool add_distance(diffing *d, const mm_metrics_row *a, const mm_metrics_row *b) {
     mm_diff_result *r = d->result;
-    if (same_bits(a->loss, b->loss)) return true;
-    if (!d->parted_loss) d->parted_loss = a->step;
-    bool both = mm_side_has_checkpoint(&d->a, a->step) && mm_side_has_checkpoint(&d->b, a->step);
+    bool both = both_saved(d, a->step), same = same_bits(a->loss, b->loss);
+    if (same && !(both && d->parting.step)) return true;
+    if (!same && !d->parted_loss) d->parted_loss = a->step;
     mm_distance_row row = {.step = a->step, .loss = b->loss - a->loss, .known = both};
     if (row.loss < 0) row.loss = -row.loss;
     size_t count = r->distances;
@@ -65,9 +70,21 @@ static mm_status measure_parameters(diffing *d, mm_error *error) {
 
 // --- where they part
 
-static bool same_rows(const mm_metrics_row *a, const mm_metrics_row *b) {
+static bool same_training(const mm_metrics_row *a, const mm_metrics_row *b) {
     return same_bits(a->loss, b->loss) && same_bits(a->grad_norm, b->grad_norm) && same_bits(a->lr, b->lr) &&
            a->tokens == b->tokens;
+}
+
+static bool same_rows(const diffing *d) {
+    const mm_metrics_row *a = &d->a.row, *b = &d->b.row;
+    bool validated = d->validation && a->has_val && b->has_val;
+    return same_training(a, b) && (!validated || same_bits(a->val_loss, b->val_loss));
+}
+
+// Is validation data of both the same, cut into the same samples?
+static bool same_validation(const mm_run_facts *a, const mm_run_facts *b) {
+    return a->val_data.path && b->val_data.path && mm_hash_equal(a->val_data.hash, b->val_data.hash) &&
+           a->settings.seq_len == b->settings.seq_len && a->settings.packing == b->settings.packing;
 }
 
 unsigned diff_stage_of(const mm_trace_record *r) {
@@ -86,6 +103,11 @@ static void keep_step(mm_side *side, mm_trace_step *kept) {
 
 static mm_place place_of_rows(const mm_metrics_row *a, const mm_metrics_row *b) {
     mm_place place = {.step = a->step, .leaf = -1, .rank = -1, .layer = -1};
+    if (same_training(a, b)) {
+        snprintf(place.operation, sizeof place.operation, "validation");
+        snprintf(place.tensor, sizeof place.tensor, "val_loss");
+        return place;
+    }
     bool loss = !same_bits(a->loss, b->loss) || a->tokens != b->tokens,
          norm = !same_bits(a->grad_norm, b->grad_norm);
     snprintf(place.operation, sizeof place.operation, "%s", loss ? "loss" : norm ? "norm" : "adamw");
@@ -97,10 +119,26 @@ static mm_place place_of_rows(const mm_metrics_row *a, const mm_metrics_row *b) 
 // What the traces do not show the metrics may.
 static void compare_rows(diffing *d) {
     diff_parting *p = &d->parting;
-    if (p->step || !d->a.has_row || !d->b.has_row || same_rows(&d->a.row, &d->b.row)) return;
+    if (p->step || !d->a.has_row || !d->b.has_row || same_rows(d)) return;
     p->step = d->a.steps;
     p->stages = DIFF_ANY_STAGE;
     d->result->first = place_of_rows(&d->a.row, &d->b.row);
+}
+
+// Where no records tell the weights after the step a checkpoint of both does.
+static void compare_checkpoints(diffing *d) {
+    int64_t step = d->a.steps;
+    mm_place *first = &d->result->first;
+    mm_tensor_distance distance;
+    bool known;
+    if (d->parting.step || !both_saved(d, step) || diff_same_checkpoint(d, step)) return;
+    d->parting.step = step;
+    d->parting.stages = DIFF_ANY_STAGE;
+    mm_status status = mm_checkpoint_distance(d->path_a, d->path_b, step, &known, &distance, NULL);
+    bool weights = !status && known && distance.max_abs > 0;
+    *first = (mm_place){.step = step, .leaf = -1, .rank = -1, .layer = -1};
+    snprintf(first->operation, sizeof first->operation, "%s", weights ? "adamw" : "checkpoint");
+    snprintf(first->tensor, sizeof first->tensor, "%s", weights ? distance.tensor : "optimizer");
 }
 
 static mm_status compare_step(diffing *d, bool same, bool was_traced, mm_error *error) {
@@ -115,7 +153,7 @@ static mm_status compare_step(diffing *d, bool same, bool was_traced, mm_error *
         p->step = d->a.steps;
         p->stages = was_traced ? diff_stage_of(first) : DIFF_ANY_STAGE;
         d->result->first = mm_place_of(first);
-    } else if (traced && d->a.has_row && d->b.has_row && !same_rows(&d->a.row, &d->b.row)) {
+    } else if (traced && d->a.has_row && d->b.has_row && !same_rows(d)) {
         d->result->first = place_of_rows(&d->a.row, &d->b.row);
         d->result->parted = true;
         return mm_fail(error, MM_DIFFERS,
@@ -125,7 +163,10 @@ static mm_status compare_step(diffing *d, bool same, bool was_traced, mm_error *
                        d->path_a, d->path_b, (long long)d->a.steps);
     }
     compare_rows(d);
+    if (!traced) compare_checkpoints(d);
     if (!p->step) return MM_OK;
+    p->has_row_a = d->a.has_row;
+    p->has_row_b = d->b.has_row;
     p->row_a = d->a.row;
     p->row_b = d->b.row;
     keep_step(&d->a, &p->a);
@@ -155,20 +196,23 @@ static mm_status walk(diffing *d, mm_error *error) {
     }
 }
 
-// Runs without a trace at their end may differ in their last checkpoints alone.
-static void compare_last(diffing *d) {
-    const mm_side *a = &d->a, *b = &d->b;
-    mm_tensor_distance distance;
-    bool known;
-    if (d->parting.step || a->steps != b->steps || (a->trace && b->trace)) return;
-    if (!mm_side_has_checkpoint(a, a->steps) || !mm_side_has_checkpoint(b, b->steps)) return;
-    if (mm_checkpoint_distance(d->path_a, d->path_b, a->steps, &known, &distance, NULL)) return;
-    if (known && distance.max_abs == 0) return;
-    d->parting.step = a->steps;
-    d->parting.stages = DIFF_ANY_STAGE;
-    d->result->first =
-        (mm_place){.step = a->steps, .leaf = -1, .rank = -1, .layer = -1, .operation = "adamw"};
-    snprintf(d->result->first.tensor, sizeof d->result->first.tensor, "%s", distance.tensor);
+// --- the ends
+
+bool diff_ended(const mm_side *side) {
+    return side->failed || side->rows == side->facts.settings.steps;
+}
+
+// A kill between the last row and its checkpoint leaves files that agree but for that checkpoint.
+static mm_status check_end(mm_side *side, bool *unsaved, mm_error *error) {
+    mm_error other = {0};
+    mm_side stopped = *side;
+    int64_t newest = mm_side_checkpoint_before(side, INT64_MAX), every = side->facts.settings.save_every;
+    mm_status status = mm_side_end(side, error);
+    bool may = diff_ended(side) && newest < side->rows && (newest || every == 0 || every >= side->rows);
+    if (status != MM_DIFFERS || !may) return status;
+    stopped.failed = true; // as a run that never came to its last checkpoint
+    *unsaved = mm_side_end(&stopped, &other) == MM_OK;
+    return *unsaved ? MM_OK : status;
 }
 
 static bool same_leaves(const mm_settings *a, const mm_settings *b) {
@@ -186,12 +230,12 @@ static mm_status look(diffing *d, mm_error *error) {
     if (!status) status = mm_facts_compare(&r->a, &r->b, &r->facts, error);
     if (status) return status;
     d->leaves = same_leaves(&r->a.settings, &r->b.settings);
+    d->validation = same_validation(&r->a, &r->b);
     status = walk(d, error);
     r->steps_a = d->a.steps;
     r->steps_b = d->b.steps;
-    if (!status) status = mm_side_end(&d->a, error);
-    if (!status) status = mm_side_end(&d->b, error);
-    if (!status) compare_last(d);
+    if (!status) status = check_end(&d->a, &d->unsaved_a, error);
+    if (!status) status = check_end(&d->b, &d->unsaved_b, error);
     return status;
 }
 
@@ -220,7 +264,8 @@ mm_status mm_diff(const char *run_a, const char *run_b, const mm_diff_options *o
     } else if (!status) {
         diff_replay replay = {0};
         result->parted = d.parting.step != 0;
-        result->same = !result->parted && result->steps_a == result->steps_b && !result->facts.initial;
+        bool ended = diff_ended(&d.a) && diff_ended(&d.b) && !d.unsaved_a && !d.unsaved_b;
+        result->same = !result->parted && !result->facts.initial && d.a.rows == d.b.rows && ended;
         status = diff_run_again(&d, &replay, &found);
         if (!status) status = measure_parameters(&d, &found);
         if (!status) status = diff_explain(&d, &replay, &found);

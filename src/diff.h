@@ -12,6 +12,7 @@ typedef struct diff_parting {
     int64_t step;       // 0: they do not
     mm_trace_step a, b; // its records; step 0: not traced
     mm_trace_pairs pairs;
+    bool has_row_a, has_row_b; // a run that was killed may have records of its last step and no row
     mm_metrics_row row_a, row_b;
     unsigned stages; // at which the first difference may have arisen
 } diff_parting;
@@ -20,7 +21,9 @@ typedef struct diffing {
     const char *path_a, *path_b;
     const mm_diff_options *options;
     mm_side a, b;
-    bool leaves; // leaves of both hold the same samples
+    bool leaves;               // leaves of both hold the same samples
+    bool validation;           // both were validated on the same tokens
+    bool unsaved_a, unsaved_b; // stopped between the last row and its checkpoint
     diff_parting parting;
     int64_t parted_loss; // the first step at which the losses differ; 0: none
     mm_diff_result *result;
@@ -38,7 +41,11 @@ typedef struct diff_replay {
 
 // src/diff.c. The stage of a step that a record belongs to.
 unsigned diff_stage_of(const mm_trace_record *record);
-// src/diff_replay.c. Runs the step again where that tells more; refines result->first.
+// Did the run come to its end, or was it stopped before?
+bool diff_ended(const mm_side *side);
+// src/diff_replay.c. Have both a checkpoint of the step, with the same weights and optimizer state?
+bool diff_same_checkpoint(const diffing *d, int64_t step);
+// Runs the step again where that tells more; refines result->first.
 MM_CHECKED mm_status diff_run_again(diffing *d, diff_replay *replay, mm_error *error);
 // src/diff_cause.c. Cause, what and sentence.
 MM_CHECKED mm_status diff_explain(diffing *d, const diff_replay *replay, mm_error *error);

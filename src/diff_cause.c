@@ -1,5 +1,7 @@
 // What made two runs part, by what the difference is, and the sentence that says so.
 #include "diff.h"
+#include <mm/base/rng.h>
+#include <mm/model/model.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,7 +113,13 @@ static void add_machine(const diffing *d, const diff_replay *replay, mm_text *ou
     } else if (!replay->repeats_a) {
         mm_text_add_string(out, "this machine repeats neither run");
     } else {
-        mm_text_add_string(out, "this machine repeats both");
+        bool validation = strcmp(r->first.operation, "validation") == 0;
+        mm_text_format(out,
+                       "nothing that differs before step 1 explains it, and this machine repeats "
+                       "both runs as far as it runs them again%s",
+                       validation ? ", which leaves the validation out; one metrics.jsonl was changed, or "
+                                    "one validation had a fault"
+                                  : "");
     }
     const mm_fact *cpu = mm_facts_find(&r->facts, "machine.cpu"),
                   *kernel = mm_facts_find(&r->facts, "gemm.kernel");
@@ -161,10 +169,33 @@ static bool no_batch_option(const diffing *d) {
 // A run that does not repeat had a fault; without a replay the place tells what it can.
 static mm_cause cause_of_fault(const diffing *d, const diff_replay *replay) {
     if (replay->guessed) return replay->guessed;
+    if (replay->repeats_a && replay->repeats_b) return MM_CAUSE_UNKNOWN;
     if (replay->ran && replay->repeats_a != replay->repeats_b) return MM_CAUSE_HARDWARE;
     if (d->parting.stages == MM_STAGE_MERGE) return MM_CAUSE_REDUCTION;
     if (d->parting.stages == MM_STAGE_UPDATE) return MM_CAUSE_OPTIMIZER;
     return MM_CAUSE_HARDWARE;
+}
+
+static bool same_text(const char *a, const char *b) {
+    return a && b && strcmp(a, b) == 0;
+}
+
+static bool made_by_this_program(const mm_run_facts *f) {
+    mm_run_facts here = {0};
+    bool same = !mm_run_facts_machine(&here, NULL) && same_text(f->compiler, here.compiler) &&
+                same_text(f->version, MM_VERSION) && same_text(f->build_type, MM_BUILD_TYPE) &&
+                f->arithmetic_version == MM_ARITHMETIC_VERSION && f->streams_version == MM_STREAMS_VERSION;
+    mm_run_facts_free(&here);
+    return same;
+}
+
+// Other programs explain a run that does not repeat only if this program is not the one that made it.
+static bool code_may(const diffing *d, const diff_replay *replay) {
+    if (!diff_explaining(d, MM_FACT_CODE)) return false;
+    if (!replay->ran_a || !replay->ran_b) return true;
+    if (replay->repeats_a && replay->repeats_b) return false;
+    return (!replay->repeats_a && !made_by_this_program(&d->a.facts)) ||
+           (!replay->repeats_b && !made_by_this_program(&d->b.facts));
 }
 
 static mm_cause cause_of(const diffing *d, const diff_replay *replay) {
@@ -175,7 +206,7 @@ static mm_cause cause_of(const diffing *d, const diff_replay *replay) {
     bool options_cannot = replay->ran_a && replay->ran_b && replay->repeats_a != replay->repeats_b;
     if (!options_cannot && diff_explaining(d, MM_FACT_SEED)) return MM_CAUSE_SEED;
     if (!options_cannot && diff_explaining(d, MM_FACT_OPTION)) return MM_CAUSE_CONFIGURATION;
-    if (diff_explaining(d, MM_FACT_CODE)) return MM_CAUSE_CODE;
+    if (code_may(d, replay)) return MM_CAUSE_CODE;
     return cause_of_fault(d, replay);
 }
 
@@ -237,11 +268,28 @@ static void say_same(const mm_diff_result *r, mm_text *out) {
     mm_text_add_string(out, ".");
 }
 
-static void say_length(const mm_diff_result *r, mm_text *out) {
-    bool a_ends = r->steps_a < r->steps_b;
-    mm_text_format(out, "The runs are equal to step %lld, where %s ends; %s goes on to step %lld.",
-                   (long long)(a_ends ? r->steps_a : r->steps_b), a_ends ? "A" : "B", a_ends ? "B" : "A",
-                   (long long)(a_ends ? r->steps_b : r->steps_a));
+// One of the runs, or both, ends before the other does, or was stopped.
+static void say_length(const diffing *d, mm_text *out) {
+    const mm_side *const sides[] = {&d->a, &d->b};
+    const char *const names[] = {"A", "B"};
+    const bool unsaved[] = {d->unsaved_a, d->unsaved_b};
+    int64_t end = d->a.rows < d->b.rows ? d->a.rows : d->b.rows;
+    bool stopped = false;
+    mm_text_format(out, "The runs are equal to step %lld, where ", (long long)end);
+    for (int i = 0; i < 2; i++) {
+        bool ended = diff_ended(sides[i]) && !unsaved[i];
+        if (ended || sides[i]->rows > end) continue;
+        mm_text_format(out,
+                       unsaved[i] ? "%s%s was stopped before its last checkpoint: mm --resume %s"
+                                  : "%s%s's metrics end; it was stopped: mm --resume %s",
+                       stopped ? ", and " : "", names[i], sides[i]->path);
+        stopped = true;
+    }
+    int longer = d->b.rows > end;
+    if (!stopped)
+        mm_text_format(out, "%s ends; %s goes on to step %lld", names[!longer], names[longer],
+                       (long long)sides[longer]->rows);
+    mm_text_add_string(out, ".");
 }
 
 static void say_parted(const diffing *d, const char *reason, mm_text *out) {
@@ -271,7 +319,7 @@ mm_status diff_explain(diffing *d, const diff_replay *replay, mm_error *error) {
     else if (r->parted || r->facts.initial)
         say_parted(d, what.data ? what.data : "", &sentence);
     else
-        say_length(r, &sentence);
+        say_length(d, &sentence);
     bool good = copy(r->what, sizeof r->what, &what);
     good &= copy(r->sentence, sizeof r->sentence, &sentence);
     good &= copy(r->replayed, sizeof r->replayed, &replayed);

@@ -2,6 +2,7 @@
 #include "diff.h"
 #include "diff_guess.h"
 #include <limits.h>
+#include <math.h>
 #include <mm/record/checkpoint.h>
 #include <stdio.h>
 #include <string.h>
@@ -65,18 +66,41 @@ static mm_status run_side(const diffing *d, const mm_side *side, rerun *r, diff_
     return status;
 }
 
-static bool same_row(const mm_metrics_row *a, const mm_metrics_row *b) {
-    return memcmp(&a->loss, &b->loss, sizeof a->loss) == 0 &&
-           memcmp(&a->grad_norm, &b->grad_norm, sizeof a->grad_norm) == 0 &&
-           memcmp(&a->lr, &b->lr, sizeof a->lr) == 0;
+// NULL in metrics.jsonl stands for every number that is not finite.
+static bool same_number(double a, double b) {
+    return memcmp(&a, &b, sizeof a) == 0 || (!isfinite(a) && !isfinite(b));
 }
 
-// Does the step that was run again have the run's own records, and its line of the metrics?
-static mm_status repeats(const mm_trace_step *own, const mm_metrics_row *row, const rerun *r, bool *out,
-                         mm_error *error) {
+static bool same_row(const mm_metrics_row *a, const mm_metrics_row *b) {
+    return same_number(a->loss, b->loss) && same_number(a->grad_norm, b->grad_norm) &&
+           same_number(a->lr, b->lr);
+}
+
+// Does the step that was run again have the run's own records, or where there are none its own checkpoint?
+static mm_status same_records(const diffing *d, const mm_side *side, const rerun *r, bool *out,
+                              mm_error *error) {
+    const diff_parting *p = &d->parting;
+    const mm_trace_step *own = side == &d->a ? &p->a : &p->b;
     const mm_trace_record *first = NULL;
-    mm_status status = own->step ? mm_replay_compare(own, &r->step, &first, error) : MM_OK;
-    *out = !first && same_row(row, &r->row);
+    mm_status status = MM_OK;
+    if (own->step) {
+        status = mm_replay_compare(own, &r->step, &first, error);
+    } else if (mm_side_has_checkpoint(side, p->step)) {
+        mm_side then = *side; // as it was at that step
+        then.steps = p->step;
+        then.has_row = false;
+        status = mm_side_check_checkpoint(&then, &r->step, error);
+    }
+    *out = !status && !first;
+    return status == MM_DIFFERS ? MM_OK : status;
+}
+
+// And its line of the metrics?
+static mm_status repeats(const diffing *d, const mm_side *side, const rerun *r, bool *out, mm_error *error) {
+    const diff_parting *p = &d->parting;
+    bool is_a = side == &d->a, has_row = is_a ? p->has_row_a : p->has_row_b;
+    mm_status status = same_records(d, side, r, out, error);
+    *out = *out && (!has_row || same_row(is_a ? &p->row_a : &p->row_b, &r->row));
     return status;
 }
 
@@ -112,8 +136,8 @@ static mm_status run_one(diffing *d, diff_replay *replay, mm_error *error) {
     }
     if (r.ran) {
         replay->ran = replay->ran_a = replay->ran_b = true;
-        status = repeats(&p->a, &p->row_a, &r, &replay->repeats_a, error);
-        if (!status) status = repeats(&p->b, &p->row_b, &r, &replay->repeats_b, error);
+        status = repeats(d, &d->a, &r, &replay->repeats_a, error);
+        if (!status) status = repeats(d, &d->b, &r, &replay->repeats_b, error);
         if (!status && replay->repeats_a != replay->repeats_b) diff_guess(d, r.replay, &before, replay);
     }
     diff_state_free(&before);
@@ -122,7 +146,6 @@ static mm_status run_one(diffing *d, diff_replay *replay, mm_error *error) {
 }
 
 static mm_status run_both(diffing *d, diff_replay *replay, mm_error *error) {
-    const diff_parting *p = &d->parting;
     rerun a = {0}, b = {0};
     mm_error why = {0};
     if (run_side(d, &d->a, &a, NULL, &why) != MM_OK) say_why_not(replay, "A", &why);
@@ -133,8 +156,8 @@ static mm_status run_both(diffing *d, diff_replay *replay, mm_error *error) {
     replay->ran_a = a.ran;
     replay->ran_b = b.ran;
     replay->ran = a.ran || b.ran;
-    if (a.ran) status = repeats(&p->a, &p->row_a, &a, &replay->repeats_a, error);
-    if (!status && b.ran) status = repeats(&p->b, &p->row_b, &b, &replay->repeats_b, error);
+    if (a.ran) status = repeats(d, &d->a, &a, &replay->repeats_a, error);
+    if (!status && b.ran) status = repeats(d, &d->b, &b, &replay->repeats_b, error);
     if (!status && a.ran && b.ran) status = refine(d, &a, &b, error);
     rerun_close(&a);
     rerun_close(&b);
@@ -143,7 +166,7 @@ static mm_status run_both(diffing *d, diff_replay *replay, mm_error *error) {
 
 // --- where no records show the step
 
-static bool same_checkpoint(const diffing *d, int64_t step) {
+bool diff_same_checkpoint(const diffing *d, int64_t step) {
     char path[PATH_MAX];
     mm_checkpoint_state a, b;
     if (!mm_side_has_checkpoint(&d->a, step) || !mm_side_has_checkpoint(&d->b, step)) return false;
@@ -156,7 +179,7 @@ static bool same_checkpoint(const diffing *d, int64_t step) {
 
 // The last checkpoint that both have with the same numbers; 0: the initial weights.
 static int64_t common_checkpoint(const diffing *d, int64_t step) {
-    while (step > 0 && !same_checkpoint(d, step)) step = mm_side_checkpoint_before(&d->a, step - 1);
+    while (step > 0 && !diff_same_checkpoint(d, step)) step = mm_side_checkpoint_before(&d->a, step - 1);
     return step;
 }
 
@@ -191,8 +214,8 @@ static mm_status walk_both(diffing *d, rerun *a, rerun *b, diff_replay *replay, 
     }
     if (status || (parted && d->result->first.step < p->step)) return status;
     replay->ran = replay->ran_a = replay->ran_b = true;
-    status = repeats(&p->a, &p->row_a, a, &replay->repeats_a, error);
-    return status ? status : repeats(&p->b, &p->row_b, b, &replay->repeats_b, error);
+    status = repeats(d, &d->a, a, &replay->repeats_a, error);
+    return status ? status : repeats(d, &d->b, b, &replay->repeats_b, error);
 }
 
 static mm_status run_untraced(diffing *d, diff_replay *replay) {

@@ -1,10 +1,9 @@
 // mm eval: a model's loss over a dataset.
 #include "evaluate.h"
-#include <limits.h>
+#include "tokenizers.h"
+#include "weights.h"
 #include <mm/base/clock.h>
 #include <mm/base/mathfn.h>
-#include <mm/files/publish.h>
-#include <mm/record/checkpoint.h>
 #include <mm/run/eval.h>
 #include <stdlib.h>
 
@@ -40,24 +39,17 @@ static mm_status load_model(eval_session *e, const char *path, int64_t seq_len, 
     status = mm_arena_open(&e->weights, p->floats * sizeof(float), error);
     if (status) return status;
     e->model.weights = mm_arena_take(&e->weights, p->floats, sizeof(float));
-    mm_tensor *tensors = calloc((size_t)p->count, sizeof *tensors);
-    if (!tensors) return mm_trouble(error, "%s: out of memory", path);
-    for (int i = 0; i < p->count; i++) tensors[i] = mm_parameter_in(p, i, e->model.weights);
-    char file[PATH_MAX];
-    status = mm_path_join(file, sizeof file, path, "model.safetensors", error);
-    if (!status) status = mm_tensors_read(file, tensors, p->count, false, error);
-    free(tensors);
-    return status;
+    return mm_weights_read(p, e->model.weights, path, false, error);
 }
 
 static mm_status load_data(eval_session *e, const char *path, int64_t seq_len, const char *model,
                            mm_error *error) {
     mm_status status = mm_dataset_open(path, &e->dataset, error);
     if (!status) status = mm_plan_make(&e->plan, e->dataset, MM_PACKING_WINDOW, seq_len, false, 0, error);
-    if (!status && mm_dataset_vocab(e->dataset) > e->model.config.vocab)
-        status = mm_trouble(
-            error, "%s has a vocabulary of %d, %s one of %d; pack the text with the model's tokenizer", model,
-            e->model.config.vocab, path, mm_dataset_vocab(e->dataset));
+    mm_tokenizer *tokenizer = NULL;
+    if (!status) status = mm_tokenizer_open(path, &tokenizer, error);
+    if (!status) status = mm_tokenizers_check(model, &e->model.config, path, e->dataset, tokenizer, error);
+    mm_tokenizer_close(tokenizer);
     return status;
 }
 
@@ -100,7 +92,7 @@ static void close_session(eval_session *e) {
 
 mm_status mm_eval(const char *model_path, const char *data_path, int64_t seq_len, int workers,
                   void (*progress)(void *self, uint64_t done, uint64_t total), void *self,
-                  mm_eval_result *result, mm_error *error) {
+                  const volatile sig_atomic_t *stop, mm_eval_result *result, mm_error *error) {
     double began = mm_clock_seconds();
     eval_session e = {.workers = workers};
     if (seq_len == 0) seq_len = DEFAULT_SEQ_LEN;
@@ -110,7 +102,7 @@ mm_status mm_eval(const char *model_path, const char *data_path, int64_t seq_len
     if (!status) status = open_workers(&e, error);
     *result = (mm_eval_result){0};
     if (!status)
-        status = mm_evaluate(&e.model, &e.plan, e.evaluators, e.workers, e.sums, progress, self,
+        status = mm_evaluate(&e.model, &e.plan, e.evaluators, e.workers, e.sums, progress, self, stop,
                              &result->loss, &result->tokens, error);
     result->perplexity = mm_exp(result->loss);
     result->seconds = mm_clock_seconds() - began;

@@ -12,6 +12,7 @@ typedef struct evaluation {
     atomic_ullong next;
     void (*progress)(void *self, uint64_t done, uint64_t total);
     void *self;
+    const volatile sig_atomic_t *stop;
 } evaluation;
 
 // One sample at a time, so that its loss does not depend on what stands beside it.
@@ -20,6 +21,11 @@ static void work_on_samples(void *self, int w) {
     mm_evaluator *mine = &e->evaluators[w];
     mine->status = MM_OK;
     for (uint64_t i; (i = atomic_fetch_add(&e->next, 1)) < e->plan->samples;) {
+        if (e->stop && *e->stop) {
+            mine->status =
+                mm_fail(&mine->error, MM_INTERRUPTED, "stopped while evaluating; no loss was taken");
+            return;
+        }
         mine->status = mm_batch_fill_ordered(mine->batch, e->plan, mine->cursor, i, 1, &mine->error);
         if (mine->status) return;
         mm_leaf leaf = {.samples = 1,
@@ -35,13 +41,14 @@ static void work_on_samples(void *self, int w) {
 
 mm_status mm_evaluate(const mm_model *model, const mm_plan *plan, mm_evaluator *evaluators, int workers,
                       double *sums, void (*progress)(void *self, uint64_t done, uint64_t total), void *self,
-                      double *loss, int64_t *targets, mm_error *error) {
+                      const volatile sig_atomic_t *stop, double *loss, int64_t *targets, mm_error *error) {
     evaluation e = {.model = model,
                     .plan = plan,
                     .evaluators = evaluators,
                     .sums = sums,
                     .progress = progress,
-                    .self = self};
+                    .self = self,
+                    .stop = stop};
     mm_par_run(workers, work_on_samples, &e);
     for (int w = 0; w < workers; w++) {
         if (!evaluators[w].status) continue;
@@ -69,7 +76,7 @@ mm_status mm_trainer_validate(mm_trainer *t, double *loss, mm_error *error) {
     }
     int64_t targets;
     mm_status status = mm_evaluate(&t->model, &t->val.plan, evaluators, workers, t->val_sums, NULL, NULL,
-                                   loss, &targets, error);
+                                   NULL, loss, &targets, error);
     free(evaluators);
     return status;
 }

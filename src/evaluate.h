@@ -5,6 +5,7 @@
 
 #include <mm/data/batch.h>
 #include <mm/model/model.h>
+#include <signal.h>
 
 // What one worker evaluates with. The batch needs room for one sample.
 typedef struct mm_evaluator {
@@ -16,10 +17,11 @@ typedef struct mm_evaluator {
 } mm_evaluator;
 
 // Fills sums[plan->samples] with each sample's loss and returns the mean over the targets. `progress` may be
-// NULL; it is called by worker 0 now and then.
+// NULL; it is called by worker 0 now and then. *stop (may be NULL) true: soon ends with MM_INTERRUPTED.
 MM_CHECKED mm_status mm_evaluate(const mm_model *model, const mm_plan *plan, mm_evaluator *evaluators,
                                  int workers, double *sums,
                                  void (*progress)(void *self, uint64_t done, uint64_t total), void *self,
-                                 double *loss, int64_t *targets, mm_error *error);
+                                 const volatile sig_atomic_t *stop, double *loss, int64_t *targets,
+                                 mm_error *error);
 
 #endif

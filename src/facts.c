@@ -12,19 +12,17 @@ static void put_stream(mm_run_facts *facts, const char *purpose, int rank, uint6
 
 // Every stream's key, from the functions that training draws with.
 static bool list_streams(const mm_trainer *t, mm_run_facts *facts) {
-    static const char *const of_rank[] = {"embedding_dropout", "attention_dropout", "output_dropout",
-                                          "token_noise"};
-    enum { SHARED = 2, OF_RANK = sizeof of_rank / sizeof of_rank[0] };
     const mm_settings *s = &t->settings;
-    facts->streams = calloc(SHARED + OF_RANK * (size_t)s->ranks, sizeof *facts->streams);
+    facts->streams = calloc(MM_STREAM_PURPOSES * (size_t)s->ranks, sizeof *facts->streams);
     if (!facts->streams) return false;
-    put_stream(facts, "initial_weights", -1, s->seed);
-    put_stream(facts, "sample_order", -1, s->seed);
-    bool samples = s->seed_policy == MM_SEED_POLICY_SAMPLE;
-    for (int purpose = 0; purpose < OF_RANK; purpose++)
-        for (int rank = 0; rank < (samples ? 1 : s->ranks); rank++)
-            put_stream(facts, of_rank[purpose], samples ? -1 : rank,
-                       mm_rank_key((mm_seed_policy)s->seed_policy, s->seed, rank));
+    mm_seed_policy policy = (mm_seed_policy)s->seed_policy;
+    for (int i = 0; i < MM_STREAM_PURPOSES; i++) {
+        const mm_stream_purpose *p = &mm_stream_purposes[i];
+        bool of_rank = p->of_rank && policy != MM_SEED_POLICY_SAMPLE;
+        for (int rank = 0; rank < (of_rank ? s->ranks : 1); rank++)
+            put_stream(facts, p->name, of_rank ? rank : -1,
+                       p->of_rank ? mm_rank_key(policy, s->seed, rank) : s->seed);
+    }
     return true;
 }
 

@@ -1,5 +1,6 @@
 // mm generate: text from a model directory.
 #include "generate_tokens.h"
+#include "weights.h"
 #include <limits.h>
 #include <mm/files/publish.h>
 #include <mm/record/checkpoint.h>
@@ -82,15 +83,7 @@ static mm_status load_weights(generate_session *s, mm_error *error) {
     mm_status status = mm_arena_open(&s->weights, p->floats * sizeof(float), error);
     if (status) return status;
     s->model.weights = mm_arena_take(&s->weights, p->floats, sizeof(float));
-    char file[PATH_MAX];
-    status = mm_path_join(file, sizeof file, s->request->model_path, "model.safetensors", error);
-    if (status) return status;
-    mm_tensor *tensors = calloc((size_t)p->count, sizeof *tensors);
-    if (!tensors) return mm_trouble(error, "%s: out of memory", file);
-    for (int i = 0; i < p->count; i++) tensors[i] = mm_parameter_in(p, i, s->model.weights);
-    status = mm_tensors_read(file, tensors, p->count, false, error);
-    free(tensors);
-    return status;
+    return mm_weights_read(p, s->model.weights, s->request->model_path, false, error);
 }
 
 static mm_status open_model(generate_session *s, mm_error *error) {

@@ -2,11 +2,11 @@
 #include <mm/data/pack.h>
 #include <mm/data/tokenizer_train.h>
 #include <mm/run/prepare.h>
-#include <string.h>
 
 typedef struct watcher {
     void (*progress)(void *self, const char *what, double share);
     void *self;
+    const volatile sig_atomic_t *stop;
 } watcher;
 
 static void tell(const watcher *w, const char *what, double share) {
@@ -23,20 +23,8 @@ static void packing(void *self, uint64_t done, uint64_t total, uint64_t document
     tell(self, "packing", total ? (double)done / (double)total : -1);
 }
 
-static mm_status count_words(mm_tokenizer_trainer *trainer, mm_text_source *source, const watcher *w,
-                             mm_error *error) {
-    for (;;) {
-        const char *text;
-        size_t size;
-        bool more;
-        mm_status status = mm_text_next(source, &text, &size, &more, error);
-        if (status || !more) return status;
-        status = mm_tokenizer_trainer_add(trainer, text, size, error);
-        if (status) return status;
-        uint64_t done, total;
-        mm_text_progress(source, &done, &total);
-        tell(w, "counting words", total ? (double)done / (double)total : -1);
-    }
+static void counting(void *self, uint64_t done, uint64_t total) {
+    tell(self, "counting words", total ? (double)done / (double)total : -1);
 }
 
 static mm_status train_tokenizer(mm_text_source *source, int vocab, watcher *w, mm_tokenizer **tokenizer,
@@ -45,7 +33,8 @@ static mm_status train_tokenizer(mm_text_source *source, int vocab, watcher *w, 
     mm_status status = mm_tokenizer_trainer_new(&trainer, error);
     if (status) return status;
     mm_text json = {0};
-    status = count_words(trainer, source, w, error);
+    uint64_t bytes;
+    status = mm_tokenizer_trainer_read(trainer, source, 0, w->stop, &bytes, counting, w, error);
     if (!status) status = mm_tokenizer_trainer_fit(trainer, vocab, &json, merging, w, error);
     if (!status)
         status = mm_tokenizer_parse(json.data, json.size, "the tokenizer just trained", tokenizer, error);
@@ -57,19 +46,21 @@ static mm_status train_tokenizer(mm_text_source *source, int vocab, watcher *w, 
 
 mm_status mm_prepare_text(const char *input, const char *tokenizer_path, int vocab, const char *out,
                           void (*progress)(void *self, const char *what, double share), void *self,
-                          mm_error *error) {
-    watcher w = {progress, self};
+                          const volatile sig_atomic_t *stop, mm_error *error) {
+    watcher w = {progress, self, stop};
     mm_text_source *source = NULL;
     mm_tokenizer *tokenizer = NULL;
-    mm_text_options plain = {0};
+    mm_text_options plain = {.stop = stop};
     mm_status status = mm_text_open(&input, 1, &plain, &source, error);
     if (!status)
         status = tokenizer_path ? mm_tokenizer_open(tokenizer_path, &tokenizer, error)
                                 : train_tokenizer(source, vocab, &w, &tokenizer, error);
-    mm_pack_options options = {.progress = packing, .self = &w};
+    mm_pack_options options = {.stop = stop, .progress = packing, .self = &w};
     mm_pack_result result;
     if (!status) status = mm_pack(out, source, tokenizer, &options, &result, error);
     mm_tokenizer_close(tokenizer);
     mm_text_close(source);
+    if (status == MM_INTERRUPTED)
+        return mm_fail(error, status, "stopped while packing %s; nothing was kept", input);
     return status;
 }

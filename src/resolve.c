@@ -18,14 +18,6 @@ static bool is_given(const bool *given, const char *key) {
     return given[mm_settings_field(key) - mm_settings_fields];
 }
 
-static mm_status set_string(char **slot, const char *value, mm_error *error) {
-    char *copy = strdup(value);
-    if (!copy) return mm_trouble(error, "settings: out of memory");
-    free(*slot);
-    *slot = copy;
-    return MM_OK;
-}
-
 static void default_integer(const bool *given, const char *key, int64_t *slot, int64_t value) {
     if (!is_given(given, key)) *slot = value;
 }
@@ -105,7 +97,7 @@ static mm_status make_absolute(char **slot, const char *option, mm_error *error)
         snprintf(what, sizeof what, "open it (%s)", option);
         return mm_trouble_errno(error, *slot, what);
     }
-    return set_string(slot, absolute, error);
+    return mm_settings_set_string(slot, absolute, error);
 }
 
 static mm_status resolve_data(mm_settings *s, mm_error *error) {
@@ -113,14 +105,14 @@ static mm_status resolve_data(mm_settings *s, mm_error *error) {
     mm_status status = MM_OK;
     if (!s->data) {
         status = find_default_data(path, sizeof path, error);
-        if (!status) status = set_string(&s->data, path, error);
+        if (!status) status = mm_settings_set_string(&s->data, path, error);
     }
     if (!status) status = make_absolute(&s->data, "--data", error);
     if (status) return status;
     if (!s->val_data) {
         status = mm_path_join(path, sizeof path, s->data, "val", error);
         if (status || !mm_is_folder(path)) return status;
-        status = set_string(&s->val_data, path, error);
+        status = mm_settings_set_string(&s->val_data, path, error);
     }
     if (!status) status = make_absolute(&s->val_data, "--val-data", error);
     return status;
@@ -131,7 +123,7 @@ static mm_status resolve_model(mm_settings *s, mm_error *error) {
         return mm_trouble(error, "--preset %s and --model %s: give one of them; a model brings its own shape",
                           s->preset, s->model);
     if (s->model) return make_absolute(&s->model, "--model", error);
-    if (!s->preset) return set_string(&s->preset, "tiny", error);
+    if (!s->preset) return mm_settings_set_string(&s->preset, "tiny", error);
     mm_config config;
     return mm_config_preset(s->preset, &config, error);
 }

@@ -1,5 +1,6 @@
 // Going on with a run: its settings, the check that it is the same run, its newest checkpoint.
 #include "trainer.h"
+#include "weights.h"
 #include <limits.h>
 #include <mm/base/par.h>
 #include <mm/files/publish.h>
@@ -21,14 +22,6 @@ static mm_status refuse(const mm_field *field, const char *out, mm_error *error)
         out, option);
 }
 
-static mm_status replace(char **slot, const char *value, mm_error *error) {
-    char *copy = strdup(value);
-    if (!copy) return mm_trouble(error, "settings: out of memory");
-    free(*slot);
-    *slot = copy;
-    return MM_OK;
-}
-
 // Takes the given fields from `given_settings` into the run's.
 static mm_status take_given(mm_trainer *t, const mm_settings *from, const bool *given, mm_error *error) {
     mm_settings *s = &t->settings;
@@ -43,7 +36,7 @@ static mm_status take_given(mm_trainer *t, const mm_settings *from, const bool *
             *(int64_t *)to = *(const int64_t *)value;
             continue;
         }
-        mm_status status = replace(to, *(char *const *)value, error);
+        mm_status status = mm_settings_set_string(to, *(char *const *)value, error);
         if (status) return status;
     }
     if (!given[mm_settings_field("workers") - mm_settings_fields]) {
@@ -57,7 +50,7 @@ static mm_status take_given(mm_trainer *t, const mm_settings *from, const bool *
 static mm_status find_packed(const char *run, const char *name, char **slot, mm_error *error) {
     char path[PATH_MAX];
     mm_status status = mm_path_join(path, sizeof path, run, name, error);
-    return status || !mm_is_folder(path) ? status : replace(slot, path, error);
+    return status || !mm_is_folder(path) ? status : mm_settings_set_string(slot, path, error);
 }
 
 mm_status mm_trainer_recall(mm_trainer *t, const mm_settings *settings, const bool *given, mm_error *error) {
@@ -67,7 +60,7 @@ mm_status mm_trainer_recall(mm_trainer *t, const mm_settings *settings, const bo
     status = mm_settings_copy(&t->settings, &facts.settings, error);
     mm_run_facts_free(&facts);
     if (!status) status = take_given(t, settings, given, error);
-    if (!status) status = replace(&t->settings.out, settings->out, error);
+    if (!status) status = mm_settings_set_string(&t->settings.out, settings->out, error);
     if (!status) status = find_packed(settings->out, "data", &t->settings.data, error);
     if (!status && t->settings.val_data)
         status = find_packed(settings->out, "val-data", &t->settings.val_data, error);
@@ -116,18 +109,13 @@ mm_status mm_trainer_load(mm_trainer *t, int64_t step, mm_error *error) {
     mm_checkpoint_state state;
     mm_status status = mm_checkpoint_path(t->settings.out, step, folder, sizeof folder, error);
     if (!status) status = mm_checkpoint_state_read(folder, &state, error);
-    if (!status) status = mm_path_join(path, sizeof path, folder, "model.safetensors", error);
     if (status) return status;
     if (state.step != step || state.position != (uint64_t)step * (uint64_t)t->settings.batch)
         return mm_trouble(error,
                           "%s: state.json says step %lld at sample %llu; expected step %lld at sample %llu",
                           folder, (long long)state.step, (unsigned long long)state.position, (long long)step,
                           (unsigned long long)((uint64_t)step * (uint64_t)t->settings.batch));
-    mm_tensor *tensors = calloc((size_t)p->count, sizeof *tensors);
-    if (!tensors) return mm_trouble(error, "%s: out of memory", folder);
-    for (int i = 0; i < p->count; i++) tensors[i] = mm_parameter_in(p, i, t->weights);
-    status = mm_tensors_read(path, tensors, p->count, true, error);
-    free(tensors);
+    status = mm_weights_read(p, t->weights, folder, true, error);
     if (!status) status = mm_path_join(path, sizeof path, folder, "optimizer.safetensors", error);
     if (!status) status = mm_tensors_read(path, t->optimizer, 2 * p->count, true, error);
     t->step = state.step;
@@ -143,13 +131,22 @@ static mm_status load_newest(mm_trainer *t, const mm_run_facts *facts, mm_error 
     if (status) return status;
     if (count) {
         status = mm_trainer_load(t, steps[count - 1], error);
-        if (!status) status = mm_checkpoint_settle(mm_run_path(t->run), (int)t->settings.keep, error);
+        // A run at its end keeps what it has; that `model` leads to the newest is mended all the same.
+        int64_t keep = t->step < t->settings.steps ? t->settings.keep : 0;
+        if (!status) status = mm_checkpoint_settle(mm_run_path(t->run), (int)keep, error);
     } else {
         status = mm_trainer_initial_weights(t, error);
         if (!status) status = mm_trainer_check_initial(t, facts, error);
     }
     free(steps);
     return status;
+}
+
+// A run that was extended is as long as that from here on, also when it is killed and goes on again.
+static mm_status keep_steps(mm_trainer *t, mm_run_facts *facts, mm_error *error) {
+    if (facts->settings.steps == t->settings.steps) return MM_OK;
+    facts->settings.steps = t->settings.steps;
+    return mm_run_begin(t->run, facts, error);
 }
 
 mm_status mm_trainer_continue(mm_trainer *t, mm_error *error) {
@@ -160,6 +157,7 @@ mm_status mm_trainer_continue(mm_trainer *t, mm_error *error) {
     if (status) return status;
     status = mm_trainer_check_same(t, &facts, error);
     if (!status) status = load_newest(t, &facts, error);
+    if (!status && t->step < t->settings.steps) status = keep_steps(t, &facts, error);
     mm_run_facts_free(&facts);
     if (status || t->step >= t->settings.steps) return status; // a run at its end changes nothing
     status = mm_metrics_open(mm_run_path(t->run), t->step, &t->metrics, error);

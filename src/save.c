@@ -1,19 +1,19 @@
 // Checkpoints of a training run.
 #include "trainer.h"
+#include "weights.h"
 #include <stdlib.h>
 
 mm_status mm_trainer_save(mm_trainer *t, mm_error *error) {
     const mm_parameters *p = &t->model.parameters;
     mm_text config = {0};
     mm_config_write(&t->model.config, &config);
-    mm_tensor *tensors = calloc((size_t)p->count, sizeof *tensors);
+    mm_tensor *tensors = mm_weights_list(p, t->weights);
     if (!tensors || config.failed) {
         free(tensors);
         mm_text_free(&config);
         return mm_trouble(error, "%s: checkpoint of step %lld: out of memory", mm_run_path(t->run),
                           (long long)t->step);
     }
-    for (int i = 0; i < p->count; i++) tensors[i] = mm_parameter_in(p, i, t->weights);
     mm_checkpoint checkpoint = {.config = config.data,
                                 .tensors = tensors,
                                 .count = p->count,

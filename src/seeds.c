@@ -6,23 +6,6 @@
 
 enum { EPOCHS = 2, STEPS_OF_AN_EPOCH = 1000 };
 
-typedef struct purpose {
-    const char *name;
-    mm_purpose purpose;
-    bool of_rank; // else the same for all ranks, as it must be
-    bool repeats; // drawn again each epoch
-} purpose;
-
-static const purpose purposes[] = {
-    {"initial_weights", MM_PURPOSE_INITIAL_WEIGHTS, false, false},
-    {"sample_order", MM_PURPOSE_SAMPLE_ORDER, false, true},
-    {"embedding_dropout", MM_PURPOSE_EMBEDDING_DROPOUT, true, true},
-    {"attention_dropout", MM_PURPOSE_ATTENTION_DROPOUT, true, true},
-    {"output_dropout", MM_PURPOSE_OUTPUT_DROPOUT, true, true},
-    {"token_noise", MM_PURPOSE_TOKEN_NOISE, true, true},
-};
-enum { PURPOSES = sizeof purposes / sizeof purposes[0] };
-
 // The numbers that a member draws, by what makes them.
 typedef struct draw_of {
     int purpose;
@@ -40,7 +23,7 @@ static mm_stream first_draw(mm_seed_policy policy, uint64_t seed, int ranks, int
 }
 
 // What the permutation and the initial weights draw with: the base seed alone.
-static mm_stream shared_draw(uint64_t seed, int epoch, const purpose *p) {
+static mm_stream shared_draw(uint64_t seed, int epoch, const mm_stream_purpose *p) {
     mm_draw draw = {.key = seed, .word2 = p->repeats ? (uint32_t)(epoch - 1) : 0};
     return mm_stream_of(&draw, p->purpose, 0, 0);
 }
@@ -70,17 +53,17 @@ static int compare_draws(const void *left, const void *right) {
 static size_t list_draws(mm_seed_policy policy, const uint64_t *seeds, int trials, int ranks,
                          draw_of *draws) {
     size_t count = 0;
-    for (int i = 0; i < PURPOSES; i++)
+    for (int i = 0; i < MM_STREAM_PURPOSES; i++)
         for (int trial = 0; trial < trials; trial++)
-            for (int rank = 0; rank < (purposes[i].of_rank ? ranks : 1); rank++)
-                for (int epoch = 1; epoch <= (purposes[i].repeats ? EPOCHS : 1); epoch++) {
-                    bool of_rank = purposes[i].of_rank;
-                    draws[count++] =
-                        (draw_of){.purpose = i,
-                                  .stream = of_rank ? first_draw(policy, seeds[trial], ranks, rank, epoch,
-                                                                 purposes[i].purpose)
-                                                    : shared_draw(seeds[trial], epoch, &purposes[i]),
-                                  .member = {trial, of_rank ? rank : -1, epoch}};
+            for (int rank = 0; rank < (mm_stream_purposes[i].of_rank ? ranks : 1); rank++)
+                for (int epoch = 1; epoch <= (mm_stream_purposes[i].repeats ? EPOCHS : 1); epoch++) {
+                    bool of_rank = mm_stream_purposes[i].of_rank;
+                    draws[count++] = (draw_of){
+                        .purpose = i,
+                        .stream = of_rank ? first_draw(policy, seeds[trial], ranks, rank, epoch,
+                                                       mm_stream_purposes[i].purpose)
+                                          : shared_draw(seeds[trial], epoch, &mm_stream_purposes[i]),
+                        .member = {trial, of_rank ? rank : -1, epoch}};
                 }
     return count;
 }
@@ -88,14 +71,15 @@ static size_t list_draws(mm_seed_policy policy, const uint64_t *seeds, int trial
 static void list_streams(mm_seed_policy policy, const uint64_t *seeds, int trials, int ranks,
                          mm_seed_table *table) {
     for (int trial = 0; trial < trials; trial++)
-        for (int i = 0; i < PURPOSES; i++) {
-            bool of_rank = purposes[i].of_rank && policy != MM_SEED_POLICY_SAMPLE;
+        for (int i = 0; i < MM_STREAM_PURPOSES; i++) {
+            bool of_rank = mm_stream_purposes[i].of_rank && policy != MM_SEED_POLICY_SAMPLE;
             for (int rank = 0; rank < (of_rank ? ranks : 1); rank++)
                 table->streams[table->stream_count++] = (mm_seed_stream){
-                    .purpose = purposes[i].name,
+                    .purpose = mm_stream_purposes[i].name,
                     .trial = trial,
                     .rank = of_rank ? rank : -1,
-                    .key = purposes[i].of_rank ? mm_rank_key(policy, seeds[trial], rank) : seeds[trial]};
+                    .key = mm_stream_purposes[i].of_rank ? mm_rank_key(policy, seeds[trial], rank)
+                                                         : seeds[trial]};
         }
 }
 
@@ -121,7 +105,7 @@ static void list_groups(const draw_of *draws, size_t count, mm_seed_table *table
         for (next = first + 1; next < count && compare_streams(&draws[first], &draws[next]) == 0;) next++;
         if (next - first < 2 || told_before(draws + first, next - first)) continue;
         table->groups[table->group_count++] =
-            (mm_seed_group){.purpose = purposes[draws[first].purpose].name,
+            (mm_seed_group){.purpose = mm_stream_purposes[draws[first].purpose].name,
                             .across = across_of(draws + first, next - first),
                             .first = members,
                             .count = next - first};
@@ -132,7 +116,7 @@ static void list_groups(const draw_of *draws, size_t count, mm_seed_table *table
 mm_status mm_seed_table_make(int policy, const uint64_t *seeds, int trials, int ranks, mm_seed_table *table,
                              mm_error *error) {
     *table = (mm_seed_table){0};
-    size_t most = (size_t)PURPOSES * (size_t)trials * (size_t)ranks * EPOCHS;
+    size_t most = (size_t)MM_STREAM_PURPOSES * (size_t)trials * (size_t)ranks * EPOCHS;
     draw_of *draws = calloc(most, sizeof *draws);
     table->streams = calloc(most, sizeof *table->streams);
     table->members = calloc(most, sizeof *table->members);

@@ -1,7 +1,7 @@
 // Opening and closing of what a training run holds.
+#include "tokenizers.h"
 #include "trainer.h"
 #include <assert.h>
-#include <limits.h>
 #include <mm/files/publish.h>
 #include <mm/optim/clip.h>
 #include <stdio.h>
@@ -49,22 +49,6 @@ static mm_status list_ordinary(mm_trainer *t, mm_error *error) {
     return mm_trouble(error, "--token-noise: the tokenizer of %s has special tokens only", t->settings.data);
 }
 
-static mm_status check_tokenizers(const mm_trainer *t, mm_error *error) {
-    char path[PATH_MAX];
-    mm_status status = mm_path_join(path, sizeof path, t->settings.model, "tokenizer.json", error);
-    if (status || !mm_is_file(path)) return status;
-    mm_tokenizer *own;
-    status = mm_tokenizer_open(path, &own, error);
-    if (status) return status;
-    const char *what;
-    if (!mm_tokenizer_same(own, t->tokenizer, &what))
-        status =
-            mm_trouble(error, "%s and the tokenizer of %s differ in their %s; pack the text with the model's",
-                       path, t->settings.data, what);
-    mm_tokenizer_close(own);
-    return status;
-}
-
 static mm_status choose_config(const mm_trainer *t, mm_config *config, mm_error *error) {
     const mm_settings *s = &t->settings;
     int vocab = mm_dataset_vocab(t->train.dataset);
@@ -77,11 +61,8 @@ static mm_status choose_config(const mm_trainer *t, mm_config *config, mm_error 
         return status;
     }
     mm_status status = mm_config_read(s->model, config, error);
-    if (!status) status = check_tokenizers(t, error);
-    if (!status && config->vocab < vocab)
-        status = mm_trouble(
-            error, "%s has a vocabulary of %d, %s one of %d; pack the text with the model's tokenizer",
-            s->model, config->vocab, s->data, vocab);
+    if (!status)
+        status = mm_tokenizers_check(s->model, config, s->data, t->train.dataset, t->tokenizer, error);
     return status;
 }
 
@@ -180,6 +161,23 @@ static mm_status open_lists(mm_trainer *t, mm_error *error) {
     return MM_OK;
 }
 
+double mm_trainer_bytes(const mm_trainer *t) {
+    double floats = (double)t->model.parameters.floats * sizeof(float);
+    double buffers = (double)mm_tree_buffers(t->leaves, (int)leaf_workers(t));
+    return floats * (3 + buffers) + (double)leaf_workers(t) * (double)worker_bytes(t);
+}
+
+// What weights and moments took already is no longer available.
+static mm_status check_memory(const mm_trainer *t, mm_error *error) {
+    double needed = mm_trainer_bytes(t) - (double)t->state.size, available = mm_memory_available();
+    if (needed <= available) return MM_OK;
+    return mm_trouble(
+        error,
+        "the run takes %.1f GB beside its weights, and %.1f GB are available; use fewer --workers, a "
+        "smaller --micro-batch or --seq-len, or fewer sequences in --batch",
+        needed / 1e9, available / 1e9);
+}
+
 mm_status mm_trainer_open(mm_trainer *t, mm_error *error) {
     const mm_settings *s = &t->settings;
     t->leaves = s->batch / s->micro_batch;
@@ -193,17 +191,12 @@ mm_status mm_trainer_open(mm_trainer *t, mm_error *error) {
     if (!status) status = open_data(t, error);
     if (!status) status = list_ordinary(t, error);
     if (!status) status = open_model(t, error);
+    if (!status) status = check_memory(t, error);
     if (!status)
         status = mm_tree_open(&t->tree, t->leaves, (int)leaf_workers(t), t->model.parameters.floats, error);
     if (!status) status = open_workers(t, error);
     if (!status) status = open_lists(t, error);
     return status;
-}
-
-double mm_trainer_bytes(const mm_trainer *t) {
-    double floats = (double)t->model.parameters.floats * sizeof(float);
-    double buffers = (double)mm_tree_buffers(t->leaves, (int)leaf_workers(t));
-    return floats * (3 + buffers) + (double)leaf_workers(t) * (double)worker_bytes(t);
 }
 
 static void close_workers(mm_trainer *t) {
@@ -230,6 +223,8 @@ void mm_trainer_close(mm_trainer *t) {
     mm_trace_close(t->trace);
     mm_metrics_close(t->metrics);
     mm_run_close(t->run);
+    mm_status removed = t->unborn ? mm_remove_folder(t->settings.out, NULL) : MM_OK;
+    (void)removed; // the trouble to report is the one before
     close_lists(t);
     close_workers(t);
     mm_tree_close(t->tree);

@@ -58,6 +58,7 @@ typedef struct mm_trainer {
     int64_t leaves, leaves_in_rank;
     mm_worker *workers;
     mm_run *run;
+    bool unborn; // the run's folder is made, its run.json not yet published
     mm_metrics *metrics;
     mm_trace *trace;
     mm_trace_list *leaf_lists;   // one a leaf
@@ -74,7 +75,7 @@ typedef struct mm_trainer {
 } mm_trainer;
 
 // src/begin.c. Text files of --data and --val-data are packed into the run.
-MM_CHECKED mm_status mm_trainer_prepare(mm_trainer *t, mm_error *error);
+MM_CHECKED mm_status mm_trainer_prepare(mm_trainer *t, const volatile sig_atomic_t *stop, mm_error *error);
 // src/resume.c. The settings of the run in settings->out, with those that were given in their place.
 MM_CHECKED mm_status mm_trainer_recall(mm_trainer *t, const mm_settings *settings, const bool *given,
                                        mm_error *error);
@@ -124,5 +125,17 @@ MM_CHECKED mm_status mm_trainer_validate(mm_trainer *t, double *loss, mm_error *
 
 // src/save.c. The checkpoint of the current step.
 MM_CHECKED mm_status mm_trainer_save(mm_trainer *t, mm_error *error);
+
+// src/report.c. What people see; the trainer's watch may be NULL.
+// Speed over the last steps, and what is left of the run at that speed.
+typedef struct mm_pace {
+    double recent; // seconds of a step, a running mean
+    double began;
+    int64_t first; // step before the first of this process
+} mm_pace;
+void mm_report_header(const mm_trainer *t);
+void mm_report_step(const mm_trainer *t, mm_pace *pace, const mm_metrics_row *row, double seconds);
+void mm_report_doing(const mm_trainer *t, const char *what);
+mm_timing_row mm_report_timing(const mm_metrics_row *row, double seconds);
 
 #endif

@@ -102,7 +102,10 @@ static mm_status check_steps(verification *v, mm_error *error) {
         tell(v, step);
         if (!status && step > v->start) status = check_step(v, error);
         if (status) return status;
-        if (step > v->start) v->result->last = step;
+        if (step > v->start) {
+            v->result->last = step;
+            v->result->traced += mm_side_traced(&v->side);
+        }
         if (step >= v->end) return MM_OK;
     }
 }

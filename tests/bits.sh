@@ -49,22 +49,46 @@ for r in 2 4 8; do
     same "$r ranks, policy sample" "$sampled" \
         "$(train "sampled$r" --dropout 0.2 --token-noise 0.1 --seed-policy sample --ranks $r)"
 done
-for isa in baseline x86-64-v3 x86-64-v4; do
-    if bits=$(MM_ISA=$isa train "isa-$isa" $everything); then
-        same "kernels built for $isa" "$base" "$bits"
-    else
-        grep -q 'this CPU runs at most' "$dir/isa-$isa.out" || { echo "FAILED: $isa: $bits"; exit 1; }
-        echo "skipped: $(tail -n 1 "$dir/isa-$isa.out")"
-    fi
-done
-for kernel in 0 3 6 7 8; do
-    if bits=$(BLIS_ARCH_TYPE=$kernel train "blis$kernel" $everything); then
-        same "BLIS_ARCH_TYPE=$kernel" "$base" "$bits"
-    else
-        grep -q 'BLIS_ARCH_TYPE' "$dir/blis$kernel.out" || { echo "FAILED: BLIS $kernel: $bits"; exit 1; }
-        echo "skipped: BLIS_ARCH_TYPE=$kernel: $(tail -n 1 "$dir/blis$kernel.out")"
-    fi
-done
+# on FLAGS WHAT: has this CPU, by the kernel's words, all of the flags? Says what is skipped where it has not.
+on() {
+    lacks=$("$(dirname "$0")/on_cpu.sh" "$1" true) && return 0
+    test $? = 77 || { echo "FAILED: on_cpu.sh for $2"; exit 1; }
+    echo "$lacks: $2"
+    return 1
+}
+
+# ran NAME MEMBER VALUE: run.json says that the wished build or kernel did the work, not another in its place.
+ran() {
+    grep -qF "\"$2\": \"$3\"" "$dir/$1/run.json" || {
+        echo "FAILED: $1: expected \"$2\": \"$3\" in run.json, found $(grep -F "\"$2\":" "$dir/$1/run.json")"
+        exit 1
+    }
+}
+
+avx2='avx2 fma bmi1 bmi2'
+avx512="$avx2 avx512f avx512bw avx512cd avx512dq avx512vl"
+while IFS=: read -r isa flags; do
+    on "$flags" "kernels built for $isa" || continue
+    bits=$(MM_ISA=$isa train "isa-$isa" $everything) || { echo "$bits"; exit 1; }
+    ran "isa-$isa" kernels "$isa"
+    same "kernels built for $isa" "$base" "$bits"
+done <<END
+baseline:
+x86-64-v3:$avx2
+x86-64-v4:$avx512
+END
+while IFS=: read -r number kernel flags; do
+    on "$flags" "BLIS's kernel $kernel" || continue
+    bits=$(BLIS_ARCH_TYPE=$number train "blis-$kernel" $everything) || { echo "$bits"; exit 1; }
+    ran "blis-$kernel" kernel "$kernel"
+    same "BLIS's kernel $kernel" "$base" "$bits"
+done <<END
+0:skx:$avx512
+3:haswell:$avx2
+6:zen3:$avx2
+7:zen2:$avx2
+8:zen:$avx2
+END
 same 'BLIS_ARCH_TYPE empty counts as unset' "$base" "$(BLIS_ARCH_TYPE= train blis-empty $everything)"
 
 differ 'dropout changes the bits' "$plain" "$(train drop --dropout 0.1 --ranks 1)"

@@ -69,6 +69,14 @@ trouble 'held.txt|tokenizer.json' eval --model nameless --data held.txt
 trouble 'missing' eval --model missing --data data
 trouble 'missing' eval --model run/model --data missing
 
+# Data of another tokenizer of the same size mean nothing to a model.
+tr a-m n-z <text.txt >rotated.txt
+"$mm" tokenizer train --vocab-size 300 --out other.json rotated.txt >/dev/null || fail "tokenizer train"
+"$mm" pack --tokenizer other.json --out foreign text.txt >/dev/null || fail "pack"
+trouble 'run/model/tokenizer.json|foreign|vocabulary' eval --model run/model --data foreign
+trouble 'run/checkpoints/step-000004/tokenizer.json|foreign|vocabulary' --model run/model --data foreign --steps 1 --out x
+expect 0 eval --model nameless --data foreign
+
 # From a model, and from a text.
 expect 0 --data data --model run/model "${small[@]}" --steps 1 --out further
 has err "run/checkpoints/step-000004"
@@ -108,6 +116,40 @@ trouble 'hidden_act|silu' --data data --model sliding --steps 1 --out x
 trouble 'text.txt' --data data "${small[@]}" --steps 1 --out text.txt
 trouble '--val-every' --data data/val "${small[@]}" --val-every 2 --steps 1 --out x
 [ -n "$(ls -A x 2>/dev/null)" ] && fail "a refused run left x: $(ls -A x)"
+
+# So also when its text had been packed by then; only a folder that was there before stays.
+mkdir weightless ours
+cp run/model/config.json run/model/tokenizer.json weightless
+printf "%s\n" runs/* >before
+trouble 'weightless' --data text.txt --model weightless "${small[@]}" --steps 1
+printf "%s\n" runs/* | cmp -s - before || fail "a run that could not begin left $(echo runs/*)"
+trouble 'weightless' --data text.txt --model weightless "${small[@]}" --steps 1 --out x
+[ -e x ] && fail "a run that could not begin left x"
+trouble 'weightless' --data data --model weightless "${small[@]}" --steps 1 --out ours
+[ -d ours ] || fail "a run that could not begin removed a folder that is not its own"
+
+# interrupt PATTERN ARGUMENT...: Ctrl-C as soon as a path of that pattern is there.
+interrupt() {
+    local pattern=$1 work
+    shift
+    "$mm" "$@" >out 2>err </dev/null &
+    work=$!
+    while ! compgen -G "$pattern" >found && kill -0 "$work" 2>/dev/null; do sleep 0.02; done
+    kill -INT "$work"
+    wait "$work"
+    status=$?
+    [ "$status" = 130 ] || fail "mm $* interrupted: exit $status, expected 130; stderr: $(head -c 600 err)"
+    compgen -G "$pattern" >found && fail "mm $* interrupted left $(cat found)"
+}
+
+# Ctrl-C while a text is packed leaves nothing.
+for ((i = 0; i < 1500; i++)); do printf '%s\n' text.txt; done | xargs cat >long.txt
+interrupt 'cut' --data long.txt "${small[@]}" --steps 1 --out cut
+has err "long.txt" "packing" "nothing"
+mkdir temporary
+TMPDIR=$folder/temporary interrupt 'temporary/mm-eval-*' eval --model run/model --data long.txt
+has err "long.txt" "packing" "nothing"
+rm long.txt
 
 # A file that may not grow: exit 2 with the file named, the checkpoint before it whole.
 expect 0 --data data "${small[@]}" --schedule constant --steps 1 --out full

@@ -18,7 +18,9 @@ expect 0 --steps 3 --help
 cmp -s out train_help || fail "mm OPTION --help is not mm train --help"
 expect 0 help train
 cmp -s out train_help || fail "mm help train is not mm train --help"
-for command in eval inspect pack "tokenizer train" "tokenizer encode" "tokenizer decode" "tokenizer show" help; do
+mapfile -t commands < <(sed -n '/^Commands:/,/^$/s/^  \([a-z][a-z ]*[a-z]\)  .*/\1/p' overview)
+[ "${#commands[@]}" -ge 13 ] || fail "mm help lists too few commands: ${commands[*]}"
+for command in "${commands[@]}"; do
     # shellcheck disable=SC2086
     expect 0 $command --help
     has out "Usage:" "$command" "--help"
@@ -64,6 +66,37 @@ trouble '--tokenizer is missing' pack --out d in
 trouble '--model is missing' eval --data d
 trouble 'mm inspect: found no name|PATH' inspect
 trouble '"b" too many' inspect a b
+
+# Seeds: which streams are the same, and the exit status that says so. One rank has nobody to share with.
+for policy in rank shared hashed sample; do
+    expect 0 seeds --ranks 1 --seed-policy $policy
+    has out "every stream that must differ differs"
+    expect 1 seeds --ranks 8 --seed-policy $policy --trials 5,5
+    has out "SHARED across trials"
+done
+for policy in rank hashed sample; do expect 0 seeds --ranks 8 --seed-policy $policy; done
+for ranks in 2 8; do
+    expect 1 seeds --ranks $ranks --seed-policy shared
+    has out "SHARED across ranks: embedding_dropout" "SHARED across ranks: token_noise"
+done
+expect 1 seeds --ranks 8 --trials 1337,1338
+expect 0 seeds --ranks 8 --trials 1337,1338 --seed-policy hashed
+expect 0 seeds --ranks 8 --trials 1337,1338 --seed-policy sample
+expect 0 seeds
+cp out standard
+expect 0 seeds --ranks 8 --seed 1337 --seed-policy rank
+cmp -s out standard || fail "mm seeds has other defaults than its help says"
+expect 1 seeds --ranks 2 --seed-policy shared --json
+has out '"streams"' '"shared"' '"holds": false' '"purpose": "embedding_dropout", "trial": 1337, "rank": 1, "key": "0000000000000539"' \
+    '"purpose": "initial_weights", "trial": 1337, "rank": null' '"across": "ranks"' '"members"'
+expect 0 seeds --json --ranks 1 --seed 9007199254740993
+has out '"holds": true' '"trial": "0020000000000001"'
+# A trial is written as --seed is.
+expect 1 seeds --ranks 1 --trials 017,17
+expect 1 seeds --ranks 1 --trials 0x11,17
+expect 0 seeds --ranks 1 --trials 017,15
+for words in '1, 2' +1 -1 1,x 1.5 18446744073709551616; do trouble '--trials|expected a whole number' seeds --trials "$words"; done
+for words in , 1, ,1 1,,2; do trouble '--trials: found an empty value' seeds --trials "$words"; done
 
 # Numbers out of range, choices that are none.
 trouble '--steps|0' --steps 0

@@ -121,6 +121,16 @@ static void places_that_only_one_has_are_passed_over(void **state) {
     expect_pairs(coarse, differs, true, false, 1, "loss", 0, "sum");
 }
 
+// At one level a record of a leaf that has no partner was renamed or is missing.
+static void a_place_of_the_passes_that_only_one_has_differs(void **state) {
+    (void)state;
+    const char *a = BATCH("0", HASH) LAYER("0", HASH) LAYER("1", HASH) MERGE("w", HASH);
+    expect_pairs(a, BATCH("0", HASH) LAYER("0", HASH) LAYER("2", HASH) MERGE("w", HASH), true, false, 1,
+                 "layer", 1, "x");
+    expect_pairs(a, BATCH("0", HASH) LAYER("0", HASH) LAYER("2", HASH) MERGE("w", HASH), false, false, 0,
+                 NULL, 0, NULL);
+}
+
 static void without_leaves_the_merged_gradient_is_compared(void **state) {
     (void)state;
     expect_pairs(BATCH("0", HASH) LOSS("0", HASH) GRADIENT("1,0", "w", HASH) MERGE("w", HASH),
@@ -270,6 +280,7 @@ int main(void) {
         cmocka_unit_test(a_line_that_mm_does_not_write_is_damage),
         cmocka_unit_test(equal_steps_have_no_pairs),
         cmocka_unit_test(places_that_only_one_has_are_passed_over),
+        cmocka_unit_test(a_place_of_the_passes_that_only_one_has_differs),
         cmocka_unit_test(without_leaves_the_merged_gradient_is_compared),
         cmocka_unit_test(the_first_is_the_first_of_the_program),
         cmocka_unit_test(a_place_met_twice_is_compared_in_order),

@@ -70,7 +70,9 @@ parts configuration 1 "in the update of model.embed_tokens|--lr 0.001 (run A: 0.
 parts configuration 1 "--lr 0.001" off lr
 train betas --trace off --beta1 0.8
 parts configuration 1 "in the update of the first moment of model.embed_tokens|--beta1 0.8 (run A: 0.9)" off betas
-parts configuration 3 "in the forward pass|--beta1 0.8 (run A: 0.9)" off betas --no-replay # where it shows in the loss
+parts configuration 2 "in the update of|--beta1 0.8 (run A: 0.9)" off betas --no-replay # their first checkpoint
+copy off && rm -r B/checkpoints/step-000002
+parts configuration 3 "in the forward pass|--beta1 0.8" B betas --no-replay # where it shows in the loss
 train order --order sequential
 parts configuration 1 "in the inputs that were read|--order sequential (run A: shuffled)" base order
 train noise --token-noise 0.1
@@ -118,6 +120,85 @@ has out '"kind": "hardware"'
 copy base && record '/"step":4,.*"op":"merge".*norm.weight/s/"xxh128":".../"xxh128":"000/'
 expect 1 diff base B --no-replay --json
 has out '"kind": "reduction"' '"step": 4' '"operation": "merge"'
+
+copy base && record '/"step":3,.*"op":"adamw".*"exp_avg.model.norm.weight"/s/"xxh128":".../"xxh128":"000/'
+expect 1 diff base B --no-replay --json
+has out '"kind": "optimizer"' '"step": 3' '"operation": "adamw"'
+
+# --- another program
+# reseal PROGRAM: B/run.json changed by sed, and sealed as if mm had written it.
+reseal() {
+    sed -i "$1" B/run.json
+    run diff base B
+    local seal
+    seal=$(grep -o 'its text gives [0-9a-f]*' err | grep -o '[0-9a-f]*$') || fail "no seal for $1: $(cat err)"
+    sed -i "s/\"seal\": \"[0-9a-f]*\"/\"seal\": \"$seal\"/" B/run.json
+}
+copy base && reseal '/"build": {/,/}/s/"version": "[^"]*"/"version": "other"/'
+same base B build.version
+record '/"step":3,.*"leaf":5.*"op":"loss"/s/"xxh128":".../"xxh128":"000/'
+parts code 3 "another program made run B: build.version other" base B
+parts code 3 "build.version other" base B --no-replay
+copy base && reseal '/"build": {/,/}/s/"version": "[^"]*"/"version": "other"/'
+rm -rf other && mv B other && copy base && record '/"step":3,.*"leaf":5.*"op":"loss"/s/"xxh128":".../"xxh128":"000/'
+parts hardware 3 "this machine repeats run A but not run B" other B # which this program made
+rm -r other
+
+# --- steps without records
+train one-step --steps 1
+train one-step-lr --steps 1 --lr 0.001
+parts configuration 1 "in the update of model.embed_tokens|--lr 0.001" one-step one-step-lr
+has out '{"step": 1, "loss": 0.0, "parameters_max_abs": 0.0'
+parts configuration 1 "in the learning rate|--lr 0.001" off lr --no-replay
+still=(--lr 1e-30 --schedule constant) # moves no weight, so the optimizer state alone can differ
+train moments --trace off "${still[@]}"
+train moments8 --trace off "${still[@]}" --beta1 0.8
+parts configuration 2 "in the optimizer state of the checkpoint|--beta1 0.8" moments moments8 --no-replay
+parts configuration 1 "in the update of the first moment|--beta1 0.8" moments moments8
+# other_moments STEP: B's optimizer state of that step is another run's.
+other_moments() { rm -r "B/checkpoints/step-00000$1" && cp -r "moments8/checkpoints/step-00000$1" B/checkpoints; }
+for step in 2 4; do
+    copy moments && other_moments $step
+    parts hardware $step "in the optimizer state of the checkpoint|this machine repeats run A but not run B" moments B
+    parts hardware $step "in the optimizer state of the checkpoint|this machine repeats run B but not run A" B moments
+done
+train half --steps 2 "${still[@]}"
+expect 0 --resume half --steps 4 --trace off
+copy half && same half B
+other_moments 4
+parts hardware 4 "in the optimizer state of the checkpoint|this machine repeats run A but not run B" half B
+
+# --- validation
+for level in step off; do
+    train "val-$level" --val-data data --trace $level
+    copy "val-$level" && same "val-$level" B
+done
+same val-step val-off
+copy val-step && sed -i '4s/"val_loss": 5/"val_loss": 4/' B/metrics.jsonl
+damaged B/metrics.jsonl diff val-step B --json
+has out val-step/metrics.jsonl '"kind": "damage"'
+copy val-off && sed -i '4s/"val_loss": 5/"val_loss": 4/' B/metrics.jsonl
+parts unknown 4 "in the validation loss|this machine repeats both runs" val-off B
+copy base && same val-step B # one of them was not validated
+
+# --- stopped
+# stopped TEXT: B is equal as far as it goes.
+stopped() {
+    for pair in "base B" "B base"; do
+        # shellcheck disable=SC2086
+        expect 1 diff $pair --json
+        has out '"same": false' '"first": null' '"cause": null' "$1" "mm --resume B."
+    done
+}
+back() { rm -r B/checkpoints/step-000004 B/model && ln -s checkpoints/step-000002 B/model; }
+copy base && back && stopped "The runs are equal to step 4, where"
+has out "was stopped before its last checkpoint"
+sed -i '$d' B/metrics.jsonl # its trace has step 4
+stopped "The runs are equal to step 3, where" && has out "metrics end; it was stopped"
+cp -r B stopped
+expect 1 diff B stopped
+has out "equal to step 3, where A's metrics end; it was stopped: mm --resume B, and B's metrics end"
+expect 0 --resume B && same base B
 
 # --- damage: never the same
 size() { stat -c %s "$1"; }

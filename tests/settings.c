@@ -135,11 +135,12 @@ static double draw_number(const mm_field *f, uint64_t *draws) {
 static void draw_field(mm_settings *s, const mm_field *f, uint64_t *draws) {
     void *slot = (char *)s + f->offset;
     char text[32];
-    int64_t range = (int64_t)(f->most - f->least) + 1, choices = 0;
+    int64_t choices = 0;
     while (f->choices && f->choices[choices]) choices++;
     switch (f->kind) {
     case MM_FIELD_INTEGER:
-        *(int64_t *)slot = (int64_t)f->least + (int64_t)(fixture_draw(draws) % (uint64_t)range);
+        *(int64_t *)slot = (int64_t)f->least +
+                           (int64_t)(fixture_draw(draws) % (uint64_t)((int64_t)(f->most - f->least) + 1));
         return;
     case MM_FIELD_SEED:
         *(uint64_t *)slot = fixture_draw(draws) >> fixture_draw(draws) % 64;

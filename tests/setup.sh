@@ -130,6 +130,13 @@ stub pkg-config <<<'[ "$2" != jansson ]'
 setup --no-data
 [ "$status" = 2 ] || fail "no apt and no jansson: exit $status"
 said 'jansson' || fail "no apt: jansson not named: $(cat "$folder/said")"
+stub pkg-config <<<'[ "$2" != blis ]'
+setup --no-data
+[ "$status" = 0 ] || fail "no apt, BLIS for the compiler only: exit $status"
+stub cc <<<'exit 1'
+setup --no-data
+[ "$status" = 2 ] || fail "no apt and no BLIS: exit $status"
+said 'BLIS is there neither' || fail "no apt: BLIS not named: $(cat "$folder/said")"
 
 # A build that fails is not linked.
 prepare

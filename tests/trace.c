@@ -292,6 +292,23 @@ static void a_step_out_of_order_is_damage(void **state) {
     free(whole);
 }
 
+// Behind a step's gzip member, a member of its own: sums are right, the text is not.
+static void a_zero_byte_in_a_line_is_damage(void **state) {
+    static const char line[] =
+        "{\"step\":2,\"op\":\"merge\",\"io\":\"out\",\"tensor\":\"a\0b\",\"shape\":[]}\n";
+    char path[FIXTURE_PATH], plain[FIXTURE_PATH], command[3 * FIXTURE_PATH];
+    mm_error error = {""};
+    int64_t steps;
+    write_steps(*state, MM_LEVEL_STEP, 0, 1, 9);
+    fixture_write(fixture_path(plain, *state, "line"), line, sizeof line - 1);
+    snprintf(command, sizeof command, "gzip -c '%s' >>'%s'", plain,
+             fixture_path(path, *state, "trace.jsonl.gz"));
+    assert_int_equal(system(command), 0);
+    assert_int_equal(read_steps(*state, 1, 1, 9, &steps, &error), MM_TROUBLE);
+    assert_int_equal(steps, 1);
+    assert_non_null(strstr(error.text, "trace.jsonl.gz line 11: found a zero byte"));
+}
+
 // The trace is turned off and on and made finer from one --resume to the next; the lines say so.
 static void levels_change_where_a_run_goes_on(void **state) {
     mm_error error;
@@ -377,6 +394,7 @@ int main(void) {
         IN_FOLDER(a_changed_bit_is_refused_or_says_nothing),
         IN_FOLDER(a_large_step_is_whole_or_not_there),
         IN_FOLDER(a_step_out_of_order_is_damage),
+        IN_FOLDER(a_zero_byte_in_a_line_is_damage),
         IN_FOLDER(levels_change_where_a_run_goes_on),
         IN_FOLDER(a_trace_can_begin_with_a_later_step),
         IN_FOLDER(a_full_disk_leaves_whole_steps),

@@ -11,16 +11,20 @@ for level in off step layer op; do
     train "$level" --trace "$level" --token-noise 0.1
     expect 0 verify "$level"
     has out "steps 1 to 4 repeat to the bit"
+    case $level in
+        off) has out "records of 0 of these 4 steps" ;;
+        *) ! grep -q "records of" out || fail "trace $level: $(cat out)" ;;
+    esac
 done
 expect 0 verify step --json
-has out '{"repeats": true, "from": 1, "to": 4, "first": null, "what": null}'
+has out '{"repeats": true, "from": 1, "to": 4, "traced": 4, "first": null, "what": null}'
 expect 0 verify step --from 2
 has out "steps 3 to 4 repeat"
 expect 0 verify step --from 3 --json
 has out '"from": 3, "to": 4'
 expect 0 verify step --from 3 --steps 1
 expect 0 verify step --steps 1
-has out "steps 1 to 1 repeat"
+has out "1 repeat"
 trouble "step" verify step --from 4
 for workers in 1 3; do
     train workers --workers $workers --seed-policy hashed
@@ -40,6 +44,14 @@ expect 0 verify elsewhere/run
 copy step && sed -i '$d' B/metrics.jsonl && rm -r B/checkpoints/step-000004 && ln -sfn checkpoints/step-000002 B/model
 expect 0 verify B
 
+# The trace was off for the first two steps.
+train late --trace off --schedule constant --steps 2
+"$mm" --resume late --steps 4 --trace step >log 2>&1 || fail "late: $(tail -n 1 log)"
+expect 0 verify late
+has out "steps 1 to 4 repeat to the bit" "records of 2 of these 4 steps"
+expect 0 verify late --json
+has out '"to": 4, "traced": 2, "first"'
+
 # --- a record that does not repeat, and what follows it is not run
 record() { zcat "$1/trace.jsonl.gz" | sed "$2" | gzip >B/trace.jsonl.gz; }
 copy op && record op '/"step":3,"pass":"backward","leaf":6,.*"layer":1,"op":"gate_up_proj".*up_proj/s/"xxh128":".../"xxh128":"000/'
@@ -54,7 +66,7 @@ expect 1 verify B
 has out "step 1 does not repeat: the first difference is in the update of the second moment of model.norm"
 copy step && sed -i '2s/"loss": 5/"loss": 4/' B/metrics.jsonl
 expect 1 verify B
-has out "steps 1 to 1 repeat" "step 2 does not repeat: metrics.jsonl has loss 4."
+has out "1 repeat" "step 2 does not repeat: metrics.jsonl has loss 4."
 copy off && sed -i '4s/"lr": 0/"lr": 1/' B/metrics.jsonl
 expect 1 verify B
 has out "metrics.jsonl has lr 1."

@@ -10,7 +10,10 @@ static const option_row options[] = {
      .help = "do not run the step again, where the traces are too coarse to name the operation"},
     {.name = "json",
      .kind = OPTION_FLAG,
-     .help = "write {\"same\", \"configuration\", \"first\", \"cause\", \"distance\", ...}"},
+     .help = "write one object: same, configuration (key, a, b, may_change_bits), first (step, rank, leaf, "
+             "layer, "
+             "operation, pass, tensor), cause (kind, what), distance (step, loss, parameters_max_abs, "
+             "parameters_rms), sentence, replay; null where a field does not apply"},
     {0},
 };
 
@@ -50,8 +53,12 @@ const command cmd_diff = {
         "the "
         "traces are too coarse to name the operation, that one step is run again from the last checkpoint "
         "before it, "
-        "which also shows which of the runs this machine repeats. Exits 0 if both end at the same step with "
-        "equal records, 1 if they differ, 2 if a run cannot be read.",
+        "which also shows which of the runs this machine repeats. The kinds of causes: damage, weights, "
+        "data, seed, configuration, code, hardware, reduction, "
+        "optimizer, unknown. Exits 0 if both came to their end at the same step with "
+        "equal records, 1 if they differ, 2 if a run cannot be read or is being trained. Checkpoints that "
+        "are there "
+        "are checked too; older ones may have been removed, by --keep or by hand, but not the newest.",
     .examples = "mm diff runs/0001 runs/0002\nmm diff --json --no-replay runs/0001 runs/0002\n",
     .run = run_diff,
 };

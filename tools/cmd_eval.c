@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "print.h"
 #include "progress.h"
+#include "stop.h"
 #include <limits.h>
 #include <math.h>
 #include <mm/base/clock.h>
@@ -54,13 +55,16 @@ static void show_preparing(void *self, const char *what, double share) {
     progress_share(what, share);
 }
 
-static mm_status evaluate(const args *given, const char *data, mm_eval_result *result, mm_error *error) {
+static mm_status evaluate(const args *given, const char *data, const volatile sig_atomic_t *stop,
+                          mm_eval_result *result, mm_error *error) {
     return mm_eval(args_text(given, "model"), data, args_integer(given, "seq-len", 0),
-                   (int)args_integer(given, "workers", mm_par_cores()), show_evaluating, NULL, result, error);
+                   (int)args_integer(given, "workers", mm_par_cores()), show_evaluating, NULL, stop, result,
+                   error);
 }
 
 // A text is packed into a folder that lives as long as the command.
-static mm_status evaluate_text(const args *given, const char *file, mm_eval_result *result, mm_error *error) {
+static mm_status evaluate_text(const args *given, const char *file, const volatile sig_atomic_t *stop,
+                               mm_eval_result *result, mm_error *error) {
     char folder[PATH_MAX], packed[PATH_MAX], tokenizer[PATH_MAX];
     const char *root = getenv("TMPDIR");
     mm_status status =
@@ -74,8 +78,8 @@ static mm_status evaluate_text(const args *given, const char *file, mm_eval_resu
     if (status) return status;
     if (!mkdtemp(folder)) return mm_trouble_errno(error, folder, "make a temporary folder");
     status = mm_path_join(packed, sizeof packed, folder, "data", error);
-    if (!status) status = mm_prepare_text(file, tokenizer, 0, packed, show_preparing, NULL, error);
-    if (!status) status = evaluate(given, packed, result, error);
+    if (!status) status = mm_prepare_text(file, tokenizer, 0, packed, show_preparing, NULL, stop, error);
+    if (!status) status = evaluate(given, packed, stop, result, error);
     mm_status removed = mm_remove_folder(folder, status ? NULL : error);
     return status ? status : removed;
 }
@@ -101,8 +105,9 @@ static mm_status run_eval(const args *given, mm_error *error) {
     mm_eval_result result = {0};
     const char *data = args_text(given, "data");
     progress_expect("evaluating");
-    mm_status status =
-        mm_is_file(data) ? evaluate_text(given, data, &result, error) : evaluate(given, data, &result, error);
+    const volatile sig_atomic_t *stop = stop_watch("stopping ...\n");
+    mm_status status = mm_is_file(data) ? evaluate_text(given, data, stop, &result, error)
+                                        : evaluate(given, data, stop, &result, error);
     progress_clear();
     if (status) return status;
     mm_text out = {0};

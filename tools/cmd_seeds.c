@@ -1,15 +1,15 @@
 // mm seeds: the table of random streams, and which of them are the same.
 #include "cmd.h"
 #include "print.h"
-#include <errno.h>
 #include <inttypes.h>
 #include <mm/files/json.h>
+#include <mm/record/settings.h>
 #include <mm/run/seeds.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIALS_MOST = 4096, RANKS_STANDARD = 8, SEED_STANDARD = 1337, MEMBERS_SHOWN = 6 };
+enum { TRIALS_MOST = 4096, MEMBERS_SHOWN = 6 };
 
 static const option_row options[] = {
     {.name = "ranks",
@@ -43,32 +43,41 @@ typedef struct question {
     int trials;
 } question;
 
+// Each word as --seed has it.
 static mm_status read_trials(const char *text, question *q, mm_error *error) {
+    const mm_field *seed = mm_settings_field("seed");
     for (const char *at = text;; at++) {
-        char *end;
-        errno = 0;
-        unsigned long long seed = strtoull(at, &end, 0);
-        if (end == at || *at == '-' || errno || (*end && *end != ','))
-            return mm_trouble(error, "--trials %s: expected base seeds separated by commas, as 1337,1338",
-                              text);
+        size_t length = strcspn(at, ",");
         if (q->trials == TRIALS_MOST)
             return mm_trouble(error, "--trials: expected at most %d base seeds", TRIALS_MOST);
-        q->seeds[q->trials++] = seed;
-        if (!*end) return MM_OK;
-        at = end;
+        char *word = strndup(at, length);
+        if (!word) return mm_trouble(error, "--trials: out of memory");
+        mm_settings one = {0};
+        mm_status status = mm_settings_parse(&one, seed, "--trials", word, error);
+        free(word);
+        if (status) return status;
+        q->seeds[q->trials++] = one.seed;
+        at += length;
+        if (!*at) return MM_OK;
     }
 }
 
-static bool is_set(const bool *set, const char *key) {
-    return set[mm_settings_field(key) - mm_settings_fields];
+// The options' defaults where nothing was given.
+static mm_status take_standards(mm_settings *settings, const bool *set, mm_error *error) {
+    for (const option_row *option = options; option->name; option++) {
+        const mm_field *field = option_field(option);
+        if (!field || set[field - mm_settings_fields]) continue;
+        mm_status status = mm_settings_parse(settings, field, option->name, option->standard, error);
+        if (status) return status;
+    }
+    return MM_OK;
 }
 
 static mm_status read_question(const args *given, question *q, mm_error *error) {
     bool set[SETTINGS_MOST] = {false};
     mm_settings settings = {0};
     mm_status status = args_settings(given, &settings, set, error);
-    if (!is_set(set, "ranks")) settings.ranks = RANKS_STANDARD;
-    if (!is_set(set, "seed")) settings.seed = SEED_STANDARD;
+    if (!status) status = take_standards(&settings, set, error);
     q->ranks = settings.ranks;
     q->policy = settings.seed_policy;
     q->trials = 0;
@@ -87,13 +96,6 @@ static void put_optional(mm_json_writer *w, const char *key, int value) {
         mm_json_put_integer(w, value);
 }
 
-static void put_seed(mm_json_writer *w, const char *key, uint64_t seed) {
-    if (seed <= (UINT64_C(1) << 53))
-        mm_json_pair_integer(w, key, (int64_t)seed);
-    else
-        mm_json_pair_hex64(w, key, seed);
-}
-
 static void json_text(mm_text *out, const question *q, const mm_seed_table *table) {
     mm_json_writer writer = mm_json_writer_on(out, 1), *w = &writer;
     mm_json_open_object(w);
@@ -103,7 +105,7 @@ static void json_text(mm_text *out, const question *q, const mm_seed_table *tabl
         const mm_seed_stream *s = &table->streams[i];
         mm_json_open_inline_object(w);
         mm_json_pair_string(w, "purpose", s->purpose);
-        put_seed(w, "trial", q->seeds[s->trial]);
+        mm_settings_write_seed(q->seeds[s->trial], "trial", w);
         put_optional(w, "rank", s->rank);
         mm_json_pair_hex64(w, "key", s->key);
         mm_json_close(w);
@@ -120,7 +122,7 @@ static void json_text(mm_text *out, const question *q, const mm_seed_table *tabl
         mm_json_open_inline_array(w);
         for (size_t m = g->first; m < g->first + g->count; m++) {
             mm_json_open_inline_object(w);
-            put_seed(w, "trial", q->seeds[table->members[m].trial]);
+            mm_settings_write_seed(q->seeds[table->members[m].trial], "trial", w);
             put_optional(w, "rank", table->members[m].rank);
             mm_json_pair_integer(w, "epoch", table->members[m].epoch);
             mm_json_close(w);
@@ -188,11 +190,10 @@ const command cmd_seeds = {
     .name = "seeds",
     .summary = "Shows every random stream, and which of them are the same",
     .options = options,
-    .about = "Initial weights and sample order must be the same for all ranks. Dropout and token noise must "
-             "differ from "
-             "rank to rank, and everything from trial to trial and from epoch to epoch. Exits 1 where "
-             "streams that must "
-             "differ are the same.",
+    .about =
+        "Initial weights and sample order must be the same for all ranks. Dropout and token noise must "
+        "differ from rank to rank, and everything from trial to trial and from epoch to epoch. Exits 1 where "
+        "streams that must differ are the same.",
     .examples = "mm seeds --ranks 8\nmm seeds --ranks 8 --seed-policy shared\nmm seeds --ranks 8 --trials "
                 "1337,1338\n",
     .run = run_seeds,

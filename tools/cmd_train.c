@@ -117,7 +117,7 @@ static mm_status run_train(const args *given, mm_error *error) {
     if (!status) {
         train_end_text(&text, &result, &show, given->program);
         progress_show(&text, true);
-    } else if (status == MM_INTERRUPTED) {
+    } else if (result.interrupted) {
         mm_text_format(&text, "stopped after step %lld, saved; go on with: %s --resume ",
                        (long long)result.step, given->program);
         add_path_word(&text, result.run_path);

@@ -21,7 +21,7 @@ static const option_row options[] = {
      .standard = "up to the run's end"},
     {.name = "json",
      .kind = OPTION_FLAG,
-     .help = "write {\"repeats\", \"from\", \"to\", \"first\", \"what\"}"},
+     .help = "write {\"repeats\", \"from\", \"to\", \"traced\", \"first\", \"what\"}"},
     {0},
 };
 
@@ -36,6 +36,7 @@ static void json_text(mm_text *out, const mm_verify_result *r) {
     mm_json_pair_bool(w, "repeats", r->repeats);
     mm_json_pair_integer(w, "from", r->first);
     mm_json_pair_integer(w, "to", r->last);
+    mm_json_pair_integer(w, "traced", r->traced);
     mm_json_put_key(w, "first");
     if (r->repeats)
         mm_json_put_null(w);
@@ -47,9 +48,17 @@ static void json_text(mm_text *out, const mm_verify_result *r) {
 }
 
 static void people_text(mm_text *out, const mm_verify_result *r) {
-    if (r->last >= r->first)
+    if (r->last == r->first)
+        mm_text_format(out, "step %lld repeats to the bit\n", (long long)r->first);
+    else if (r->last > r->first)
         mm_text_format(out, "steps %lld to %lld repeat to the bit\n", (long long)r->first,
                        (long long)r->last);
+    const long long steps = (long long)(r->last - r->first + 1), traced = (long long)r->traced;
+    if (traced < steps)
+        mm_text_format(out,
+                       "The trace has records of %lld of these %lld steps; of the others only metrics and "
+                       "checkpoints were compared.\n",
+                       traced, steps);
     if (!r->repeats) mm_text_format(out, "%s\n", r->what);
 }
 

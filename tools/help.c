@@ -14,8 +14,8 @@ static const char *const environment[][2] = {
     {"MM_DATA", "dataset to train on where --data is not given"},
     {"NO_COLOR", "no colour on a terminal, if set and not empty"},
     {"BLIS_ARCH_TYPE",
-     "number or name of the BLIS kernel to use instead of the one picked for this CPU; all give the "
-     "same bits"},
+     "number of the BLIS kernel to use instead of the one picked for this CPU, such as 3 for haswell; all "
+     "give the same bits"},
     {"MM_ISA", "build of mm's own loops: baseline, x86-64-v3 or x86-64-v4; all give the same bits"},
     {NULL, NULL},
 };
@@ -56,9 +56,6 @@ static void option_words(mm_text *out, const option_row *option) {
     if (option->standard) mm_text_format(out, " (default: %s)", option->standard);
 }
 
-static const option_row help_option = {
-    .name = "help", .letter = 'h', .help = "say this", .kind = OPTION_FLAG};
-
 static void add_option(mm_text *out, const option_row *option) {
     char name[NAME_TEXT];
     option_name(option, name);
@@ -81,7 +78,7 @@ static void add_options(mm_text *out, const command *of) {
         if (option->group) mm_text_format(out, "\n%s:\n", option->group);
         add_option(out, option);
     }
-    add_option(out, &help_option);
+    add_option(out, &option_help);
 }
 
 // The usage: options that are needed, the others as "[OPTION...]", what stands beside them.

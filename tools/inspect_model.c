@@ -115,8 +115,9 @@ static long long number_of(const mm_json *config, const char *key) {
 
 void add_shape(mm_text *out, const mm_json *config) {
     const char *kind = mm_json_string(mm_json_get(config, "model_type"), NULL);
-    mm_text_format(out, "%s, %lld layers, hidden %lld, heads %lld/%lld", kind ? kind : "of no model_type",
-                   number_of(config, "num_hidden_layers"), number_of(config, "hidden_size"),
+    mm_text_format(out, "%s, ", kind ? kind : "of no model_type");
+    add_count(out, number_of(config, "num_hidden_layers"), "layer");
+    mm_text_format(out, ", hidden %lld, heads %lld/%lld", number_of(config, "hidden_size"),
                    number_of(config, "num_attention_heads"), number_of(config, "num_key_value_heads"));
     if (mm_json_get(config, "head_dim")) mm_text_format(out, " of %lld", number_of(config, "head_dim"));
     mm_text_format(out, ", feed-forward %lld, vocabulary %lld", number_of(config, "intermediate_size"),

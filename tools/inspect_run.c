@@ -49,21 +49,6 @@ static mm_status read_run(run_parts *r, mm_error *error) {
     return status;
 }
 
-static void put_data(mm_json_writer *w, const char *key, const mm_run_data *data) {
-    mm_json_put_key(w, key);
-    if (!data->path) {
-        mm_json_put_null(w);
-        return;
-    }
-    mm_json_open_object(w);
-    mm_json_pair_string(w, "path", data->path);
-    mm_json_pair_hash(w, "xxh128", data->hash);
-    mm_json_pair_integer(w, "tokens", (int64_t)data->tokens);
-    mm_json_pair_integer(w, "documents", (int64_t)data->documents);
-    mm_json_pair_integer(w, "samples", (int64_t)data->samples);
-    mm_json_close(w);
-}
-
 static void run_json(mm_text *out, const run_parts *r) {
     const mm_run_facts *f = &r->facts;
     mm_json_writer w = mm_json_writer_on(out, 0);
@@ -91,8 +76,8 @@ static void run_json(mm_text *out, const run_parts *r) {
     mm_json_open_object(&w);
     mm_settings_write(&f->settings, &w);
     mm_json_close(&w);
-    put_data(&w, "data", &f->data);
-    put_data(&w, "val_data", &f->val_data);
+    mm_run_data_write(&f->data, "data", &w);
+    mm_run_data_write(&f->val_data, "val_data", &w);
     mm_json_pair_integer(&w, "streams", f->streams_version);
     mm_json_pair_integer(&w, "arithmetic", f->arithmetic_version);
     mm_json_pair_string(&w, "gemm_kernel", f->gemm_kernel);
@@ -116,9 +101,10 @@ static void progress_lines(mm_text *out, const run_parts *r) {
 
 static void setting_lines(mm_text *out, const mm_settings *s) {
     add_label(out, "ranks");
-    mm_text_format(out, "%lld, batch %lld, micro-batch %lld, seq-len %lld, on %lld workers\n",
-                   (long long)s->ranks, (long long)s->batch, (long long)s->micro_batch, (long long)s->seq_len,
-                   (long long)s->workers);
+    mm_text_format(out, "%lld, batch %lld, micro-batch %lld, seq-len %lld, on ", (long long)s->ranks,
+                   (long long)s->batch, (long long)s->micro_batch, (long long)s->seq_len);
+    add_count(out, s->workers, "worker");
+    mm_text_add_string(out, "\n");
     add_label(out, "seed");
     mm_text_format(out, "%llu, policy %s, dropout %g, token noise %g\n", (unsigned long long)s->seed,
                    mm_settings_field("seed_policy")->choices[s->seed_policy], s->dropout, s->token_noise);

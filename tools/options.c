@@ -10,7 +10,7 @@
 
 enum { CODE_OPTION = 256, CODE_HELP = 1024, NAME_MOST = 48 };
 
-static const option_row help_row = {.name = "help", .letter = 'h', .kind = OPTION_FLAG, .help = "say this"};
+const option_row option_help = {.name = "help", .letter = 'h', .kind = OPTION_FLAG, .help = "say this"};
 
 static int count_options(const command *of) {
     int count = 0;
@@ -102,7 +102,7 @@ static mm_status unknown_option(const args *given, const char *word, mm_error *e
     name_of(word, name);
     nearest best = {0};
     for (const option_row *o = given->command->options; o->name; o++) consider(&best, name, o->name);
-    consider(&best, name, help_row.name);
+    consider(&best, name, option_help.name);
     const char *dashes = word[1] == '-' ? "--" : "-";
     if (best.word && dashes[1])
         return mm_trouble(error, "unknown option --%s of mm %s: did you mean --%s? mm %s --help lists all",
@@ -180,7 +180,7 @@ static void scanner_fill(scanner *s, const command *of) {
     *at++ = '-';
     *at++ = ':';
     for (int i = 0; i <= count; i++) {
-        const option_row *o = i < count ? &of->options[i] : &help_row;
+        const option_row *o = i < count ? &of->options[i] : &option_help;
         int wants = o->kind == OPTION_FLAG ? no_argument : required_argument;
         s->longs[i] = (struct option){
             .name = o->name, .has_arg = wants, .val = i < count ? CODE_OPTION + i : CODE_HELP};
@@ -213,7 +213,7 @@ static bool is_known_option(const command *of, const char *word) {
     name_of(word, name);
     for (const option_row *o = of->options; o->name; o++)
         if (strcmp(o->name, name) == 0) return true;
-    return strcmp(name, help_row.name) == 0;
+    return strcmp(name, option_help.name) == 0;
 }
 
 // One word that getopt_long has read; `word` is where it stood.
@@ -225,8 +225,8 @@ static mm_status take_code(args *given, int code, const char *word, mm_error *er
     }
     bool refused = code == '?', missing = code == ':';
     if (refused || missing) code = optopt;
-    if (code == CODE_HELP || code == help_row.letter) {
-        if (is_abbreviated(word, help_row.name)) return unknown_option(given, word, error);
+    if (code == CODE_HELP || code == option_help.letter) {
+        if (is_abbreviated(word, option_help.name)) return unknown_option(given, word, error);
         given->help = true;
         return MM_OK;
     }

@@ -29,6 +29,9 @@ typedef struct option_row {
     bool required;
 } option_row;
 
+// --help, which every command has.
+extern const option_row option_help;
+
 typedef struct command command;
 
 // What was given. Indexed as the command's options.

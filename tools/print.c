@@ -16,10 +16,13 @@ mm_status print_flush(mm_error *error) {
 }
 
 void add_bytes(mm_text *text, double bytes) {
-    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
+    static const char *const units[] = {NULL, "kB", "MB", "GB", "TB"};
     int unit = 0;
     for (; bytes >= 999.5 && unit < 4; unit++) bytes /= 1000;
-    mm_text_format(text, unit && bytes < 9.95 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+    if (!unit)
+        add_count(text, (int64_t)(bytes + 0.5), "byte");
+    else
+        mm_text_format(text, bytes < 9.95 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
 }
 
 void add_count(mm_text *text, int64_t count, const char *one) {

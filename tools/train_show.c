@@ -19,8 +19,10 @@ static void model_line(mm_text *out, const mm_train_header *h) {
         mm_text_add_string(out, h->settings->preset);
     mm_text_format(out, " (%s), ", h->model_type);
     add_count(out, h->parameters, "parameter");
-    mm_text_format(out, "; %d layers, hidden %d, heads %d/%d of %d, feed-forward %d, vocabulary ", h->layers,
-                   h->hidden, h->heads, h->kv_heads, h->head_dim, h->intermediate);
+    mm_text_add_string(out, "; ");
+    add_count(out, h->layers, "layer");
+    mm_text_format(out, ", hidden %d, heads %d/%d of %d, feed-forward %d, vocabulary ", h->hidden, h->heads,
+                   h->kv_heads, h->head_dim, h->intermediate);
     mm_text_add_grouped(out, h->vocab);
     mm_text_add_string(out, "\n");
 }
@@ -39,7 +41,9 @@ static void data_lines(mm_text *out, const mm_train_header *h) {
     if (!h->val_path) return;
     begin_line(out, "val");
     add_path(out, h->val_path);
-    mm_text_format(out, ", every %lld steps\n", (long long)s->val_every);
+    mm_text_add_string(out, ", every ");
+    add_count(out, s->val_every, "step");
+    mm_text_add_string(out, "\n");
 }
 
 static void rank_line(mm_text *out, const mm_train_header *h) {
@@ -50,7 +54,9 @@ static void rank_line(mm_text *out, const mm_train_header *h) {
     add_count(out, s->workers, "worker");
     mm_text_add_string(out, " (");
     add_count(out, h->cores, "core");
-    mm_text_format(out, "); a step is %lld sequences in ", (long long)s->batch);
+    mm_text_add_string(out, "); a step is ");
+    add_count(out, s->batch, "sequence");
+    mm_text_add_string(out, " in ");
     mm_text_add_grouped(out, h->leaves);
     mm_text_format(out, " %s of %lld\n", h->leaves == 1 ? "leaf" : "leaves", (long long)s->micro_batch);
 }
@@ -71,8 +77,8 @@ static const char *choice(const char *key, int64_t value) {
 static void training_line(mm_text *out, const mm_train_header *h) {
     const mm_settings *s = h->settings;
     begin_line(out, "training");
-    mm_text_add_grouped(out, s->steps);
-    mm_text_format(out, " steps, lr %.1e (%s", s->lr, choice("schedule", s->schedule));
+    add_count(out, s->steps, "step");
+    mm_text_format(out, ", lr %.1e (%s", s->lr, choice("schedule", s->schedule));
     if (s->warmup) mm_text_format(out, ", warm-up %lld", (long long)s->warmup);
     mm_text_format(out, "), dropout %g", s->dropout);
     if (s->token_noise > 0) mm_text_format(out, ", token noise %g", s->token_noise);

@@ -78,3 +78,7 @@ void mm_arena_release(mm_arena *arena, size_t mark) {
     assert(mark <= arena->used);
     arena->used = mark;
 }
+
+double mm_memory_available(void) {
+    return mm_limits_memory();
+}

@@ -36,12 +36,10 @@ static mm_status open_tokenizer(mm_dataset *dataset, mm_error *error) {
 }
 
 // Every shard begins with a document's bos and ends with a document's eos.
-static mm_status check_edges(mm_dataset *dataset, const dataset_shard *shard, mm_error *error) {
-    mm_dataset_cursor *cursor;
-    mm_status status = mm_dataset_cursor_new(dataset, &cursor, error);
-    if (status) return status;
+static mm_status check_edges(mm_dataset *dataset, mm_dataset_cursor *cursor, const dataset_shard *shard,
+                             mm_error *error) {
     int32_t first, last;
-    status = mm_dataset_read(cursor, shard->first_token, 1, &first, error);
+    mm_status status = mm_dataset_read(cursor, shard->first_token, 1, &first, error);
     if (!status) status = mm_dataset_read(cursor, shard->first_token + shard->tokens - 1, 1, &last, error);
     if (!status)
         status = mm_dataset_check_mark(dataset, shard, shard->first_document, shard->first_token, first, true,
@@ -49,6 +47,15 @@ static mm_status check_edges(mm_dataset *dataset, const dataset_shard *shard, mm
     if (!status)
         status = mm_dataset_check_mark(dataset, shard, shard->first_document + shard->documents - 1,
                                        shard->first_token + shard->tokens - 1, last, false, error);
+    return status;
+}
+
+static mm_status check_all_edges(mm_dataset *dataset, mm_error *error) {
+    mm_dataset_cursor *cursor;
+    mm_status status = mm_dataset_cursor_new(dataset, &cursor, error);
+    if (status) return status;
+    for (int i = 0; i < dataset->manifest.shards && !status; i++)
+        status = check_edges(dataset, cursor, &dataset->shards[i], error);
     mm_dataset_cursor_free(cursor);
     return status;
 }
@@ -112,9 +119,7 @@ static mm_status open_all(mm_dataset *dataset, const char *path, mm_error *error
     for (int i = 0; i < manifest->shards && !status; i++) status = open_shard(dataset, i, error);
     if (!status) status = check_total(dataset, "documents", manifest->documents, dataset->documents, error);
     if (!status) status = check_total(dataset, "tokens", manifest->tokens, dataset->tokens, error);
-    for (int i = 0; i < manifest->shards && !status; i++)
-        status = check_edges(dataset, &dataset->shards[i], error);
-    return status;
+    return status ? status : check_all_edges(dataset, error);
 }
 
 mm_status mm_dataset_open(const char *path, mm_dataset **dataset, mm_error *error) {

@@ -1,6 +1,15 @@
 #include <assert.h>
 #include <mm/rank/streams.h>
 
+const mm_stream_purpose mm_stream_purposes[MM_STREAM_PURPOSES] = {
+    {"initial_weights", MM_PURPOSE_INITIAL_WEIGHTS, false, false},
+    {"sample_order", MM_PURPOSE_SAMPLE_ORDER, false, true},
+    {"embedding_dropout", MM_PURPOSE_EMBEDDING_DROPOUT, true, true},
+    {"attention_dropout", MM_PURPOSE_ATTENTION_DROPOUT, true, true},
+    {"output_dropout", MM_PURPOSE_OUTPUT_DROPOUT, true, true},
+    {"token_noise", MM_PURPOSE_TOKEN_NOISE, true, true},
+};
+
 uint64_t mm_rank_key(mm_seed_policy policy, uint64_t seed, int rank) {
     switch (policy) {
     case MM_SEED_POLICY_RANK:

@@ -84,6 +84,12 @@ void mm_place_words(const mm_place *p, mm_text *out) {
         add_tensor(p->tensor, out);
     } else if (is(p, "norm") && p->pass == MM_PASS_NONE) {
         mm_text_add_string(out, "in the norm of the gradient");
+    } else if (is(p, "adamw") && strcmp(p->tensor, "lr") == 0) {
+        mm_text_add_string(out, "in the learning rate");
+    } else if (is(p, "validation")) {
+        mm_text_add_string(out, "in the validation loss");
+    } else if (is(p, "checkpoint") && strcmp(p->tensor, "optimizer") == 0) {
+        mm_text_add_string(out, "in the optimizer state of the checkpoint");
     } else if (is(p, "adamw")) {
         mm_text_add_string(out, "in the update of ");
         add_tensor(p->tensor, out);

@@ -1,4 +1,7 @@
 // One run, a step at a time: its trace, metrics and checkpoints against one another.
+#include "diff_whole.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <math.h>
 #include <mm/files/publish.h>
@@ -7,13 +10,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum { TRACE_OFF = 0 }; // the first choice of --trace
 
+// A run that is being trained has files that do not agree yet. The lock is asked for, shared, so that others
+// who compare are not refused, and let go at once, so that no trainer is: one that starts later is not
+// noticed.
+static mm_status check_idle(const char *path, mm_error *error) {
+    char lock[PATH_MAX];
+    mm_status status = mm_path_join(lock, sizeof lock, path, "lock", error);
+    if (status) return status;
+    const int file = open(lock, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (file < 0) return MM_OK; // not there, or not ours to read: nobody can be asked
+    const bool held = flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(file);
+    return held ? mm_trouble(error, "%s: is being trained; compare it when it ends", path) : MM_OK;
+}
+
 mm_status mm_side_open(const char *path, mm_side *side, mm_error *error) {
     *side = (mm_side){.path = path};
     mm_status status = mm_run_read(path, &side->facts, error);
+    if (!status) status = check_idle(path, error);
     if (!status) status = mm_trace_steps_open(path, &side->trace, error);
     if (!status && !side->trace && side->facts.settings.trace != TRACE_OFF)
         status =
@@ -79,28 +98,6 @@ bool mm_side_failed(const mm_side *side) {
 
 // --- one step
 
-// How many records of each kind a whole step has, from the run's configuration.
-static mm_status check_whole(const mm_side *side, mm_error *error) {
-    static const char *const names[] = {"batch", "loss", "gradient", "merge", "adamw", "norm"};
-    enum { KINDS = sizeof names / sizeof names[0] };
-    const mm_settings *s = &side->facts.settings;
-    int64_t leaves = s->batch / s->micro_batch, tensors = side->facts.initial_count;
-    const int64_t expected[KINDS] = {3 * leaves, leaves, s->ranks * tensors, tensors, 3 * tensors, 1};
-    int64_t found[KINDS] = {0};
-    for (size_t i = 0; i < side->step.count; i++) {
-        const mm_trace_record *r = &side->step.records[i];
-        bool of_model = r->pass != MM_PASS_NONE && r->leaf >= 0; // the model has a norm too
-        for (int k = 0; !of_model && k < KINDS; k++) found[k] += strcmp(r->operation, names[k]) == 0;
-    }
-    for (int k = 0; k < KINDS; k++)
-        if (found[k] != expected[k])
-            return mm_fail(error, MM_DIFFERS,
-                           "%s: step %lld has %lld records of \"%s\", expected %lld; it was cut or changed",
-                           mm_trace_steps_path(side->trace), (long long)side->step.step, (long long)found[k],
-                           names[k], (long long)expected[k]);
-    return MM_OK;
-}
-
 static mm_status check_row(mm_side *side, mm_error *error) {
     const mm_metrics_row *row = &side->row;
     const mm_trace_record *norm = mm_trace_step_find(&side->step, "norm", "grad_norm");
@@ -127,7 +124,7 @@ mm_status mm_side_check(mm_side *side, mm_error *error) {
     side->failed = mm_side_failed(side);
     if (mm_side_traced(side)) {
         status = mm_trace_step_parse(&side->step, mm_trace_steps_path(side->trace), error);
-        if (!status && !mm_side_failed(side)) status = check_whole(side, error);
+        if (!status && !mm_side_failed(side)) status = side_check_whole(side, error);
         if (!status && side->has_row && !mm_side_failed(side)) status = check_row(side, error);
     }
     if (status || !mm_side_has_checkpoint(side, side->steps)) return status;

@@ -9,7 +9,7 @@ enum { STREAMS_MOST = 1 << 20, TENSORS_MOST = 1 << 14, WORDS_MOST = 1 << 16 };
 
 // --- writing
 
-static void write_data(const mm_run_data *data, const char *key, mm_json_writer *w) {
+void mm_run_data_write(const mm_run_data *data, const char *key, mm_json_writer *w) {
     mm_json_put_key(w, key);
     if (!data->path) {
         mm_json_put_null(w);
@@ -107,8 +107,8 @@ mm_status run_json_write(const mm_run_facts *f, mm_text *out, mm_error *error) {
     mm_json_put_key(w, "model");
     mm_json_put_value(w, mm_json_root(model));
     mm_json_pair_integer(w, "parameters", f->parameters);
-    write_data(&f->data, "data", w);
-    write_data(&f->val_data, "val_data", w);
+    mm_run_data_write(&f->data, "data", w);
+    mm_run_data_write(&f->val_data, "val_data", w);
     mm_json_pair_integer(w, "arithmetic", f->arithmetic_version);
     write_streams(f, w);
     write_initial(f, w);

@@ -101,6 +101,14 @@ mm_status mm_settings_copy(mm_settings *to, const mm_settings *from, mm_error *e
     return whole ? MM_OK : mm_trouble(error, "settings: out of memory");
 }
 
+mm_status mm_settings_set_string(char **slot, const char *value, mm_error *error) {
+    char *copy = strdup(value);
+    if (!copy) return mm_trouble(error, "settings: out of memory");
+    free(*slot);
+    *slot = copy;
+    return MM_OK;
+}
+
 // --- from the command line
 
 static mm_status parse_integer(int64_t *slot, const mm_field *field, const char *name, const char *value,
@@ -174,14 +182,6 @@ static mm_status parse_choice(int64_t *slot, const mm_field *field, const char *
     return mm_trouble(error, "%s %s: expected %s", name, value, choices);
 }
 
-static mm_status take_string(char **slot, const char *value, mm_error *error) {
-    char *copy = strdup(value);
-    if (!copy) return mm_trouble(error, "settings: out of memory");
-    free(*slot);
-    *slot = copy;
-    return MM_OK;
-}
-
 static const char *expectation_of(const mm_field *field) {
     static const char *const words[] = {[MM_FIELD_INTEGER] = "a whole number",
                                         [MM_FIELD_SEED] = "a whole number",
@@ -208,12 +208,12 @@ mm_status mm_settings_parse(mm_settings *settings, const mm_field *field, const 
     case MM_FIELD_STRING:
         break;
     }
-    return take_string(slot, value, error);
+    return mm_settings_set_string(slot, value, error);
 }
 
 // --- run.json
 
-static void write_seed(uint64_t seed, const char *key, mm_json_writer *w) {
+void mm_settings_write_seed(uint64_t seed, const char *key, mm_json_writer *w) {
     if (seed <= exact_integers)
         mm_json_pair_integer(w, key, (int64_t)seed);
     else
@@ -238,7 +238,7 @@ static void write_field(const mm_settings *settings, const mm_field *field, mm_j
         mm_json_pair_integer(w, field->key, *(const int64_t *)slot);
         return;
     case MM_FIELD_SEED:
-        write_seed(*(const uint64_t *)slot, field->key, w);
+        mm_settings_write_seed(*(const uint64_t *)slot, field->key, w);
         return;
     case MM_FIELD_NUMBER:
         mm_json_pair_double(w, field->key, *(const double *)slot);
@@ -262,7 +262,7 @@ static mm_status read_string(char **slot, const mm_field *field, const mm_json_d
     if (mm_json_kind_of(mm_json_get(object, field->key)) == MM_JSON_NULL) return MM_OK;
     const char *text;
     mm_status status = mm_json_need_string(document, object, field->key, &text, error);
-    return status ? status : take_string(slot, text, error);
+    return status ? status : mm_settings_set_string(slot, text, error);
 }
 
 static mm_status read_field(mm_settings *settings, const mm_field *field, const mm_json_document *document,

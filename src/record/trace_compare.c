@@ -80,7 +80,9 @@ static bool comparable(const mm_trace_record *r, bool leaves) {
 }
 
 typedef struct comparison {
-    bool leaves, whole;
+    bool leaves;
+    bool whole;  // every place of `a` must be in `b`
+    bool passes; // those of the model's passes must
     mm_trace_pairs *out;
     size_t capacity;
 } comparison;
@@ -101,7 +103,8 @@ static bool add_pair(comparison *c, const mm_trace_record *a, const mm_trace_rec
 static bool compare_pair(comparison *c, const mm_trace_record *a, const mm_trace_record *b) {
     if (!comparable(a, c->leaves)) return true;
     if (b) c->out->compared++;
-    bool differs = b ? !same_content(a, b) : c->whole;
+    bool of_pass = a->leaf >= 0 && a->pass != MM_PASS_NONE;
+    bool differs = b ? !same_content(a, b) : c->whole || (c->passes && of_pass);
     return !differs || add_pair(c, a, b);
 }
 
@@ -138,6 +141,8 @@ mm_status mm_trace_step_compare(const mm_trace_step *a, const mm_trace_step *b, 
         for (size_t i = 0; fits && i < a->count; i++) fits = compare_pair(&c, &a->records[i], &b->records[i]);
     } else {
         place_table table;
+        // At one level the passes have the same places, whatever the ranks.
+        c.passes = leaves && mm_trace_step_level(a) == mm_trace_step_level(b);
         mm_status status = make_table(b, &table, error);
         if (status) return status;
         for (size_t i = 0; fits && i < a->count; i++)

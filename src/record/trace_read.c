@@ -58,6 +58,7 @@ static mm_status next_line(mm_trace_reader *r, char **line, size_t *size, mm_err
     *newline = 0;
     r->begin += *size + 1;
     r->line++;
+    if (memchr(*line, 0, *size)) return damaged(r, "found a zero byte", error);
     return MM_OK;
 }
 
@@ -130,6 +131,10 @@ mm_status mm_trace_reader_open(const char *run_path, mm_trace_reader **out, mm_e
 
 mm_level mm_trace_reader_level(const mm_trace_reader *r) {
     return r->at.level;
+}
+
+int64_t mm_trace_reader_number(const mm_trace_reader *r) {
+    return r->line;
 }
 
 mm_status mm_trace_reader_line(mm_trace_reader *r, const char **line, size_t *size, mm_error *error) {

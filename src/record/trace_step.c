@@ -73,6 +73,8 @@ mm_status mm_trace_steps_next(mm_trace_steps *s, mm_trace_step *step, mm_error *
     mm_text_clear(&step->text);
     if (!s->line) return MM_OK;
     int64_t number = step_of(s->line, s->size);
+    step->line = mm_trace_reader_number(s->reader);
+    step->level = mm_trace_reader_level(s->reader);
     mm_status status = MM_OK;
     while (!status && s->line && step_of(s->line, s->size) == number) {
         mm_text_add(&step->text, s->line, s->size);

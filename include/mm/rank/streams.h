@@ -3,6 +3,7 @@
 #define MM_RANK_STREAMS_H
 
 #include <mm/base/rng.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef enum mm_seed_policy {
@@ -11,6 +12,16 @@ typedef enum mm_seed_policy {
     MM_SEED_POLICY_HASHED, // hash(base seed, rank)
     MM_SEED_POLICY_SAMPLE  // hash(base seed); streams belong to samples
 } mm_seed_policy;
+
+// What is drawn, in the order that run.json and mm seeds list it.
+typedef struct mm_stream_purpose {
+    const char *name;
+    mm_purpose purpose;
+    bool of_rank; // else the same for all ranks, as it must be
+    bool repeats; // drawn again each epoch
+} mm_stream_purpose;
+enum { MM_STREAM_PURPOSES = 6 };
+extern const mm_stream_purpose mm_stream_purposes[MM_STREAM_PURPOSES];
 
 // The key of a rank's streams.
 uint64_t mm_rank_key(mm_seed_policy policy, uint64_t seed, int rank);

@@ -5,6 +5,7 @@
 #include <mm/base/hash.h>
 #include <mm/base/status.h>
 #include <mm/base/tensor.h>
+#include <mm/files/json.h>
 #include <mm/record/settings.h>
 #include <stdint.h>
 
@@ -50,6 +51,9 @@ void mm_run_facts_free(mm_run_facts *facts);
 // CPU's model name, system name and cores, and this build's compiler, into `facts`.
 MM_CHECKED mm_status mm_run_facts_machine(mm_run_facts *facts, mm_error *error);
 
+// As run.json has it: a member of the open object of `w`, null without a path.
+void mm_run_data_write(const mm_run_data *data, const char *key, mm_json_writer *w);
+
 // An open run directory, locked against other processes until closed.
 typedef struct mm_run mm_run;
 
@@ -58,7 +62,8 @@ typedef struct mm_run mm_run;
 // to `out` (PATH_MAX).
 MM_CHECKED mm_status mm_run_reserve(const char *path, char *out, size_t size, mm_error *error);
 
-// The same, locked until closed, without what a killed process left; and its run.json, published.
+// The same, locked until closed, without what a killed process left; and its run.json, published (again where
+// a run goes on with other settings).
 MM_CHECKED mm_status mm_run_hold(const char *path, mm_run **run, mm_error *error);
 MM_CHECKED mm_status mm_run_begin(mm_run *run, const mm_run_facts *facts, mm_error *error);
 // Both: `path` NULL: runs/NNNN, the next number (taken by mkdir, so two at once do not meet). An existing

@@ -62,11 +62,14 @@ const mm_field *mm_settings_field(const char *key);
 void mm_settings_free(mm_settings *settings);
 // *to becomes a copy with strings of its own; what it held before is not freed. Free it in any case.
 MM_CHECKED mm_status mm_settings_copy(mm_settings *to, const mm_settings *from, mm_error *error);
+// Puts a copy of `value` in place of the string that the slot owns; on trouble that stays.
+MM_CHECKED mm_status mm_settings_set_string(char **slot, const char *value, mm_error *error);
 // Takes a value from text as the command line has it; trouble names `name`, the value and what is expected.
 MM_CHECKED mm_status mm_settings_parse(mm_settings *settings, const mm_field *field, const char *name,
                                        const char *value, mm_error *error);
-// As members of an open object, in the table's order; a seed is an integer up to 2^53, else a string of 16
-// hex digits.
+// A member of an open object: an integer up to 2^53, else a string of 16 hex digits.
+void mm_settings_write_seed(uint64_t seed, const char *key, mm_json_writer *w);
+// As members of an open object, in the table's order.
 void mm_settings_write(const mm_settings *settings, mm_json_writer *w);
 MM_CHECKED mm_status mm_settings_read(mm_settings *settings, const mm_json_document *document,
                                       const mm_json *object, mm_error *error);

@@ -69,6 +69,8 @@ MM_CHECKED mm_status mm_trace_reader_line(mm_trace_reader *reader, const char **
                                           mm_error *error);
 MM_CHECKED mm_status mm_trace_reader_parse(mm_trace_reader *reader, const char *line, size_t size,
                                            mm_trace_record *record, mm_error *error);
+// The number of the line that was read last, from 1.
+int64_t mm_trace_reader_number(const mm_trace_reader *reader);
 void mm_trace_reader_close(mm_trace_reader *reader);
 
 #endif

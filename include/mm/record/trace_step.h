@@ -7,8 +7,10 @@
 
 // The records of one step; {0} is none. A record's strings lie in `text`.
 typedef struct mm_trace_step {
-    int64_t step; // 0: none
-    mm_text text; // the lines, until they are parsed
+    int64_t step;   // 0: none
+    int64_t line;   // its first line in the file, from 1; 0: not from a file
+    mm_level level; // of the trace at this step, by its header; MM_LEVEL_OFF: not from a file
+    mm_text text;   // the lines, until they are parsed
     mm_trace_record *records;
     size_t count, capacity;
 } mm_trace_step;
@@ -34,7 +36,7 @@ mm_level mm_trace_step_level(const mm_trace_step *step);
 
 // Two records of one place.
 typedef struct mm_trace_pair {
-    const mm_trace_record *a, *b; // b NULL: only `a` has it (if asked for)
+    const mm_trace_record *a, *b; // b NULL: only `a` has it
 } mm_trace_pair;
 typedef struct mm_trace_pairs {
     mm_trace_pair *pairs; // in the order of the program
@@ -42,9 +44,10 @@ typedef struct mm_trace_pairs {
     size_t compared; // places that both have
 } mm_trace_pairs;
 void mm_trace_pairs_free(mm_trace_pairs *pairs);
-// The places whose records differ. Places that only one has are passed over (another level, other ranks),
-// unless `whole`: then those that only `a` has count as differing. Without `leaves`, leaves and nodes below
-// the root are passed over: they hold other samples.
+// The places whose records differ. Places that only one has are passed over (another level, other ranks), but
+// those of the model's passes that only `a` has count as differing where both have one level, and with
+// `whole` all that only `a` has. Without `leaves`, leaves and nodes below the root are passed over: they hold
+// other samples.
 MM_CHECKED mm_status mm_trace_step_compare(const mm_trace_step *a, const mm_trace_step *b, bool leaves,
                                            bool whole, mm_trace_pairs *out, mm_error *error);
 // The record of a place that is the whole step's, as ("adamw", "model.norm.weight"); NULL if there is none.

@@ -44,7 +44,7 @@ typedef struct mm_diff_result {
     char what[2048];           // names the option, tensor, document or file
     char sentence[4096];       // all of it for a tired engineer
     char replayed[1024];       // what running the step again showed; "": it was not run
-    mm_distance_row *distance; // a few steps at which the losses differ
+    mm_distance_row *distance; // a few steps at which losses or checkpoints differ
     size_t distances;
 } mm_diff_result;
 

@@ -1,0 +1,30 @@
+#include "tokenizers.h"
+#include <limits.h>
+#include <mm/files/publish.h>
+
+static mm_status check_same(const char *model_path, const char *data_path, const mm_tokenizer *tokenizer,
+                            mm_error *error) {
+    char path[PATH_MAX];
+    mm_status status = mm_path_join(path, sizeof path, model_path, "tokenizer.json", error);
+    if (status || !mm_is_file(path)) return status;
+    mm_tokenizer *own;
+    status = mm_tokenizer_open(path, &own, error);
+    if (status) return status;
+    const char *what;
+    if (!mm_tokenizer_same(own, tokenizer, &what))
+        status =
+            mm_trouble(error, "%s and the tokenizer of %s differ in their %s; pack the text with the model's",
+                       path, data_path, what);
+    mm_tokenizer_close(own);
+    return status;
+}
+
+mm_status mm_tokenizers_check(const char *model_path, const mm_config *config, const char *data_path,
+                              const mm_dataset *dataset, const mm_tokenizer *tokenizer, mm_error *error) {
+    mm_status status = check_same(model_path, data_path, tokenizer, error);
+    int vocab = mm_dataset_vocab(dataset);
+    if (status || config->vocab >= vocab) return status;
+    return mm_trouble(error,
+                      "%s has a vocabulary of %d, %s one of %d; pack the text with the model's tokenizer",
+                      model_path, config->vocab, data_path, vocab);
+}
