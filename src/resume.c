@@ -131,8 +131,8 @@ static mm_status load_newest(mm_trainer *t, const mm_run_facts *facts, mm_error 
     if (status) return status;
     if (count) {
         status = mm_trainer_load(t, steps[count - 1], error);
-        // A run at its end keeps what it has; that `model` leads to the newest is mended all the same.
-        int64_t keep = t->step < t->settings.steps ? t->settings.keep : 0;
+        // At its end a run is left as it is, but for what a kill kept its last save from doing.
+        int64_t keep = t->step < t->settings.steps ? t->settings.keep : facts->settings.keep;
         if (!status) status = mm_checkpoint_settle(mm_run_path(t->run), (int)keep, error);
     } else {
         status = mm_trainer_initial_weights(t, error);
@@ -142,10 +142,15 @@ static mm_status load_newest(mm_trainer *t, const mm_run_facts *facts, mm_error 
     return status;
 }
 
-// A run that was extended is as long as that from here on, also when it is killed and goes on again.
-static mm_status keep_steps(mm_trainer *t, mm_run_facts *facts, mm_error *error) {
-    if (facts->settings.steps == t->settings.steps) return MM_OK;
-    facts->settings.steps = t->settings.steps;
+// What was given for the rest of the run holds for it from here on, also when it is killed and goes on again.
+static mm_status keep_settings(mm_trainer *t, mm_run_facts *facts, mm_error *error) {
+    const mm_settings *now = &t->settings;
+    mm_settings *then = &facts->settings;
+    if (then->steps == now->steps && then->keep == now->keep && then->save_every == now->save_every)
+        return MM_OK;
+    then->steps = now->steps;
+    then->keep = now->keep;
+    then->save_every = now->save_every;
     return mm_run_begin(t->run, facts, error);
 }
 
@@ -157,7 +162,7 @@ mm_status mm_trainer_continue(mm_trainer *t, mm_error *error) {
     if (status) return status;
     status = mm_trainer_check_same(t, &facts, error);
     if (!status) status = load_newest(t, &facts, error);
-    if (!status && t->step < t->settings.steps) status = keep_steps(t, &facts, error);
+    if (!status && t->step < t->settings.steps) status = keep_settings(t, &facts, error);
     mm_run_facts_free(&facts);
     if (status || t->step >= t->settings.steps) return status; // a run at its end changes nothing
     status = mm_metrics_open(mm_run_path(t->run), t->step, &t->metrics, error);

@@ -260,10 +260,10 @@ static mm_status check_file(const char *folder, const char *name, mm_hash expect
     mm_status status = mm_path_join(path, sizeof path, folder, name, error);
     if (!status) status = hash_file(path, &found, error);
     if (status || mm_hash_equal(found, expected)) return status;
-    return mm_trouble(
-        error,
-        "%s: its XXH3-128 is %s, state.json says %s; the checkpoint is damaged: remove its folder, and --resume goes on from the one before",
-        path, mm_hash_print(found, a), mm_hash_print(expected, b));
+    return mm_trouble(error,
+                      "%s: its XXH3-128 is %s, state.json says %s; the checkpoint is damaged: remove its "
+                      "folder, and --resume goes on from the one before",
+                      path, mm_hash_print(found, a), mm_hash_print(expected, b));
 }
 
 static mm_status parse_state(const char *path, mm_checkpoint_state *state, mm_error *error) {
