@@ -32,9 +32,9 @@ void *mm_arena_take(mm_arena *arena, size_t count, size_t bytes);
 size_t mm_arena_mark(const mm_arena *arena);
 void mm_arena_release(mm_arena *arena, size_t mark);
 
-// Bytes that this process may still take: the smaller of what the kernel says is available (swap included) and the
-// control groups' limits; infinity where nothing is said. Pages come when they are touched, so what is planned in
-// several pieces is to be compared as a whole.
+// Bytes that this process may still take: the smaller of what the kernel says is available (swap included)
+// and the control groups' limits; infinity where nothing is said. Pages come when they are touched, so what
+// is planned in several pieces is to be compared as a whole.
 double mm_memory_available(void);
 
 #endif
