@@ -40,7 +40,7 @@ check_includes() {
 check_libraries() {
     only OpenMP '#[[:space:]]*include <omp\.h>|#[[:space:]]*pragma omp|[^a-z_]omp_[a-z_]+\(' 'src/base/par\.c'
     only BLIS 'blis\.h|(^|[^a-z_])bli_[a-z]' 'src/ops/gemm\.c'
-    only zlib '<zlib\.h>' 'src/files/(bgzf|gzip)[a-z_]*\.c'
+    only zlib '<zlib\.h>' 'src/files/bgzf[a-z_]*\.c'
     only Jansson '<jansson\.h>' 'src/files/json\.c'
     only PCRE2 '<pcre2\.h>' 'src/data/(tokenizer|pretokenize)[a-z_]*\.[ch]'
     only utf8proc '<utf8proc\.h>' 'src/data/normalize\.c'

@@ -1,4 +1,4 @@
-// BGZF: writing blocks in a row, and reading them at random. Plain gzip streams are in gzip.c.
+// BGZF: writing blocks in a row, and reading them at random. Plain gzip streams are in bgzf_stream.c.
 #include "io.h"
 
 #include <mm/files/bgzf.h>
