@@ -21,21 +21,3 @@ copy() {
     cp -r "$1" B
 }
 
-# turn FILE BYTE: one bit of a file.
-turn() {
-    local byte
-    byte=$(od -An -tu1 -j "$2" -N 1 "$1")
-    # shellcheck disable=SC2059
-    printf "\\$(printf %03o $((byte ^ 4)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
-
-# damaged FILE ARGUMENT...: exit 2, or 1 as damage; the file is named.
-damaged() {
-    local file=$1
-    shift
-    run "$@"
-    [ "$status" = 2 ] || { [ "$status" = 1 ] && grep -q -e '"kind": "damage"' -e '"repeats": false' out; } ||
-        fail "$file damaged: mm $*: exit $status: $(head -c 400 out) $(head -c 400 err)"
-    cat out err >said
-    has said "$file"
-}
