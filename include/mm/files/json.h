@@ -47,8 +47,8 @@ const char *mm_json_string(const mm_json *value, size_t *size); // *size may be 
 int64_t mm_json_integer(const mm_json *value);
 double mm_json_number(const mm_json *value); // integer or real
 bool mm_json_true(const mm_json *value);
-// Members of an object in the file's order. for (size_t i = 0; i < mm_json_size(o); i++) mm_json_member(o, i,
-// &k, &n) would be quadratic, so: an iterator, NULL at the end.
+// Members of an object in the file's order, by an iterator, since by number would be quadratic; NULL at the
+// end.
 const void *mm_json_first(const mm_json *object);
 const void *mm_json_next(const mm_json *object, const void *iterator);
 const char *mm_json_key(const void *iterator, size_t *size);
