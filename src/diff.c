@@ -72,7 +72,7 @@ static mm_status measure_parameters(diffing *d, mm_error *error) {
 
 static bool same_training(const mm_metrics_row *a, const mm_metrics_row *b) {
     return same_bits(a->loss, b->loss) && same_bits(a->grad_norm, b->grad_norm) && same_bits(a->lr, b->lr) &&
-           a->tokens == b->tokens;
+           a->tokens == b->tokens && a->spoiled == b->spoiled;
 }
 
 static bool same_rows(const diffing *d) {
@@ -111,7 +111,9 @@ static mm_place place_of_rows(const mm_metrics_row *a, const mm_metrics_row *b) 
     bool loss = !same_bits(a->loss, b->loss) || a->tokens != b->tokens,
          norm = !same_bits(a->grad_norm, b->grad_norm);
     snprintf(place.operation, sizeof place.operation, "%s", loss ? "loss" : norm ? "norm" : "adamw");
-    snprintf(place.tensor, sizeof place.tensor, "%s", loss ? "loss" : norm ? "grad_norm" : "lr");
+    // Of equal rates one update made a number that is not finite.
+    const char *update = same_bits(a->lr, b->lr) ? "parameters" : "lr";
+    snprintf(place.tensor, sizeof place.tensor, "%s", loss ? "loss" : norm ? "grad_norm" : update);
     if (loss) place.pass = MM_PASS_FORWARD;
     return place;
 }

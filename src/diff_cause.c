@@ -1,6 +1,7 @@
 // What made two runs part, by what the difference is, and the sentence that says so.
 #include "diff.h"
 #include <mm/base/rng.h>
+#include <mm/base/version.h>
 #include <mm/model/model.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,7 +184,7 @@ static bool same_text(const char *a, const char *b) {
 static bool made_by_this_program(const mm_run_facts *f) {
     mm_run_facts here = {0};
     bool same = !mm_run_facts_machine(&here, NULL) && same_text(f->compiler, here.compiler) &&
-                same_text(f->version, MM_VERSION) && same_text(f->build_type, MM_BUILD_TYPE) &&
+                same_text(f->version, mm_build_version()) && same_text(f->build_type, MM_BUILD_TYPE) &&
                 f->arithmetic_version == MM_ARITHMETIC_VERSION && f->streams_version == MM_STREAMS_VERSION;
     mm_run_facts_free(&here);
     return same;
@@ -254,9 +255,10 @@ static void say_replayed(const diffing *d, const diff_replay *replay, mm_text *o
     }
 }
 
-static void say_same(const mm_diff_result *r, mm_text *out) {
-    mm_text_format(out, "The runs are the same to the bit, up to step %lld, where both end",
-                   (long long)r->steps_a);
+static void say_same(const diffing *d, mm_text *out) {
+    const mm_diff_result *r = d->result;
+    mm_text_format(out, "The runs are the same to the bit, up to step %lld, where both end%s",
+                   (long long)r->steps_a, d->a.failed ? " at a number that is not finite" : "");
     bool first = true;
     for (size_t i = 0; i < r->facts.count; i++) {
         const mm_fact *f = &r->facts.facts[i];
@@ -287,7 +289,8 @@ static void say_length(const diffing *d, mm_text *out) {
     }
     int longer = d->b.rows > end;
     if (!stopped)
-        mm_text_format(out, "%s ends; %s goes on to step %lld", names[!longer], names[longer],
+        mm_text_format(out, "%s ends%s; %s goes on to step %lld", names[!longer],
+                       sides[!longer]->failed ? " at a number that is not finite" : "", names[longer],
                        (long long)sides[longer]->rows);
     mm_text_add_string(out, ".");
 }
@@ -315,7 +318,7 @@ mm_status diff_explain(diffing *d, const diff_replay *replay, mm_error *error) {
     if (r->cause) add_reason(d, r->cause, replay, &what);
     say_replayed(d, replay, &replayed);
     if (r->same)
-        say_same(r, &sentence);
+        say_same(d, &sentence);
     else if (r->parted || r->facts.initial)
         say_parted(d, what.data ? what.data : "", &sentence);
     else

@@ -81,7 +81,8 @@ static bool leaf_loss(const guessing *g, int64_t leaf, const drawn *from, double
                   .seq_len = s->seq_len,
                   .scale = 1};
     float *gradient = mm_tree_buffer(t->tree);
-    *loss = mm_model_train(&t->model, w->activations, &in, gradient, NULL);
+    mm_member alone = mm_worker_alone(w);
+    *loss = mm_model_train(&t->model, w->activations, &in, gradient, NULL, &alone);
     mm_tree_return(t->tree, gradient);
     return true;
 }

@@ -54,7 +54,7 @@ static mm_status run_side(const diffing *d, const mm_side *side, rerun *r, diff_
     int64_t last = d->parting.step - 1;
     char what[64];
     bool finite;
-    mm_status status = mm_replay_open(side->path, &d->options->watch, &r->replay, error);
+    mm_status status = mm_replay_open(side->path, false, &d->options->watch, &r->replay, error);
     if (!status) status = mm_replay_seek(r->replay, mm_side_checkpoint_before(side, last), error);
     if (!status) status = mm_replay_go(r->replay, last, error);
     if (status) return status;
@@ -73,7 +73,7 @@ static bool same_number(double a, double b) {
 
 static bool same_row(const mm_metrics_row *a, const mm_metrics_row *b) {
     return same_number(a->loss, b->loss) && same_number(a->grad_norm, b->grad_norm) &&
-           same_number(a->lr, b->lr);
+           same_number(a->lr, b->lr) && a->spoiled == b->spoiled;
 }
 
 // Does the step that was run again have the run's own records, or where there are none its own checkpoint?
@@ -198,8 +198,8 @@ static mm_status step_both(diffing *d, rerun *a, rerun *b, mm_trace_pairs *pairs
 static mm_status walk_both(diffing *d, rerun *a, rerun *b, diff_replay *replay, mm_error *error) {
     diff_parting *p = &d->parting;
     int64_t from = common_checkpoint(d, p->step - 1);
-    mm_status status = mm_replay_open(d->path_a, &d->options->watch, &a->replay, error);
-    if (!status) status = mm_replay_open(d->path_b, &d->options->watch, &b->replay, error);
+    mm_status status = mm_replay_open(d->path_a, false, &d->options->watch, &a->replay, error);
+    if (!status) status = mm_replay_open(d->path_b, false, &d->options->watch, &b->replay, error);
     if (!status) status = mm_replay_seek(a->replay, from, error);
     if (!status) status = mm_replay_seek(b->replay, from, error);
     bool parted = false;

@@ -1,7 +1,9 @@
 // mm eval: a model's loss over a dataset.
+#include "eval_logits.h"
 #include "evaluate.h"
 #include "tokenizers.h"
 #include "weights.h"
+#include <math.h>
 #include <mm/base/clock.h>
 #include <mm/base/mathfn.h>
 #include <mm/run/eval.h>
@@ -24,6 +26,7 @@ typedef struct eval_session {
     mm_evaluator *evaluators;
     eval_room *rooms;
     double *sums;
+    mm_logits_file *logits;
 } eval_session;
 
 static mm_status load_model(eval_session *e, const char *path, int64_t seq_len, mm_error *error) {
@@ -39,7 +42,7 @@ static mm_status load_model(eval_session *e, const char *path, int64_t seq_len, 
     status = mm_arena_open(&e->weights, p->floats * sizeof(float), error);
     if (status) return status;
     e->model.weights = mm_arena_take(&e->weights, p->floats, sizeof(float));
-    return mm_weights_read(p, e->model.weights, path, false, error);
+    return mm_weights_read(p, e->model.weights, path, error);
 }
 
 static mm_status load_data(eval_session *e, const char *path, int64_t seq_len, const char *model,
@@ -55,6 +58,7 @@ static mm_status load_data(eval_session *e, const char *path, int64_t seq_len, c
 
 static void place(const eval_session *e, eval_room *room, mm_evaluator *evaluator, mm_arena *arena) {
     evaluator->activations = mm_activations_place(&e->model, e->plan.seq_len, false, arena);
+    evaluator->scratch = mm_arena_take(arena, mm_model_scratch(&e->model), sizeof *evaluator->scratch);
     mm_batch_place(&room->batch, 1, e->plan.seq_len, arena);
     evaluator->batch = &room->batch;
 }
@@ -81,6 +85,7 @@ static void close_session(eval_session *e) {
         mm_dataset_cursor_free(e->evaluators[w].cursor);
         mm_arena_close(&e->rooms[w].arena);
     }
+    mm_logits_abandon(e->logits);
     free(e->evaluators);
     free(e->rooms);
     free(e->sums);
@@ -90,21 +95,40 @@ static void close_session(eval_session *e) {
     mm_gemm_close(e->gemm);
 }
 
-mm_status mm_eval(const char *model_path, const char *data_path, int64_t seq_len, int workers,
-                  void (*progress)(void *self, uint64_t done, uint64_t total), void *self,
-                  const volatile sig_atomic_t *stop, mm_eval_result *result, mm_error *error) {
+static mm_status evaluate(eval_session *e, const mm_eval_request *r, mm_eval_result *result,
+                          mm_error *error) {
+    mm_status status = MM_OK;
+    if (r->logits_path)
+        status = mm_logits_open(r->logits_path, &e->plan, e->model.config.vocab, e->evaluators, e->workers,
+                                &e->logits, error);
+    if (!status)
+        status = mm_evaluate(&e->model, &e->plan, e->evaluators, e->workers, e->sums, r->progress, r->self,
+                             r->stop, &result->loss, &result->tokens, error);
+    if (status || !r->logits_path) return status;
+    mm_logits_file *logits = e->logits;
+    e->logits = NULL;
+    return mm_logits_end(logits, error);
+}
+
+static void fill_result(const eval_session *e, mm_eval_result *result) {
+    static const double ln_2 = 0.693147180559945309417;
+    result->perplexity = mm_exp(result->loss);
+    result->text_bytes = (int64_t)mm_dataset_text_bytes(e->dataset);
+    result->bits_per_byte =
+        result->text_bytes ? result->loss * (double)result->tokens / ln_2 / (double)result->text_bytes : NAN;
+}
+
+mm_status mm_eval(const mm_eval_request *request, mm_eval_result *result, mm_error *error) {
     double began = mm_clock_seconds();
-    eval_session e = {.workers = workers};
-    if (seq_len == 0) seq_len = DEFAULT_SEQ_LEN;
-    mm_status status = load_model(&e, model_path, seq_len, error);
-    if (!status) status = load_data(&e, data_path, seq_len, model_path, error);
+    eval_session e = {.workers = request->workers};
+    int64_t seq_len = request->seq_len ? request->seq_len : DEFAULT_SEQ_LEN;
+    *result = (mm_eval_result){0};
+    mm_status status = load_model(&e, request->model_path, seq_len, error);
+    if (!status) status = load_data(&e, request->data_path, seq_len, request->model_path, error);
     if (!status && e.plan.samples < (uint64_t)e.workers) e.workers = (int)e.plan.samples;
     if (!status) status = open_workers(&e, error);
-    *result = (mm_eval_result){0};
-    if (!status)
-        status = mm_evaluate(&e.model, &e.plan, e.evaluators, e.workers, e.sums, progress, self, stop,
-                             &result->loss, &result->tokens, error);
-    result->perplexity = mm_exp(result->loss);
+    if (!status) status = evaluate(&e, request, result, error);
+    if (!status) fill_result(&e, result);
     result->seconds = mm_clock_seconds() - began;
     close_session(&e);
     return status;

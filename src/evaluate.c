@@ -20,6 +20,7 @@ static void work_on_samples(void *self, int w) {
     evaluation *e = self;
     mm_evaluator *mine = &e->evaluators[w];
     mine->status = MM_OK;
+    mm_member alone = {.team = &mm_team_alone, .scratch = mine->scratch};
     for (uint64_t i; (i = atomic_fetch_add(&e->next, 1)) < e->plan->samples;) {
         if (e->stop && *e->stop) {
             mine->status =
@@ -34,7 +35,8 @@ static void work_on_samples(void *self, int w) {
                         .inputs = mine->batch->inputs,
                         .targets = mine->batch->targets,
                         .seq_len = e->plan->seq_len};
-        e->sums[i] = mm_model_loss(e->model, mine->activations, &leaf, NULL);
+        mine->sample = mm_plan_sample(e->plan, i);
+        e->sums[i] = mm_model_loss(e->model, mine->activations, &leaf, mine->probe, &alone);
         if (w == 0 && e->progress) e->progress(e->self, i + 1, e->plan->samples);
     }
 }
@@ -71,8 +73,10 @@ mm_status mm_trainer_validate(mm_trainer *t, double *loss, mm_error *error) {
     if (!evaluators) return mm_trouble(error, "evaluation: out of memory");
     for (int w = 0; w < workers; w++) {
         mm_worker *worker = &t->workers[w];
-        evaluators[w] = (mm_evaluator){
-            .activations = worker->activations, .batch = &worker->batch, .cursor = worker->val_cursor};
+        evaluators[w] = (mm_evaluator){.activations = worker->activations,
+                                       .scratch = worker->scratch,
+                                       .batch = &worker->batch,
+                                       .cursor = worker->val_cursor};
     }
     int64_t targets;
     mm_status status = mm_evaluate(&t->model, &t->val.plan, evaluators, workers, t->val_sums, NULL, NULL,

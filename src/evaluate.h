@@ -10,8 +10,11 @@
 // What one worker evaluates with. The batch needs room for one sample.
 typedef struct mm_evaluator {
     mm_activations *activations;
+    float *scratch; // mm_model_scratch
     mm_batch *batch;
     mm_dataset_cursor *cursor;
+    const mm_probe *probe; // sees the model at work; NULL: nobody does
+    mm_sample sample;      // that it is at
     mm_status status;
     mm_error error;
 } mm_evaluator;

@@ -1,5 +1,6 @@
 // What run.json says of a run that begins.
 #include "trainer.h"
+#include <mm/base/version.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,12 +66,12 @@ static bool copy_command(int argc, char *const *argv, mm_run_facts *facts) {
 
 static bool describe_program(const mm_trainer *t, mm_run_facts *facts) {
     mm_text config = {0};
-    mm_config_write(&t->model.config, &config);
+    mm_config_write(&t->model.config, MM_F32, &config);
     facts->model_config = config.data;
     facts->parameters = t->model.parameters.numbers;
     facts->streams_version = MM_STREAMS_VERSION;
     facts->arithmetic_version = MM_ARITHMETIC_VERSION;
-    facts->version = strdup(MM_VERSION);
+    facts->version = strdup(mm_build_version());
     facts->build_type = strdup(MM_BUILD_TYPE);
     facts->isa = strdup(mm_isa_name(t->kernels->isa));
     facts->gemm_kernel = strdup(mm_gemm_kernel(t->gemm));

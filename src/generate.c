@@ -26,8 +26,10 @@ static mm_status open_tokenizer(generate_session *s, mm_error *error) {
     const char *model = s->request->model_path;
     mm_status status = mm_config_read(model, &s->config, error);
     if (!status) status = mm_path_join(path, sizeof path, model, "tokenizer.json", error);
+    bool there = false;
+    if (!status) status = mm_find_file(path, &there, error);
     if (status) return status;
-    if (!mm_is_file(path))
+    if (!there)
         return mm_trouble(error, "%s is not there, expected the model's tokenizer; copy it into %s", path,
                           model);
     return mm_tokenizer_open(path, &s->tokenizer, error);
@@ -83,7 +85,7 @@ static mm_status load_weights(generate_session *s, mm_error *error) {
     mm_status status = mm_arena_open(&s->weights, p->floats * sizeof(float), error);
     if (status) return status;
     s->model.weights = mm_arena_take(&s->weights, p->floats, sizeof(float));
-    return mm_weights_read(p, s->model.weights, s->request->model_path, false, error);
+    return mm_weights_read(p, s->model.weights, s->request->model_path, error);
 }
 
 static mm_status open_model(generate_session *s, mm_error *error) {
@@ -116,13 +118,16 @@ static mm_status take_token(void *self, int32_t id, mm_error *error) {
 static mm_status run_session(generate_session *s, mm_error *error) {
     const mm_generate_request *r = s->request;
     mm_generate_result *result = s->result;
+    int32_t own = mm_tokenizer_eos(s->tokenizer); // where config.json names none; -1 is no token
+    bool named = s->config.eos_count > 0;
     mm_generation g = {.decoder = s->decoder,
                        .sampler = s->sampler,
                        .workers = r->workers,
                        .ids = result->ids.data,
                        .count = (int64_t)result->ids.size,
                        .most = s->most,
-                       .eos = s->config.eos >= 0 ? s->config.eos : mm_tokenizer_eos(s->tokenizer),
+                       .eos = named ? s->config.eos : &own,
+                       .eos_count = named ? s->config.eos_count : 1,
                        .stop = r->stop,
                        .token = take_token,
                        .self = s};
@@ -137,6 +142,8 @@ static mm_status run_session(generate_session *s, mm_error *error) {
     mm_characters_end(&s->characters, &result->text);
     mm_status handed = hand_over(s, from, status ? NULL : error);
     if (!status) status = handed;
+    if (!status && g.end == MM_END_STOPPED && g.count == (int64_t)result->prompt_ids)
+        return mm_fail(error, MM_INTERRUPTED, "stopped in the prompt, before a token was made");
     if (!status && g.end == MM_END_STOPPED)
         return mm_fail(error, MM_INTERRUPTED, "stopped after %lld tokens",
                        (long long)g.count - (long long)result->prompt_ids);

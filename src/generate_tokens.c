@@ -10,6 +10,16 @@ typedef struct generation_run {
     mm_error *error;
 } generation_run;
 
+static bool is_eos(const mm_generation *g, int32_t id) {
+    for (int i = 0; i < g->eos_count; i++)
+        if (g->eos[i] == id) return true;
+    return false;
+}
+
+static bool goes_on(const mm_generation *g) {
+    return !g->stop || !*g->stop;
+}
+
 // Worker 0's work between two tokens. Is there another?
 static bool next_token(generation_run *r, const float *logits) {
     mm_generation *g = r->g;
@@ -23,24 +33,30 @@ static bool next_token(generation_run *r, const float *logits) {
     g->seconds = now - r->began;
     if (r->status) return false;
     g->end = MM_END_EOS;
-    if (id == g->eos) return false;
+    if (is_eos(g, id)) return false;
     g->ids[g->count++] = id;
     if (g->token) r->status = g->token(g->self, id, r->error);
     g->end = MM_END_TOKENS;
     if (r->status || g->count == g->most) return false;
     g->end = MM_END_STOPPED;
-    return !g->stop || !*g->stop;
+    return goes_on(g);
+}
+
+// What follows `position` and goes through the model together. The whole prompt in one call would be cut at
+// the same places, so its bits are the same; cut here, it can be left off between them.
+static int64_t together(int64_t position, int64_t count) {
+    return count - position < MM_DECODE_ROWS ? count - position : MM_DECODE_ROWS;
 }
 
 static void work_on_tokens(void *self, const mm_team *team, int worker) {
     generation_run *r = self;
     mm_generation *g = r->g;
-    int64_t position = 0, count = g->count;
+    int64_t position = 0, prompt = g->count;
     do {
+        int64_t count = position < prompt ? together(position, prompt) : 1;
         const float *logits = mm_decoder_run(g->decoder, team, worker, position, g->ids + position, count);
         position += count;
-        count = 1;
-        if (worker == 0) r->going = next_token(r, logits);
+        if (worker == 0) r->going = position < prompt ? goes_on(g) : next_token(r, logits);
         mm_team_wait(team);
     } while (r->going);
 }
@@ -48,6 +64,7 @@ static void work_on_tokens(void *self, const mm_team *team, int worker) {
 mm_status mm_generation_run(mm_generation *g, mm_error *error) {
     assert(g->count >= 1 && g->count < g->most);
     g->prompt_seconds = -1;
+    g->end = MM_END_STOPPED;
     generation_run run = {.g = g, .began = mm_clock_seconds(), .error = error};
     mm_par_team(g->workers, work_on_tokens, &run);
     return run.status;

@@ -10,10 +10,11 @@ typedef struct mm_generation {
     mm_decoder *decoder;
     mm_sampler *sampler;
     int workers;
-    int32_t *ids;                      // room for `most`; the first `count` are there already
-    int64_t count;                     // at least 1; grows
-    int64_t most;                      // above count at the beginning, at most the decoder's positions
-    int32_t eos;                       // -1: none
+    int32_t *ids;       // room for `most`; the first `count` are there already
+    int64_t count;      // at least 1; grows
+    int64_t most;       // above count at the beginning, at most the decoder's positions
+    const int32_t *eos; // each of these ends it
+    int eos_count;
     const volatile sig_atomic_t *stop; // may be NULL
     mm_status (*token)(void *self, int32_t id,
                        mm_error *error); // each that is made, but the eos; may be NULL
@@ -22,7 +23,8 @@ typedef struct mm_generation {
     double prompt_seconds, seconds;
 } mm_generation;
 
-// MM_OK also when *stop ended it. `token` is called by the caller's thread.
+// MM_OK also when *stop ended it, which may be before the first token is made. `token` is called by the
+// caller's thread.
 MM_CHECKED mm_status mm_generation_run(mm_generation *generation, mm_error *error);
 
 // Appends the characters that the token completes to `out`; special tokens, and ids that the tokenizer does

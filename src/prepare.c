@@ -35,7 +35,7 @@ static mm_status train_tokenizer(mm_text_source *source, int vocab, watcher *w, 
     mm_text json = {0};
     uint64_t bytes;
     status = mm_tokenizer_trainer_read(trainer, source, 0, w->stop, &bytes, counting, w, error);
-    if (!status) status = mm_tokenizer_trainer_fit(trainer, vocab, &json, merging, w, error);
+    if (!status) status = mm_tokenizer_trainer_fit(trainer, vocab, &json, w->stop, merging, w, error);
     if (!status)
         status = mm_tokenizer_parse(json.data, json.size, "the tokenizer just trained", tokenizer, error);
     if (!status) status = mm_text_rewind(source, error);

@@ -17,8 +17,8 @@ static mm_status check_model(const mm_replay *r, mm_error *error) {
     const char *text = r->facts.model_config;
     mm_status status = mm_config_parse(text, strlen(text), "run.json's model", &config, error);
     if (status) return status;
-    mm_config_write(&config, &then);
-    mm_config_write(&r->trainer.model.config, &now);
+    mm_config_write(&config, MM_F32, &then);
+    mm_config_write(&r->trainer.model.config, MM_F32, &now);
     if (then.failed || now.failed)
         status = mm_trouble(error, "%s: out of memory", r->trainer.settings.out);
     else if (strcmp(then.data, now.data) != 0)
@@ -30,13 +30,13 @@ static mm_status check_model(const mm_replay *r, mm_error *error) {
     return status;
 }
 
-static mm_status open_trainer(mm_replay *r, const char *run_path, mm_error *error) {
+static mm_status open_trainer(mm_replay *r, const char *run_path, bool validation, mm_error *error) {
     mm_trainer *t = &r->trainer;
     bool given[FIELDS_MOST] = {false};
     mm_settings settings = {.out = (char *)run_path};
     mm_status status = mm_trainer_recall(t, &settings, given, error);
     if (status) return status;
-    t->settings.val_every = 0; // validation changes nothing that is checked
+    if (!validation) t->settings.val_every = 0; // it changes nothing else
     if (r->facts.arithmetic_version != MM_ARITHMETIC_VERSION ||
         r->facts.streams_version != MM_STREAMS_VERSION)
         return mm_trouble(
@@ -49,14 +49,14 @@ static mm_status open_trainer(mm_replay *r, const char *run_path, mm_error *erro
     return status ? status : check_model(r, error);
 }
 
-mm_status mm_replay_open(const char *run_path, const mm_replay_watch *watch, mm_replay **out,
+mm_status mm_replay_open(const char *run_path, bool validation, const mm_replay_watch *watch, mm_replay **out,
                          mm_error *error) {
     mm_replay *r = *out = calloc(1, sizeof *r);
     if (!r) return mm_trouble(error, "%s: out of memory", run_path);
     r->watch = *watch;
     replay_doing(r, "opening the data", -1);
     mm_status status = mm_run_read(run_path, &r->facts, error);
-    if (!status) status = open_trainer(r, run_path, error);
+    if (!status) status = open_trainer(r, run_path, validation, error);
     if (!status) return MM_OK;
     mm_replay_close(r);
     *out = NULL;
@@ -101,6 +101,13 @@ mm_status mm_replay_step(mm_replay *r, mm_level level, mm_trace_step *out, mm_me
     mm_trace_take(t->trace, &out->text);
     out->step = step;
     return mm_trace_step_parse(out, "replay", error);
+}
+
+mm_status mm_replay_validate(mm_replay *r, double *loss, mm_error *error) {
+    if (r->trainer.val.dataset) return mm_trainer_validate(&r->trainer, loss, error);
+    return mm_fail(error, MM_DIFFERS,
+                   "%s/metrics.jsonl: step %lld has a val_loss, but the run has no validation",
+                   r->trainer.settings.out, (long long)r->trainer.step);
 }
 
 mm_status mm_replay_go(mm_replay *r, int64_t step, mm_error *error) {

@@ -15,13 +15,31 @@ mm_timing_row mm_report_timing(const mm_metrics_row *row, double seconds) {
                            .resident_bytes = mm_resident_bytes()};
 }
 
-void mm_report_step(const mm_trainer *t, mm_pace *p, const mm_metrics_row *row, double seconds) {
-    int64_t done = row->step - p->first;
-    double weight = done < 10 ? 1.0 / (double)done : 0.1;
-    p->recent += weight * (seconds - p->recent);
+// What parts cost before one was seen. Without a backward pass a row takes a third of a step's; a sample goes
+// token by token; a checkpoint is hashed and written.
+mm_pace mm_report_begin(const mm_trainer *t) {
+    enum { FORWARD_SHARE = 3, SAMPLE_SECONDS = 1, SAVE_BYTES_A_SECOND = 400000000 };
+    const mm_settings *s = &t->settings;
+    mm_pace p = {.first = t->step, .last = s->steps};
+    double numbers = (double)t->model.parameters.floats;
+    if (t->val.dataset && s->val_every) {
+        double rows = (double)t->val.plan.samples * (double)s->seq_len;
+        double step_rows = (double)(s->batch * s->seq_len);
+        p.costs[MM_PACE_VALIDATION] =
+            (mm_pace_cost){.every = s->val_every, .at_end = true, .steps = rows / step_rows / FORWARD_SHARE};
+    }
+    if (t->samples)
+        p.costs[MM_PACE_SAMPLE] = (mm_pace_cost){
+            .every = s->sample_every, .at_end = true, .seconds = SAMPLE_SECONDS * numbers / 1e8};
+    p.costs[MM_PACE_SAVE] = (mm_pace_cost){
+        .every = s->save_every, .at_end = true, .seconds = 3 * sizeof(float) * numbers / SAVE_BYTES_A_SECOND};
+    mm_pace_begin(&p, mm_clock_seconds());
+    return p;
+}
+
+void mm_report_step(const mm_trainer *t, const mm_pace *p, const mm_metrics_row *row, double seconds) {
     if (!t->watch || !t->watch->step) return;
-    int64_t left = t->settings.steps - row->step;
-    double mean = (mm_clock_seconds() - p->began) / (double)done; // with evaluations and checkpoints
+    double left = mm_pace_left(p);
     mm_train_step shown = {.step = row->step,
                            .steps = t->settings.steps,
                            .loss = row->loss,
@@ -31,8 +49,9 @@ void mm_report_step(const mm_trainer *t, mm_pace *p, const mm_metrics_row *row, 
                            .val_loss = row->val_loss,
                            .seconds = seconds,
                            .tokens = row->tokens,
-                           .tokens_per_second = (double)row->tokens / p->recent,
-                           .seconds_left = done < 3 ? -1 : mean * (double)left};
+                           .tokens_per_second = (double)row->tokens / mm_pace_step_seconds(p),
+                           .seconds_left = left,
+                           .seconds_whole = left < 0 ? -1 : mm_clock_seconds() - p->began + left};
     t->watch->step(t->watch->self, &shown);
 }
 
@@ -61,7 +80,7 @@ void mm_report_header(const mm_trainer *t) {
                               .gemm_kernel = mm_gemm_kernel(t->gemm),
                               .isa = mm_isa_name(t->kernels->isa),
                               .policy_words = mm_seed_policy_words((mm_seed_policy)s->seed_policy),
-                              .memory_bytes = mm_trainer_bytes(t),
+                              .memory = t->memory,
                               .start_loss = mm_log((double)c->vocab),
                               .resumed_step = t->step};
     t->watch->header(t->watch->self, &header);

@@ -57,6 +57,7 @@ mm_status mm_trainer_recall(mm_trainer *t, const mm_settings *settings, const bo
     mm_run_facts facts;
     mm_status status = mm_run_read(settings->out, &facts, error);
     if (status) return status;
+    t->recalled = true;
     status = mm_settings_copy(&t->settings, &facts.settings, error);
     mm_run_facts_free(&facts);
     if (!status) status = take_given(t, settings, given, error);
@@ -115,7 +116,7 @@ mm_status mm_trainer_load(mm_trainer *t, int64_t step, mm_error *error) {
                           "%s: state.json says step %lld at sample %llu; expected step %lld at sample %llu",
                           folder, (long long)state.step, (unsigned long long)state.position, (long long)step,
                           (unsigned long long)((uint64_t)step * (uint64_t)t->settings.batch));
-    status = mm_weights_read(p, t->weights, folder, true, error);
+    status = mm_weights_read(p, t->weights, folder, error);
     if (!status) status = mm_path_join(path, sizeof path, folder, "optimizer.safetensors", error);
     if (!status) status = mm_tensors_read(path, t->optimizer, 2 * p->count, true, error);
     t->step = state.step;

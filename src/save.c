@@ -1,20 +1,26 @@
 // Checkpoints of a training run.
+#include "tokenizers.h"
 #include "trainer.h"
 #include "weights.h"
 #include <stdlib.h>
 
 mm_status mm_trainer_save(mm_trainer *t, mm_error *error) {
     const mm_parameters *p = &t->model.parameters;
-    mm_text config = {0};
-    mm_config_write(&t->model.config, &config);
+    const mm_dataset *data = t->train.dataset;
+    mm_text config = {0}, tokenizer = {0};
+    mm_config_write(&t->model.config, MM_F32, &config);
+    mm_tokenizers_config(t->tokenizer, mm_dataset_bos(data), mm_dataset_eos(data), &t->model.config,
+                         &tokenizer);
     mm_tensor *tensors = mm_weights_list(p, t->weights);
-    if (!tensors || config.failed) {
+    if (!tensors || config.failed || tokenizer.failed) {
         free(tensors);
         mm_text_free(&config);
+        mm_text_free(&tokenizer);
         return mm_trouble(error, "%s: checkpoint of step %lld: out of memory", mm_run_path(t->run),
                           (long long)t->step);
     }
     mm_checkpoint checkpoint = {.config = config.data,
+                                .tokenizer_config = tokenizer.data,
                                 .tensors = tensors,
                                 .count = p->count,
                                 .optimizer = t->optimizer,
@@ -31,5 +37,6 @@ mm_status mm_trainer_save(mm_trainer *t, mm_error *error) {
     if (!status) status = mm_checkpoint_save(mm_run_path(t->run), &checkpoint, (int)t->settings.keep, error);
     free(tensors);
     mm_text_free(&config);
+    mm_text_free(&tokenizer);
     return status;
 }

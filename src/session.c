@@ -1,4 +1,5 @@
 // Opening and closing of what a training run holds.
+#include "memory.h"
 #include "tokenizers.h"
 #include "trainer.h"
 #include <assert.h>
@@ -56,7 +57,8 @@ static mm_status choose_config(const mm_trainer *t, mm_config *config, mm_error 
         mm_status status = mm_config_preset(s->preset, config, error);
         config->vocab = vocab;
         config->bos = mm_dataset_bos(t->train.dataset);
-        config->eos = mm_dataset_eos(t->train.dataset);
+        config->eos_count = 1;
+        config->eos[0] = mm_dataset_eos(t->train.dataset);
         config->pad = mm_tokenizer_id(t->tokenizer, "<|endoftext|>");
         return status;
     }
@@ -95,14 +97,18 @@ static mm_status cut_pieces(mm_trainer *t, mm_error *error) {
     return t->piece_sums ? MM_OK : out_of_memory("table of pieces", error);
 }
 
+// Its shape; no weights yet.
 static mm_status open_model(mm_trainer *t, mm_error *error) {
     mm_config config;
     mm_status status = choose_config(t, &config, error);
     if (!status)
         status = mm_model_open(&t->model, &config, t->kernels, t->gemm, t->settings.seq_len, NULL, error);
-    if (status) return status;
+    return status;
+}
+
+static mm_status open_state(mm_trainer *t, mm_error *error) {
     size_t floats = t->model.parameters.floats;
-    status = mm_arena_open(&t->state, 3 * floats * sizeof(float), error);
+    mm_status status = mm_arena_open(&t->state, 3 * floats * sizeof(float), error);
     if (status) return status;
     t->weights = mm_arena_take(&t->state, floats, sizeof(float));
     t->m = mm_arena_take(&t->state, floats, sizeof(float));
@@ -112,22 +118,24 @@ static mm_status open_model(mm_trainer *t, mm_error *error) {
     return status ? status : cut_pieces(t, error);
 }
 
-static void place_worker(const mm_trainer *t, mm_worker *worker, mm_arena *arena) {
-    const mm_settings *s = &t->settings;
+static void place_worker(const mm_trainer *t, const mm_settings *s, mm_worker *worker, bool host,
+                         mm_arena *arena) {
+    worker->scratch = mm_arena_take(arena, mm_model_scratch(&t->model), sizeof *worker->scratch);
+    if (!host) return;
     worker->activations = mm_activations_place(&t->model, s->micro_batch * s->seq_len, true, arena);
     mm_batch_place(&worker->batch, (int)s->micro_batch, s->seq_len, arena);
     worker->draws = mm_arena_take(arena, (size_t)s->micro_batch, sizeof *worker->draws);
 }
 
-static size_t worker_bytes(const mm_trainer *t) {
+size_t mm_trainer_worker_bytes(const mm_trainer *t, const mm_settings *s, bool host) {
     mm_worker planned;
     mm_arena arena = mm_arena_measure();
-    place_worker(t, &planned, &arena);
+    place_worker(t, s, &planned, host, &arena);
     return arena.peak;
 }
 
-// Workers beyond the leaves have none to run; they take part in the norm and the update.
-static int64_t leaf_workers(const mm_trainer *t) {
+// Workers that have room for a leaf; those beyond help them.
+static int64_t hosts(const mm_trainer *t) {
     return t->settings.workers < t->leaves ? t->settings.workers : t->leaves;
 }
 
@@ -139,12 +147,14 @@ static mm_status open_workers(mm_trainer *t, mm_error *error) {
             t->workers[w].hashers[h] = mm_hasher_new();
             if (!t->workers[w].hashers[h]) return out_of_memory("workers", error);
         }
-    size_t bytes = worker_bytes(t);
-    for (int64_t w = 0; w < leaf_workers(t); w++) {
+    for (int64_t w = 0; w < t->settings.workers; w++) {
         mm_worker *worker = &t->workers[w];
-        mm_status status = mm_arena_open(&worker->arena, bytes, error);
+        bool host = w < hosts(t);
+        mm_status status =
+            mm_arena_open(&worker->arena, mm_trainer_worker_bytes(t, &t->settings, host), error);
         if (status) return status;
-        place_worker(t, worker, &worker->arena);
+        place_worker(t, &t->settings, worker, host, &worker->arena);
+        if (!host) continue;
         status = mm_dataset_cursor_new(t->train.dataset, &worker->cursor, error);
         if (!status && t->val.dataset)
             status = mm_dataset_cursor_new(t->val.dataset, &worker->val_cursor, error);
@@ -161,23 +171,6 @@ static mm_status open_lists(mm_trainer *t, mm_error *error) {
     return MM_OK;
 }
 
-double mm_trainer_bytes(const mm_trainer *t) {
-    double floats = (double)t->model.parameters.floats * sizeof(float);
-    double buffers = (double)mm_tree_buffers(t->leaves, (int)leaf_workers(t));
-    return floats * (3 + buffers) + (double)leaf_workers(t) * (double)worker_bytes(t);
-}
-
-// What weights and moments took already is no longer available.
-static mm_status check_memory(const mm_trainer *t, mm_error *error) {
-    double needed = mm_trainer_bytes(t) - (double)t->state.size, available = mm_memory_available();
-    if (needed <= available) return MM_OK;
-    return mm_trouble(
-        error,
-        "the run takes %.1f GB beside its weights, and %.1f GB are available; use fewer --workers, a "
-        "smaller --micro-batch or --seq-len, or fewer sequences in --batch",
-        needed / 1e9, available / 1e9);
-}
-
 mm_status mm_trainer_open(mm_trainer *t, mm_error *error) {
     const mm_settings *s = &t->settings;
     t->leaves = s->batch / s->micro_batch;
@@ -191,9 +184,9 @@ mm_status mm_trainer_open(mm_trainer *t, mm_error *error) {
     if (!status) status = open_data(t, error);
     if (!status) status = list_ordinary(t, error);
     if (!status) status = open_model(t, error);
-    if (!status) status = check_memory(t, error);
-    if (!status)
-        status = mm_tree_open(&t->tree, t->leaves, (int)leaf_workers(t), t->model.parameters.floats, error);
+    if (!status) status = mm_memory_check(t, error);
+    if (!status) status = open_state(t, error);
+    if (!status) status = mm_tree_open(&t->tree, t->leaves, (int)hosts(t), t->model.parameters.floats, error);
     if (!status) status = open_workers(t, error);
     if (!status) status = open_lists(t, error);
     return status;

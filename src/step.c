@@ -1,6 +1,7 @@
 // The first stage of a step: leaves into the tree, and their fingerprints.
 #include "trainer.h"
 #include <mm/base/par.h>
+#include <mm/base/profile.h>
 #include <string.h>
 
 static uint64_t first_position(const mm_trainer *t) {
@@ -39,6 +40,7 @@ static void see(void *self, const mm_sight *sight) {
     r.dims = 2;
     memcpy(r.shape, tensor->shape, sizeof r.shape);
     mm_trace_list_add(worker->list, &r);
+    mm_profile_mark(MM_PROFILE_TRACE, MM_PASS_NONE);
 }
 
 // A rank's gradient is one node: whoever completes it takes its fingerprint before it is merged.
@@ -59,6 +61,7 @@ static void node_done(void *self, int level, int64_t index, const mm_partial *su
         memcpy(r.shape, tensor.shape, sizeof r.shape);
         mm_trace_list_add(list, &r);
     }
+    mm_profile_mark(MM_PROFILE_TRACE, MM_PASS_NONE);
 }
 
 static mm_status fill_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf, mm_error *error) {
@@ -74,6 +77,7 @@ static mm_status fill_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf, mm_er
     if (s->token_noise > 0)
         mm_batch_noise(&worker->batch, worker->draws, s->token_noise, s->seq_len, t->ordinary,
                        t->ordinary_count);
+    mm_profile_mark(MM_PROFILE_BATCH, MM_PASS_NONE);
     return MM_OK;
 }
 
@@ -85,6 +89,7 @@ static void record_batch(mm_trainer *t, mm_worker *worker) {
                   b->samples);
     record_number(t, worker, "batch", "inputs", b->inputs, bytes, b->rows);
     record_number(t, worker, "batch", "targets", b->targets, bytes, b->rows);
+    mm_profile_mark(MM_PROFILE_TRACE, MM_PASS_NONE);
 }
 
 // What the worker's batch is to the model.
@@ -107,44 +112,67 @@ mm_status mm_step_run_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf, float
     mm_status status = fill_leaf(t, worker, leaf, error);
     if (status) return status;
     mm_leaf in = leaf_of(t, worker);
-    *loss = mm_model_train(&t->model, worker->activations, &in, gradient, probe);
+    mm_member member = mm_worker_alone(worker);
+    *loss = mm_model_train(&t->model, worker->activations, &in, gradient, probe, &member);
     return MM_OK;
 }
 
-static void run_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf) {
-    const mm_settings *s = &t->settings;
-    leaf_work work = {t, worker};
-    mm_probe probe = {.level = (mm_level)s->trace, .self = &work, .see = see};
-    record_batch(t, worker);
-    mm_leaf in = leaf_of(t, worker);
-    mm_partial partial = {.gradient = mm_tree_buffer(t->tree), .targets = in.rows};
-    partial.loss = mm_model_train(&t->model, worker->activations, &in, partial.gradient,
-                                  s->trace > MM_LEVEL_STEP ? &probe : NULL);
-    if (s->trace >= MM_LEVEL_STEP)
-        record_number(t, worker, "loss", "sum", &partial.loss, sizeof partial.loss, 0);
-    mm_tree_watch watch = {.self = &work, .node = node_done};
-    mm_tree_give(t->tree, leaf, partial, &watch);
+// The next leaf below `limit` into the host's room; false if there is none or it is in trouble.
+static bool take_leaf(mm_trainer *t, mm_worker *host, int64_t limit) {
+    host->leaf = mm_tree_take_below(t->tree, limit, &host->gradient);
+    if (host->leaf < 0) return false;
+    host->list = &t->leaf_lists[host->leaf];
+    host->status = fill_leaf(t, host, host->leaf, &host->error);
+    if (host->status) mm_tree_stop(t->tree);
+    return !host->status;
 }
 
-static void work_on_leaves(void *self, int w) {
+// The host's leaf through the model, by every member of the team, and into the tree, by its first.
+static void run_leaf(mm_trainer *t, mm_worker *host, const mm_member *member) {
+    const mm_settings *s = &t->settings;
+    leaf_work work = {t, host};
+    mm_probe probe = {.level = (mm_level)s->trace, .self = &work, .see = see};
+    if (member->worker == 0) record_batch(t, host);
+    mm_leaf in = leaf_of(t, host);
+    mm_partial partial = {.gradient = host->gradient, .targets = in.rows};
+    partial.loss = mm_model_train(&t->model, host->activations, &in, partial.gradient,
+                                  s->trace > MM_LEVEL_STEP ? &probe : NULL, member);
+    if (member->worker > 0) return;
+    if (s->trace >= MM_LEVEL_STEP)
+        record_number(t, host, "loss", "sum", &partial.loss, sizeof partial.loss, 0);
+    mm_tree_watch watch = {.self = &work, .node = node_done};
+    mm_tree_give(t->tree, host->leaf, partial, &watch);
+}
+
+// One of `rest` leaves, fewer than workers: each goes to a team of neighbours.
+static void share_leaf(mm_trainer *t, const mm_team *team, int worker, int rest) {
+    mm_member member = {.scratch = t->workers[worker].scratch, .worker = worker};
+    mm_team part;
+    mm_worker *host = &t->workers[mm_team_split(team, rest, &member.worker, &part)];
+    member.team = &part;
+    if (member.worker == 0 && !take_leaf(t, host, t->leaves)) host->leaf = -1;
+    mm_team_wait(&part);
+    if (host->leaf >= 0) run_leaf(t, host, &member);
+}
+
+// Each worker takes leaves of its own as long as there is one for every worker; what is left is shared.
+static void work_on_leaves(void *self, const mm_team *team, int w) {
     mm_trainer *t = self;
     mm_worker *worker = &t->workers[w];
-    worker->status = MM_OK;
-    for (int64_t leaf; (leaf = mm_tree_take(t->tree)) >= 0;) {
-        worker->leaf = leaf;
-        worker->list = &t->leaf_lists[leaf];
-        worker->status = fill_leaf(t, worker, leaf, &worker->error);
-        if (worker->status) return;
-        run_leaf(t, worker, leaf);
-    }
+    int64_t rest = t->leaves % team->workers, whole = t->leaves - rest;
+    mm_member alone = mm_worker_alone(worker);
+    while (whole && take_leaf(t, worker, whole)) run_leaf(t, worker, &alone);
+    if (rest == 0) return;
+    mm_team_wait(team);
+    share_leaf(t, team, w, (int)rest);
 }
 
 mm_status mm_step_gradients(mm_trainer *t, mm_partial *sum, mm_error *error) {
-    int64_t workers = t->settings.workers < t->leaves ? t->settings.workers : t->leaves;
     t->batch_targets = mm_plan_targets(&t->train.plan, first_position(t), t->settings.batch);
     mm_tree_begin(t->tree);
-    mm_par_run((int)workers, work_on_leaves, t);
-    for (int64_t w = 0; w < workers; w++) {
+    for (int64_t w = 0; w < t->settings.workers; w++) t->workers[w].status = MM_OK;
+    mm_par_team((int)t->settings.workers, work_on_leaves, t);
+    for (int64_t w = 0; w < t->settings.workers; w++) {
         if (!t->workers[w].status) continue;
         if (error) *error = t->workers[w].error;
         return t->workers[w].status;

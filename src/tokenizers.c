@@ -1,5 +1,6 @@
 #include "tokenizers.h"
 #include <limits.h>
+#include <mm/files/json.h>
 #include <mm/files/publish.h>
 
 static mm_status check_same(const char *model_path, const char *data_path, const mm_tokenizer *tokenizer,
@@ -27,4 +28,26 @@ mm_status mm_tokenizers_check(const char *model_path, const mm_config *config, c
     return mm_trouble(error,
                       "%s has a vocabulary of %d, %s one of %d; pack the text with the model's tokenizer",
                       model_path, config->vocab, data_path, vocab);
+}
+
+static void pair_token(mm_json_writer *w, const char *key, const mm_tokenizer *tokenizer, int32_t id) {
+    size_t size = 0;
+    const char *text = id >= 0 ? mm_tokenizer_bytes(tokenizer, id, &size) : NULL;
+    if (!text) return;
+    mm_json_put_key(w, key);
+    mm_json_put_string_n(w, text, size);
+}
+
+void mm_tokenizers_config(const mm_tokenizer *tokenizer, int32_t bos, int32_t eos, const mm_config *config,
+                          mm_text *out) {
+    mm_json_writer writer = mm_json_writer_on(out, 2), *w = &writer;
+    mm_json_open_object(w);
+    mm_json_pair_string(w, "tokenizer_class", "PreTrainedTokenizerFast");
+    pair_token(w, "bos_token", tokenizer, bos);
+    pair_token(w, "eos_token", tokenizer, eos);
+    pair_token(w, "pad_token", tokenizer, config->pad);
+    mm_json_pair_integer(w, "model_max_length", config->max_positions);
+    mm_json_pair_bool(w, "clean_up_tokenization_spaces", false);
+    mm_json_close(w);
+    mm_text_add_string(out, "\n");
 }

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <math.h>
 #include <mm/base/clock.h>
+#include <mm/base/profile.h>
 #include <mm/optim/clip.h>
 #include <mm/optim/schedule.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ mm_status mm_trainer_step(mm_trainer *t, mm_metrics_row *row, mm_error *error) {
     if (isfinite(row->loss) && isfinite(norm)) {
         mm_step_update(t, sum.gradient);
         status = mm_nonfinite_update(t, error);
+        row->spoiled = status == MM_NONFINITE;
     } else {
         mm_report_doing(t, "looking for the first number that is not finite");
         status = mm_nonfinite_gradients(t, &sum, error);
@@ -49,11 +51,15 @@ static mm_status after_step(mm_trainer *t, mm_pace *p, mm_metrics_row *row, doub
                             mm_train_result *result, mm_error *error) {
     const mm_settings *s = &t->settings;
     double seconds = mm_clock_seconds() - began;
+    mm_pace_mark(p, MM_PACE_STEP, mm_clock_seconds());
     mm_timing_row timing = mm_report_timing(row, seconds);
     if (t->val.dataset && due(row->step, s->val_every, s->steps)) {
         mm_report_doing(t, "evaluating");
+        mm_profile_stage(MM_PROFILE_VALIDATION);
         mm_status status = mm_trainer_validate(t, &row->val_loss, error);
+        mm_profile_stage(MM_PROFILE_OTHER);
         if (status) return status;
+        mm_pace_mark(p, MM_PACE_VALIDATION, mm_clock_seconds());
         row->has_val = result->has_val = true;
         result->val_loss = row->val_loss;
     }
@@ -61,6 +67,7 @@ static mm_status after_step(mm_trainer *t, mm_pace *p, mm_metrics_row *row, doub
     result->step = row->step;
     mm_status status = mm_metrics_add(t->metrics, row, &timing, error);
     mm_report_step(t, p, row, seconds);
+    mm_profile_mark(MM_PROFILE_METRICS, MM_PASS_NONE);
     if (status || !row->has_val || isfinite(row->val_loss)) return status;
     return mm_fail(error, MM_NONFINITE,
                    "step %lld: the validation loss is %g, though parameters and gradients are finite",
@@ -76,31 +83,59 @@ static mm_status failed_step(mm_trainer *t, const mm_metrics_row *row, double be
     return status;
 }
 
-static mm_status run_steps(mm_trainer *t, const volatile sig_atomic_t *stop, mm_train_result *result,
-                           mm_error *error) {
+static mm_status save(mm_trainer *t, mm_pace *p, mm_error *error) {
+    mm_report_doing(t, "saving");
+    mm_profile_stage(MM_PROFILE_CHECKPOINT);
+    mm_status status = mm_trainer_save(t, error);
+    mm_profile_stage(MM_PROFILE_OTHER);
+    mm_pace_mark(p, MM_PACE_SAVE, mm_clock_seconds());
+    return status;
+}
+
+static mm_status sample(mm_trainer *t, mm_pace *p, mm_error *error) {
+    if (!due(t->step, t->settings.sample_every, t->settings.steps)) return MM_OK;
+    mm_profile_stage(MM_PROFILE_SAMPLES);
+    mm_status status = mm_trainer_sample(t, error);
+    mm_profile_stage(MM_PROFILE_OTHER);
+    mm_pace_mark(p, MM_PACE_SAMPLE, mm_clock_seconds());
+    return status;
+}
+
+static mm_status take_steps(mm_trainer *t, const volatile sig_atomic_t *stop, mm_train_result *result,
+                            mm_error *error) {
     const mm_settings *s = &t->settings;
-    if (t->step >= s->steps) return MM_OK;
     mm_status status = mm_trainer_begin_samples(t, error);
     if (status) return status;
-    mm_pace p = {.began = mm_clock_seconds(), .first = t->step};
+    mm_pace p = mm_report_begin(t);
     while (t->step < s->steps) {
         double began = mm_clock_seconds();
         mm_metrics_row row;
         status = mm_trainer_step(t, &row, error);
         if (status) return failed_step(t, &row, began, status);
         status = after_step(t, &p, &row, began, result, error);
-        if (!status) status = mm_trainer_sample(t, error);
+        if (!status) status = sample(t, &p, error);
         if (status) return status;
         result->interrupted = stop && *stop && t->step < s->steps;
-        if (due(t->step, s->save_every, s->steps) || t->step == s->steps || result->interrupted) {
-            mm_report_doing(t, "saving");
-            status = mm_trainer_save(t, error);
-        }
+        if (due(t->step, s->save_every, s->steps) || t->step == s->steps || result->interrupted)
+            status = save(t, &p, error);
         if (status) return status;
         if (result->interrupted)
             return mm_fail(error, MM_INTERRUPTED, "stopped after step %lld", (long long)t->step);
     }
     return MM_OK;
+}
+
+static mm_status run_steps(mm_trainer *t, const volatile sig_atomic_t *stop, mm_train_result *result,
+                           mm_error *error) {
+    if (t->step >= t->settings.steps) return MM_OK;
+    if (!t->watch || !t->watch->profile) return take_steps(t, stop, result, error);
+    mm_status status = mm_profile_start((int)t->settings.workers, error);
+    if (status) return status;
+    status = take_steps(t, stop, result, error);
+    mm_profile_sum sum;
+    mm_profile_stop(&sum);
+    t->watch->profile(t->watch->self, &sum);
+    return status;
 }
 
 static mm_status finish(mm_trainer *t, mm_train_result *result, mm_status status) {

@@ -2,6 +2,7 @@
 #ifndef MM_SRC_TRAINER_H
 #define MM_SRC_TRAINER_H
 
+#include "pace.h"
 #include <mm/base/arena.h>
 #include <mm/data/batch.h>
 #include <mm/data/tokenizer.h>
@@ -18,7 +19,8 @@
 // What one worker has to itself.
 typedef struct mm_worker {
     mm_arena arena;
-    mm_activations *activations;
+    mm_activations *activations; // of a leaf, which a team may share; NULL for workers beyond the leaves
+    float *scratch;              // mm_model_scratch
     mm_batch batch;
     mm_draw *draws;            // micro-batch
     mm_dataset_cursor *cursor; // on the training data
@@ -28,8 +30,13 @@ typedef struct mm_worker {
     mm_trace_list *list;   // where its probe writes: the leaf's
     mm_hasher *hashers[3]; // of the tensor that it updates: weights, m, v
     int64_t leaf;
-    bool spoiled; // its part of the last update has a number that is not finite
+    float *gradient; // of the leaf
+    bool spoiled;    // its part of the last update has a number that is not finite
 } mm_worker;
+
+static inline mm_member mm_worker_alone(const mm_worker *worker) {
+    return (mm_member){.team = &mm_team_alone, .scratch = worker->scratch};
+}
 
 // One dataset and its order.
 typedef struct mm_source {
@@ -56,7 +63,9 @@ typedef struct mm_trainer {
     double *piece_sums;     // sums of squares of pieces of MM_NORM_BLOCK floats
     mm_tree *tree;
     int64_t leaves, leaves_in_rank;
-    mm_worker *workers;
+    mm_memory memory;   // planned
+    bool recalled;      // the settings are a run's
+    mm_worker *workers; // as many as there are leaves have room for one; the others help them
     mm_run *run;
     bool unborn; // the run's folder is made, its run.json not yet published
     mm_metrics *metrics;
@@ -84,8 +93,8 @@ MM_CHECKED mm_status mm_trainer_recall(mm_trainer *t, const mm_settings *setting
 // with.
 MM_CHECKED mm_status mm_trainer_open(mm_trainer *t, mm_error *error);
 void mm_trainer_close(mm_trainer *t);
-// Bytes that the run will take, from the same layout.
-double mm_trainer_bytes(const mm_trainer *t);
+// Bytes of a worker's arena with the settings `s`; a host has room for a leaf.
+size_t mm_trainer_worker_bytes(const mm_trainer *t, const mm_settings *s, bool host);
 
 // src/begin.c. The initial weights (drawn, or from --model) and the run directory.
 MM_CHECKED mm_status mm_trainer_begin(mm_trainer *t, int argc, char *const *argv, mm_error *error);
@@ -127,14 +136,10 @@ MM_CHECKED mm_status mm_trainer_validate(mm_trainer *t, double *loss, mm_error *
 MM_CHECKED mm_status mm_trainer_save(mm_trainer *t, mm_error *error);
 
 // src/report.c. What people see; the trainer's watch may be NULL.
-// Speed over the last steps, and what is left of the run at that speed.
-typedef struct mm_pace {
-    double recent; // seconds of a step, a running mean
-    double began;
-    int64_t first; // step before the first of this process
-} mm_pace;
 void mm_report_header(const mm_trainer *t);
-void mm_report_step(const mm_trainer *t, mm_pace *pace, const mm_metrics_row *row, double seconds);
+// The pace of the run, from here on, and after a step and its validation.
+mm_pace mm_report_begin(const mm_trainer *t);
+void mm_report_step(const mm_trainer *t, const mm_pace *pace, const mm_metrics_row *row, double seconds);
 void mm_report_doing(const mm_trainer *t, const char *what);
 mm_timing_row mm_report_timing(const mm_metrics_row *row, double seconds);
 

@@ -3,6 +3,7 @@
 #include "trainer.h"
 #include <math.h>
 #include <mm/base/par.h>
+#include <mm/base/profile.h>
 #include <mm/optim/clip.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -71,10 +72,13 @@ static void work_on_norm(void *self, int w) {
             int64_t floats;
             const float *g = t->gradient + piece_of(t, i, piece, &floats);
             t->piece_sums[piece] = t->optim->sum_squares(g, floats);
+            mm_profile_mark(MM_PROFILE_NORM, MM_PASS_NONE);
             if (traced(t)) mm_hasher_add(hasher, g, (size_t)floats * sizeof *g);
+            mm_profile_mark(MM_PROFILE_TRACE, MM_PASS_NONE);
         }
         if (traced(t))
             record_tensor(t, i, "merge", MM_PASS_BACKWARD, t->model.parameters.tensors[i].name, hasher);
+        mm_profile_mark(MM_PROFILE_TRACE, MM_PASS_NONE);
     }
 }
 
@@ -94,7 +98,9 @@ double mm_step_norm(mm_trainer *t, const float *gradient) {
     int64_t pieces = t->first_piece[t->model.parameters.count];
     for (int64_t piece = 0; piece < pieces; piece++) sum += t->piece_sums[piece];
     double norm = sqrt(sum);
+    mm_profile_mark(MM_PROFILE_NORM, MM_PASS_NONE);
     if (traced(t)) trace_gradient(t, norm);
+    mm_profile_mark(MM_PROFILE_TRACE, MM_PASS_NONE);
     return norm;
 }
 
@@ -112,10 +118,11 @@ static bool update_piece(mm_trainer *t, size_t offset, int64_t floats, const mm_
     float *state[3] = {t->weights + offset, t->m + offset, t->v + offset};
     t->optim->adamw(state[0], state[1], state[2], t->gradient + offset, floats, scalars);
     bool finite = true;
-    for (int k = 0; k < 3; k++) {
-        finite = finite && mm_all_finite(state[k], floats);
-        if (traced(t)) mm_hasher_add(hashers[k], state[k], (size_t)floats * sizeof *state[k]);
-    }
+    for (int k = 0; k < 3; k++) finite = finite && mm_all_finite(state[k], floats);
+    mm_profile_mark(MM_PROFILE_ADAMW, MM_PASS_NONE);
+    for (int k = 0; traced(t) && k < 3; k++)
+        mm_hasher_add(hashers[k], state[k], (size_t)floats * sizeof *state[k]);
+    mm_profile_mark(MM_PROFILE_TRACE, MM_PASS_NONE);
     return finite;
 }
 
@@ -137,6 +144,7 @@ static void work_on_update(void *self, int w) {
         record_tensor(t, i, "adamw", MM_PASS_NONE, p->tensors[i].name, hashers[0]);
         record_tensor(t, i, "adamw", MM_PASS_NONE, t->optimizer[i].name, hashers[1]);
         record_tensor(t, i, "adamw", MM_PASS_NONE, t->optimizer[p->count + i].name, hashers[2]);
+        mm_profile_mark(MM_PROFILE_TRACE, MM_PASS_NONE);
     }
     t->workers[w].spoiled = !finite;
 }
@@ -150,8 +158,11 @@ void mm_step_update(mm_trainer *t, const float *gradient) {
     t->gradient = (float *)gradient;
     mm_par_run((int)s->workers, work_on_update, &u);
     if (traced(t)) flush_lists(t, t->update_lists, t->model.parameters.count + 1);
+    mm_profile_mark(MM_PROFILE_TRACE, MM_PASS_NONE);
 }
 
 mm_status mm_step_trace(mm_trainer *t, mm_error *error) {
-    return traced(t) ? mm_trace_end_step(t->trace, error) : MM_OK;
+    mm_status status = traced(t) ? mm_trace_end_step(t->trace, error) : MM_OK;
+    mm_profile_mark(MM_PROFILE_TRACE, MM_PASS_NONE);
+    return status;
 }

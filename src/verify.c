@@ -1,5 +1,6 @@
 // A run against its own trace.
 #include "replay.h"
+#include <math.h>
 #include <mm/optim/schedule.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,15 +32,16 @@ static mm_status record_differs(verification *v, const mm_trace_record *r) {
     return status;
 }
 
-static bool same_bits(double a, double b) {
-    return memcmp(&a, &b, sizeof a) == 0;
+// NULL in metrics.jsonl stands for every number that is not finite.
+static bool same_number(double a, double b) {
+    return memcmp(&a, &b, sizeof a) == 0 || (!isfinite(a) && !isfinite(b));
 }
 
 // metrics.jsonl of the step, number by number.
 static mm_status check_row(verification *v, const mm_metrics_row *again) {
     const mm_metrics_row *own = &v->side.row;
     char what[256];
-    if (!v->side.has_row || mm_side_failed(&v->side)) return MM_OK;
+    if (!v->side.has_row) return MM_OK;
     mm_place place = {.step = own->step, .leaf = -1, .rank = -1, .layer = -1};
     const struct {
         const char *name;
@@ -47,9 +49,11 @@ static mm_status check_row(verification *v, const mm_metrics_row *again) {
     } numbers[] = {{"lr", own->lr, again->lr},
                    {"loss", own->loss, again->loss},
                    {"grad_norm", own->grad_norm, again->grad_norm},
-                   {"tokens", (double)own->tokens, (double)again->tokens}};
+                   {"tokens", (double)own->tokens, (double)again->tokens},
+                   {"val_loss", own->val_loss, again->val_loss},
+                   {"spoiled updates", own->spoiled, again->spoiled}};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        if (same_bits(numbers[i].own, numbers[i].again)) continue;
+        if (same_number(numbers[i].own, numbers[i].again)) continue;
         snprintf(place.operation, sizeof place.operation, "metrics");
         snprintf(place.tensor, sizeof place.tensor, "%s", numbers[i].name);
         snprintf(what, sizeof what,
@@ -71,11 +75,14 @@ static mm_status check_step(verification *v, mm_error *error) {
     if (!status && traced) status = mm_replay_compare(&side->step, &v->again, &first, error);
     if (status) return status;
     if (first) return record_differs(v, first);
+    row.has_val = finite && side->has_row && side->row.has_val;
+    if (row.has_val) status = mm_replay_validate(v->replay, &row.val_loss, error);
+    if (!status) status = check_row(v, &row);
+    if (status) return status;
     if (!finite) {
         v->end = side->steps;
         return MM_OK;
     }
-    status = check_row(v, &row);
     if (!status && !traced && mm_side_has_checkpoint(side, side->steps))
         status = mm_side_check_checkpoint(side, &v->again, error);
     return status;
@@ -121,7 +128,7 @@ mm_status mm_verify(const char *run_path, const mm_verify_options *options, mm_v
     v.end = options->steps ? options->from + options->steps : INT64_MAX;
     result->first = v.start + 1;
     result->last = v.start;
-    status = mm_replay_open(run_path, &options->watch, &v.replay, &found);
+    status = mm_replay_open(run_path, true, &options->watch, &v.replay, &found);
     if (!status) status = mm_replay_seek(v.replay, v.start, &found);
     if (!status) status = check_steps(&v, &found);
     if (status == MM_DIFFERS && result->repeats) { // the run's files contradict each other

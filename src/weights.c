@@ -1,8 +1,8 @@
 #include "weights.h"
-#include <limits.h>
-#include <mm/files/publish.h>
-#include <mm/record/checkpoint.h>
 #include <stdlib.h>
+#include <string.h>
+
+enum { PIECE = 1 << 16 }; // numbers compared at a time
 
 mm_tensor *mm_weights_list(const mm_parameters *p, float *array) {
     mm_tensor *tensors = calloc((size_t)p->count, sizeof *tensors);
@@ -10,14 +10,86 @@ mm_tensor *mm_weights_list(const mm_parameters *p, float *array) {
     return tensors;
 }
 
-mm_status mm_weights_read(const mm_parameters *p, float *array, const char *folder, bool all,
+// Are the numbers of two tensors the same? Both have `count`.
+static mm_status compare(mm_tensor_place a, mm_tensor_place b, uint64_t count, bool *same, mm_error *error) {
+    float *room = malloc(2 * PIECE * sizeof *room);
+    if (!room) return mm_trouble(error, "%s: out of memory", mm_safetensors_path(a.file));
+    mm_status status = MM_OK;
+    *same = true;
+    for (uint64_t at = 0; !status && *same && at < count; at += PIECE) {
+        size_t part = count - at < PIECE ? (size_t)(count - at) : (size_t)PIECE;
+        status = mm_safetensors_read_part(a.file, a.entry, at, part, room, error);
+        if (!status) status = mm_safetensors_read_part(b.file, b.entry, at, part, room + PIECE, error);
+        *same = !status && memcmp(room, room + PIECE, part * sizeof *room) == 0;
+    }
+    free(room);
+    return status;
+}
+
+// lm_head.weight beside tied embeddings is the embedding once more.
+static mm_status check_tied_head(const mm_parameters *p, const mm_tensor_files *files, mm_error *error) {
+    mm_tensor wanted = p->tensors[p->embedding];
+    mm_tensor_place embedding, head;
+    bool same = false;
+    mm_status status = mm_tensor_files_need(files, &wanted, &embedding, error);
+    wanted.name = "lm_head.weight";
+    if (!status) status = mm_tensor_files_need(files, &wanted, &head, error);
+    if (!status) status = compare(embedding, head, (uint64_t)mm_tensor_count(&wanted), &same, error);
+    if (status || same) return status;
+    return mm_trouble(error,
+                      "%s: lm_head.weight is not model.embed_tokens.weight, but config.json has "
+                      "tie_word_embeddings true; set it to false if the output has weights of its own",
+                      mm_safetensors_path(head.file));
+}
+
+static bool ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+static bool is_parameter(const mm_parameters *p, const char *name) {
+    for (int i = 0; i < p->count; i++)
+        if (strcmp(p->tensors[i].name, name) == 0) return true;
+    return false;
+}
+
+static mm_status check_other(const mm_parameters *p, const mm_tensor_files *files, mm_tensor_place place,
+                             mm_error *error) {
+    const char *name = place.entry->tensor.name;
+    if (ends_with(name, ".rotary_emb.inv_freq")) return MM_OK;
+    if (p->head == p->embedding && strcmp(name, "lm_head.weight") == 0)
+        return check_tied_head(p, files, error);
+    return mm_trouble(error,
+                      "%s: holds the tensor %.200s, which the model of config.json does not have; expected "
+                      "its own tensors only",
+                      mm_safetensors_path(place.file), name);
+}
+
+mm_status mm_weights_open(const mm_parameters *p, const char *folder, mm_tensor_files **files,
                           mm_error *error) {
-    char path[PATH_MAX];
-    mm_status status = mm_path_join(path, sizeof path, folder, "model.safetensors", error);
+    mm_status status = mm_tensor_files_open(folder, files, error);
     if (status) return status;
-    mm_tensor *tensors = mm_weights_list(p, array);
-    if (!tensors) return mm_trouble(error, "%s: out of memory", path);
-    status = mm_tensors_read(path, tensors, p->count, all, error);
-    free(tensors);
+    mm_tensor_place place;
+    for (int i = 0; !status && i < p->count; i++)
+        status = mm_tensor_files_need(*files, &p->tensors[i], &place, error);
+    for (int i = 0; !status && i < mm_tensor_files_count(*files); i++) {
+        place = mm_tensor_files_at(*files, i);
+        if (!is_parameter(p, place.entry->tensor.name)) status = check_other(p, *files, place, error);
+    }
+    if (!status) return MM_OK;
+    mm_tensor_files_close(*files);
+    *files = NULL;
+    return status;
+}
+
+mm_status mm_weights_read(const mm_parameters *p, float *array, const char *folder, mm_error *error) {
+    mm_tensor_files *files;
+    mm_status status = mm_weights_open(p, folder, &files, error);
+    if (status) return status;
+    for (int i = 0; !status && i < p->count; i++) {
+        mm_tensor tensor = mm_parameter_in(p, i, array);
+        status = mm_tensor_files_read(files, &tensor, error);
+    }
+    mm_tensor_files_close(files);
     return status;
 }

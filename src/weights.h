@@ -3,13 +3,20 @@
 #define MM_SRC_WEIGHTS_H
 
 #include <mm/base/tensor.h>
+#include <mm/files/tensor_files.h>
 #include <mm/model/parameters.h>
 #include <stdbool.h>
 
 // The tensors of an array of parameters->floats, one for each parameter; free it. NULL: out of memory.
 mm_tensor *mm_weights_list(const mm_parameters *parameters, float *array);
-// Fills the array from FOLDER/model.safetensors; `all` as of mm_tensors_read.
+// Opens the model directory's weights, F32, F16 or BF16, in one file or in shards, and checks that they are
+// the parameters': every tensor there with its shape, and none that the model does not have. Let be, as
+// transformers does: tables of rotary embedding, which old Llama files hold, and of a model with tied
+// embeddings the output's weights, if they are the embedding's. Else trouble names the tensor.
+MM_CHECKED mm_status mm_weights_open(const mm_parameters *parameters, const char *folder,
+                                     mm_tensor_files **files, mm_error *error);
+// The same, and fills the array.
 MM_CHECKED mm_status mm_weights_read(const mm_parameters *parameters, float *array, const char *folder,
-                                     bool all, mm_error *error);
+                                     mm_error *error);
 
 #endif

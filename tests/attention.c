@@ -321,20 +321,25 @@ static void tiny_gradients_are_nothing(void **state) {
     problem_free(&p);
 }
 
+static void check_weight(uint32_t bits) {
+    float x, got, want;
+    memcpy(&x, &bits, sizeof x);
+    got = weight_of(x), want = mm_flush(mm_expf(x));
+    if (memcmp(&got, &want, sizeof got) != 0)
+        fail_msg("of %a: %a, want %a", (double)x, (double)got, (double)want);
+}
+
 static void weights_are_exp(void **state) {
     (void)state;
     const uint32_t one = 0x3f800000u, minus = 0x80000000u, infinity = 0x7f800000u;
     for (uint32_t bits = 0; bits <= infinity;
          bits += bits < infinity && infinity - bits < 1009 ? infinity - bits : 1009) {
-        const uint32_t patterns[2] = {bits | minus, bits < one ? bits : one};
-        for (int i = 0; i < 2; i++) {
-            float x, got, want;
-            memcpy(&x, &patterns[i], sizeof x);
-            got = weight_of(x), want = mm_flush(mm_expf(x));
-            if (memcmp(&got, &want, sizeof got) != 0)
-                fail_msg("of %a: %a, want %a", (double)x, (double)got, (double)want);
-        }
+        check_weight(bits | minus);
+        check_weight(bits < one ? bits : one);
     }
+    // All numbers about -100 ln 2, where a weight comes to be +0, and about -87, where an exponential does.
+    for (uint32_t bits = 0xc28a0000u; bits < 0xc28b0000u; bits++) check_weight(bits);
+    for (uint32_t bits = 0xc2adff00u; bits < 0xc2ae0100u; bits++) check_weight(bits);
     assert_true(isnan(weight_of(NAN)));
 }
 

@@ -38,6 +38,19 @@ everything="--dropout 0.2 --token-noise 0.1 --ranks 4"
 base=$(train base $everything --workers 1)
 same 'a run repeats' "$base" "$(train again $everything --workers 1)"
 for w in 2 3 5 8; do same "$w workers" "$base" "$(train "workers$w" $everything --workers $w)"; done
+# One leaf of all rows, which every worker beyond the first shares; and three leaves, of which two are shared.
+shared="--dropout 0.2 --trace op"
+one=$(train one $shared --ranks 1 --micro-batch 8 --workers 1)
+three=$(train three $shared --ranks 3 --batch 12 --micro-batch 4 --workers 1)
+for w in 2 3 7; do
+    same "a leaf of $w workers" "$one" "$(train "one$w" $shared --ranks 1 --micro-batch 8 --workers $w)"
+    same "3 leaves of $w workers" "$three" \
+        "$(train "three$w" $shared --ranks 3 --batch 12 --micro-batch 4 --workers $w)"
+    for name in one three; do
+        same "the trace of $name leaves, $w workers" "$(gzip -dc "$dir/$name/trace.jsonl.gz" | cksum)" \
+            "$(gzip -dc "$dir/$name$w/trace.jsonl.gz" | cksum)"
+    done
+done
 same 'threads only name ranks' "$base" "$(train threads $everything --threads 3)"
 same 'no trace' "$base" "$(train untraced $everything --trace off)"
 same 'full trace' "$base" "$(train traced $everything --trace op)"

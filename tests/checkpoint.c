@@ -95,12 +95,14 @@ static void make_model(small_model *m, uint64_t seed) {
     }
 }
 
-static const char config[] = "{\"model_type\": \"qwen3\"}\n", tokenizer[] = "{\"version\": \"\0\"}";
+static const char config[] = "{\"model_type\": \"qwen3\"}\n", tokenizer[] = "{\"version\": \"\0\"}",
+                  tokenizer_config[] = "{}\n";
 
 static mm_checkpoint checkpoint_of(const small_model *m, int64_t step) {
     return (mm_checkpoint){.config = config,
                            .tokenizer = tokenizer,
                            .tokenizer_size = sizeof tokenizer - 1,
+                           .tokenizer_config = tokenizer_config,
                            .tensors = m->tensors,
                            .count = 2,
                            .optimizer = m->optimizer,
@@ -149,6 +151,9 @@ static void assert_checkpoint(const char *folder, int64_t step, uint64_t seed) {
     text = fixture_read(fixture_path(path, folder, "tokenizer.json"), &size);
     assert_int_equal(size, sizeof tokenizer - 1);
     assert_memory_equal(text, tokenizer, size);
+    free(text);
+    text = fixture_read(fixture_path(path, folder, "tokenizer_config.json"), &size);
+    assert_string_equal(text, tokenizer_config);
     free(text);
 }
 
@@ -364,7 +369,7 @@ static void a_model_alone_is_a_folder_of_its_own(void **state) {
     make_model(&found, 0);
     mm_checkpoint c = checkpoint_of(&m, 0);
     c.optimizer = NULL;
-    c.tokenizer = NULL;
+    c.tokenizer = c.tokenizer_config = NULL;
     fixture_path(path, *state, "alone");
     if (mm_model_save(path, &c, &error)) fail_msg("%s", error.text);
     fixture_path(file, path, "model.safetensors");

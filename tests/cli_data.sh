@@ -105,6 +105,25 @@ wait "$packing"
 [ $? = 130 ] || fail "an interrupted pack: not exit 130: $(cat err)"
 exec 7>&-
 find . -name 'cut.set*' -o -name '.cut.set*' | grep -q . && fail "an interrupted pack left something"
+# The same of a tokenizer's training, while it reads and while it merges.
+interrupt_training() {
+    sh -c 'exec "$0" tokenizer train --vocab-size 400000 --out cut.json "$1" <pipe >out 2>err' "$mm" "$1" &
+    packing=$!
+    exec 7>pipe
+    head -n 100 text.txt >&7
+    [ "$1" = - ] || exec 7>&-
+    sleep 0.5
+    kill -INT "$packing"
+    wait "$packing"
+    [ $? = 130 ] || fail "an interrupted training from $1: not exit 130: $(cat err)"
+    exec 7>&-
+    has err "stopping" "$2"
+    find . -name 'cut.json' -o -name '.cut.json*' | grep -q . && fail "an interrupted training left something"
+}
+seq 1500000 | tr 0-9 a-j >words.txt
+interrupt_training - "standard input: interrupted"
+interrupt_training words.txt "interrupted; nothing was kept"
+rm words.txt
 expect 0 pack --tokenizer tokenizer.json --out made/on/the/way/ text.txt
 cmp -s plain/dataset.json made/on/the/way/dataset.json || fail "pack into a folder that was missing"
 trouble 'text.txt|cannot' pack --tokenizer tokenizer.json --out text.txt/x text.txt

@@ -30,6 +30,14 @@ expect 0 --data data "${small[@]}" --workers 1 --steps 4 --val-every 2 --out aga
 cmp -s run/metrics.jsonl again/metrics.jsonl || fail "metrics differ between 3 workers and 1"
 cmp -s run/model/model.safetensors again/model/model.safetensors || fail "models differ between 3 workers and 1"
 
+# --profile says where the time went, all of it, and moves no bit.
+expect 0 --data data "${small[@]}" --workers 3 --steps 4 --val-every 2 --out profiled --profile --trace op
+cmp -s run/metrics.jsonl profiled/metrics.jsonl || fail "metrics differ with --profile"
+has err "where the time went" "on 3 workers" "attention" "adamw" "trace" "validation" "checkpoint" "GF/s" \
+    "of the steps: inside GEMM"
+awk '/^  (forward|backward|step) / { seen++; sub(/%.*/, ""); sum += $NF } END { exit !(seen == 3 && sum > 99.9 && sum < 100.1) }' err ||
+    fail "forward, backward and step are not all of the steps: $(cat err)"
+
 # Runs are numbered, found by $MM_DATA, and nothing is overwritten.
 MM_DATA=data expect 0 "${small[@]}" --steps 1
 MM_DATA=data expect 0 "${small[@]}" --steps 1

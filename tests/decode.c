@@ -156,7 +156,11 @@ static float *training_logits(bench *b) {
                     .targets = b->ids,
                     .seq_len = b->count};
     mm_probe probe = {.level = MM_LEVEL_OP, .see = keep_logits, .self = &at};
-    mm_model_loss(&b->model, room, &leaf, &probe);
+    float *scratch = calloc(mm_model_scratch(&b->model), sizeof *scratch);
+    assert_non_null(scratch);
+    mm_member alone = {.team = &mm_team_alone, .scratch = scratch};
+    mm_model_loss(&b->model, room, &leaf, &probe, &alone);
+    free(scratch);
     assert_ptr_equal(at, logits + b->count * b->model.config.vocab);
     mm_arena_close(&arena);
     return logits;

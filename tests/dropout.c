@@ -32,13 +32,17 @@ static void check(const mm_dropout_kernels *k, double p, int64_t rows, int64_t n
         want[i] = residual[i] + alone[i];
         if (m == 0 && i % 2) x[i] = INFINITY; // what is dropped leaves nothing behind
     }
-    k->apply(y, x, residual, &stream, p, rows, n);
+    k->apply(y, x, residual, &stream, p, 0, rows, n);
     expect_same("residual + dropout(x)", y, want, count);
-    k->apply(y, x, NULL, &stream, p, rows, n);
+    k->apply(y, x, NULL, &stream, p, 0, rows, n);
     expect_same("dropout(x)", y, alone, count);
-    k->apply(residual, x, residual, &stream, p, rows, n);
+    const int64_t cut = rows / 2;
+    k->apply(y, x, NULL, &stream, p, 0, cut, n);
+    k->apply(y + cut * n, x + cut * n, NULL, &stream, p, cut, rows - cut, n);
+    expect_same("dropout(x) in two parts", y, alone, count);
+    k->apply(residual, x, residual, &stream, p, 0, rows, n);
     expect_same("in place of residual", residual, want, count);
-    k->apply(x, x, NULL, &stream, p, rows, n);
+    k->apply(x, x, NULL, &stream, p, 0, rows, n);
     expect_same("in place of x", x, alone, count);
     free(x), free(residual), free(y), free(want), free(alone);
 }
@@ -62,11 +66,11 @@ static void without_a_stream_nothing_is_dropped(void **state) {
         float *x = numbers_new(N, 1, 1), *residual = numbers_new(N, 2, 1), *y = numbers_nan(N),
               *sum = numbers_nan(N);
         for (int i = 0; i < N; i++) sum[i] = residual[i] + x[i];
-        k->apply(y, x, NULL, NULL, 0.5, 1, N);
+        k->apply(y, x, NULL, NULL, 0.5, 0, 1, N);
         expect_same("x", y, x, N);
-        k->apply(y, x, residual, NULL, 0.5, 1, N);
+        k->apply(y, x, residual, NULL, 0.5, 0, 1, N);
         expect_same("residual + x", y, sum, N);
-        k->apply(residual, x, residual, NULL, 0.5, 1, N);
+        k->apply(residual, x, residual, NULL, 0.5, 0, 1, N);
         expect_same("in place of residual", residual, sum, N);
         free(x), free(residual), free(y), free(sum);
     }
@@ -95,7 +99,7 @@ static void gradient_has_the_same_mask(void **state) {
               *dx = numbers_nan(ROWS * N);
         reference r = {
             ROWS, N, 0.3, a_stream(128), numbers_double(x, ROWS * N), numbers_double(dy, ROWS * N)};
-        mm_kernels_for(isa)->dropout->apply(dx, dy, NULL, &r.stream, r.p, ROWS, N);
+        mm_kernels_for(isa)->dropout->apply(dx, dy, NULL, &r.stream, r.p, 0, ROWS, N);
         double *gradient = numbers_double(dx, ROWS * N);
         expect_gradient("dx", gradient, r.x, ROWS * N, loss, &r); // the product rounds to float: 6e-8
         free(x), free(dy), free(dx), free(r.x), free(r.dy), free(gradient);
@@ -109,7 +113,7 @@ static void as_much_is_dropped_as_asked_for(void **state) {
     const mm_stream stream = a_stream(0);
     float *x = numbers_new(COUNT, 1, 1);
     for (int i = 0; i < COUNT; i++) x[i] = 1;
-    mm_kernels_for(mm_isa_best())->dropout->apply(x, x, NULL, &stream, p, ROWS, N);
+    mm_kernels_for(mm_isa_best())->dropout->apply(x, x, NULL, &stream, p, 0, ROWS, N);
     int dropped = 0;
     for (int i = 0; i < COUNT; i++) dropped += x[i] == 0;
     assert_true(fabs(dropped - COUNT * p) < 5 * deviation);
@@ -129,7 +133,7 @@ static void bits_are_the_same_everywhere(void **state) {
     const mm_stream stream = a_stream(4096);
     for (mm_isa isa = MM_ISA_BASELINE; isa <= mm_isa_best(); isa++) {
         float *x = numbers_new(ROWS * N, 71, 1), *y = numbers_new(ROWS * N, 72, 1);
-        mm_kernels_for(isa)->dropout->apply(y, x, y, &stream, 0.15, ROWS, N);
+        mm_kernels_for(isa)->dropout->apply(y, x, y, &stream, 0.15, 0, ROWS, N);
         expect_hash("y", isa, y, ROWS * N * sizeof *y, "4a010094d3fdcdf72e847d03235ba7f2");
         free(x), free(y);
     }

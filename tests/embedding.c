@@ -72,7 +72,7 @@ static void gradient_adds_rows_in_order(void **state) {
                     slope[at] += d;
                     size[at] += d < 0 ? -d : d;
                 }
-            mm_kernels_for(isa)->embedding->backward(got, dy, ids, ROWS, n);
+            mm_kernels_for(isa)->embedding->backward(got, dy, n, ids, ROWS, n);
             expect_same("rows in order", got, in_order, count);
             expect_near("sum", got, want, size, ROWS * EPSILON, count); // at most ROWS additions
             if (n == 33) {
@@ -90,7 +90,7 @@ static void bits_are_the_same_everywhere(void **state) {
     for (mm_isa isa = MM_ISA_BASELINE; isa <= mm_isa_best(); isa++) {
         float *table = numbers_new(VOCAB * N, 51, 1), *y = numbers_nan(ROWS * N);
         mm_kernels_for(isa)->embedding->forward(y, table, draw_ids(), ROWS, N);
-        mm_kernels_for(isa)->embedding->backward(table, y, draw_ids(), ROWS, N);
+        mm_kernels_for(isa)->embedding->backward(table, y, N, draw_ids(), ROWS, N);
         expect_hash("d table", isa, table, VOCAB * N * sizeof *table, "d543b1c7cf244ff337300173f852d3f4");
         free(table), free(y);
     }

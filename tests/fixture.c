@@ -10,6 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+__attribute__((weak)) int fsync(int fd) {
+    (void)fd;
+    return 0;
+}
+
 int fixture_folder(void **state) {
     const char *base = getenv("TMPDIR");
     char *path = malloc(FIXTURE_PATH);
@@ -35,6 +40,11 @@ void fixture_write(const char *path, const void *data, size_t size) {
     assert_non_null(file);
     assert_int_equal(fwrite(data, 1, size, file), size);
     assert_int_equal(fclose(file), 0);
+}
+
+void fixture_rewrite(const char *path, const void *data, size_t size) {
+    unlink(path);
+    fixture_write(path, data, size);
 }
 
 char *fixture_read(const char *path, size_t *size) {

@@ -4,6 +4,10 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
+
+// fsync does nothing in tests with a fixture, which do not wait for the disk; one may have its own.
+int fsync(int fd);
 
 enum { FIXTURE_PATH = 512 };
 
@@ -14,6 +18,8 @@ int fixture_remove(void **state);
 // FOLDER/NAME in `out`, returned.
 char *fixture_path(char out[FIXTURE_PATH], const char *folder, const char *name);
 void fixture_write(const char *path, const void *data, size_t size);
+// Another file in its place: emptying the old one would wait for the disk.
+void fixture_rewrite(const char *path, const void *data, size_t size);
 // The whole of a file; free() it.
 char *fixture_read(const char *path, size_t *size);
 

@@ -106,6 +106,18 @@ wait $child
 [ $? = 130 ] || fail "stopped: exit $?, expected 130"
 has err "stopping" "stopped after"
 [ -s out ] || fail "nothing had been made"
+for _ in $(seq 9000); do printf 'bado kilu '; done >long
+"$mm" generate --model copy --max-tokens 1 <long >out 2>err &
+child=$!
+for _ in $(seq 200); do
+    grep -q "reading the model" err && break
+    sleep 0.05
+done
+kill -TERM $child
+wait $child
+[ $? = 130 ] || fail "stopped in the prompt: exit $?, expected 130: $(cat err)"
+has err "stopping" "stopped in the prompt"
+[ -s out ] && fail "stopped in the prompt, but made: $(head -c 100 out)"
 "$mm" generate --model copy --prompt 'bado' --max-tokens 30000 2>err | head -c 50 >out
 [ "$(wc -c <out)" = 50 ] || fail "head got $(wc -c <out) bytes"
 [ "$(grep -cv ' \.\.\.$' err)" = 0 ] || fail "a closed pipe was complained of: $(head -c 300 err)"

@@ -17,18 +17,6 @@
 
 #include "fixture.h"
 
-// What the disk does is no matter here.
-int fsync(int fd) {
-    (void)fd;
-    return 0;
-}
-
-// Another file in its place: emptying the old one would wait for the disk.
-static void rewrite(const char *path, const void *data, size_t size) {
-    unlink(path);
-    fixture_write(path, data, size);
-}
-
 static mm_metrics *open_metrics(const char *run, int64_t keep) {
     mm_metrics *m;
     mm_error error;
@@ -122,19 +110,24 @@ static void a_line_is_as_the_documentation_says(void **state) {
     add(m, &row);
     row = (mm_metrics_row){.step = 2, .loss = NAN, .lr = 0.003, .grad_norm = INFINITY, .tokens = 7};
     add(m, &row);
+    row = (mm_metrics_row){.step = 3, .loss = 8, .lr = 0.003, .grad_norm = 1, .tokens = 7, .spoiled = true};
+    add(m, &row);
     mm_metrics_close(m);
     char *text = fixture_read(fixture_path(path, *state, "metrics.jsonl"), &size);
     assert_string_equal(
         text,
         "{\"step\": 1, \"loss\": 8.5, \"lr\": 0.003, \"grad_norm\": 0.5, \"tokens\": 7, \"val_loss\": 2.0}\n"
         "{\"step\": 2, \"loss\": null, \"lr\": 0.003, \"grad_norm\": null, \"tokens\": 7, "
-        "\"nonfinite\": [\"loss\", \"grad_norm\"]}\n");
+        "\"nonfinite\": [\"loss\", \"grad_norm\"]}\n"
+        "{\"step\": 3, \"loss\": 8.0, \"lr\": 0.003, \"grad_norm\": 1.0, \"tokens\": 7, "
+        "\"nonfinite\": [\"update\"]}\n");
     free(text);
-    mm_metrics_row rows[3];
+    mm_metrics_row rows[4];
     mm_status status;
     mm_error error;
-    assert_int_equal(count_rows(*state, &status, rows, &error), 2);
+    assert_int_equal(count_rows(*state, &status, rows, &error), 3);
     assert_true(isnan(rows[1].loss) && isnan(rows[1].grad_norm) && rows[1].lr == 0.003 && !rows[1].has_val);
+    assert_true(rows[2].spoiled && !rows[1].spoiled && rows[2].loss == 8);
 }
 
 // Where line `line` (from 1) ends.
@@ -154,7 +147,7 @@ static void a_run_cut_anywhere_goes_on_in_the_same_bytes(void **state) {
     for (int f = 0; f < 2; f++) whole[f] = fixture_read(fixture_path(path[f], *state, names[f]), &size[f]);
     for (int f = 0; f < 2; f++) {
         for (size_t cut = 0; cut <= size[f]; cut++) {
-            rewrite(path[f], whole[f], cut);
+            fixture_rewrite(path[f], whole[f], cut);
             mm_metrics *m;
             mm_error error = {""};
             mm_status status = mm_metrics_open(*state, 3, &m, &error);
@@ -179,7 +172,7 @@ static void a_run_cut_anywhere_goes_on_in_the_same_bytes(void **state) {
                 free(again);
             }
         }
-        rewrite(path[f], whole[f], size[f]);
+        fixture_rewrite(path[f], whole[f], size[f]);
     }
     for (int f = 0; f < 2; f++) free(whole[f]);
 }
@@ -208,7 +201,7 @@ static void a_changed_byte_is_refused_or_stays_in_its_row(void **state) {
     for (size_t i = 0; i < 2 * size; i++) {
         char old = text[i / 2];
         text[i / 2] = (char)(i % 2 ? old ^ 1 : 0);
-        rewrite(path, text, size);
+        fixture_rewrite(path, text, size);
         text[i / 2] = old;
         int64_t count = count_rows(*state, &status, changed, &error);
         if (status) {

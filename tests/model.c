@@ -29,6 +29,8 @@ typedef struct bench {
     mm_arena arena;
     mm_activations *room;
     float *weights, *gradient, *m, *v;
+    float *scratch;
+    mm_member alone;
     int samples;
     int64_t starts[16];
     int32_t inputs[512], targets[512];
@@ -47,6 +49,8 @@ static void open_bench(bench *b, const mm_config *config, mm_isa isa) {
     mm_activations_place(&b->model, 512, true, &measure);
     OK(mm_arena_open(&b->arena, measure.peak, &error));
     b->room = mm_activations_place(&b->model, 512, true, &b->arena);
+    b->scratch = calloc(mm_model_scratch(&b->model), sizeof(float));
+    b->alone = (mm_member){.team = &mm_team_alone, .scratch = b->scratch};
 }
 
 static void close_bench(bench *b) {
@@ -55,6 +59,7 @@ static void close_bench(bench *b) {
     mm_gemm_close(b->gemm);
     free(b->weights);
     free(b->gradient);
+    free(b->scratch);
     free(b->m);
     free(b->v);
 }
@@ -73,7 +78,7 @@ static mm_leaf leaf_of(const bench *b) {
 static double mean_loss(bench *b) {
     mm_leaf leaf = leaf_of(b);
     memset(b->gradient, 0, b->model.parameters.floats * sizeof(float));
-    return mm_model_train(&b->model, b->room, &leaf, b->gradient, NULL) / (double)leaf.rows;
+    return mm_model_train(&b->model, b->room, &leaf, b->gradient, NULL, &b->alone) / (double)leaf.rows;
 }
 
 static double gradient_norm(const bench *b) {
@@ -254,7 +259,7 @@ static mm_hash gradient_hash(mm_isa isa, double dropout, double *loss) {
     mm_leaf leaf = leaf_of(&b);
     leaf.draws = draws;
     leaf.dropout = dropout;
-    *loss = mm_model_train(&b.model, b.room, &leaf, b.gradient, NULL);
+    *loss = mm_model_train(&b.model, b.room, &leaf, b.gradient, NULL, &b.alone);
     mm_hash hash = mm_hash_bytes(b.gradient, b.model.parameters.floats * sizeof(float));
     close_bench(&b);
     return hash;
@@ -272,17 +277,76 @@ static void builds_agree_to_the_bit(void **state) {
     }
 }
 
+// A leaf of five blocks of rows, some of them in two samples.
+static void lengthen_bench(bench *b) {
+    static const int more[] = {64, 64, 13};
+    for (int i = 0; i < 3; i++, b->samples++) {
+        int64_t end = b->starts[b->samples] + more[i];
+        b->starts[b->samples + 1] = end;
+        for (int64_t row = b->starts[b->samples]; row < end; row++) {
+            b->inputs[row] = (int32_t)(row * 7 % 211);
+            b->targets[row] = (int32_t)(row * 5 % 211);
+        }
+    }
+}
+
+enum { MOST_MEMBERS = 7 };
+
+typedef struct shared_leaf {
+    bench b;
+    mm_leaf leaf;
+    float *scratch[MOST_MEMBERS];
+    double loss[MOST_MEMBERS];
+    int members;
+} shared_leaf;
+
+static void train_together(void *self, const mm_team *team, int worker) {
+    shared_leaf *s = self;
+    if (worker == 0) s->members = team->workers;
+    mm_member member = {.team = team, .worker = worker, .scratch = s->scratch[worker]};
+    s->loss[worker] = mm_model_train(&s->b.model, s->b.room, &s->leaf, s->b.gradient, NULL, &member);
+}
+
+static void teams_agree_to_the_bit(void **state) {
+    (void)state;
+    shared_leaf s = {0};
+    open_bench(&s.b, &odd, mm_isa_best());
+    fill_bench(&s.b);
+    lengthen_bench(&s.b);
+    s.leaf = leaf_of(&s.b);
+    static const mm_draw seven[7] = {{11, 1, 0, 0}, {11, 1, 0, 1}, {11, 1, 0, 2}, {11, 1, 0, 3},
+                                     {11, 1, 0, 4}, {11, 1, 0, 5}, {11, 1, 0, 6}};
+    s.leaf.draws = seven;
+    s.leaf.dropout = 0.1;
+    size_t bytes = s.b.model.parameters.floats * sizeof(float);
+    double alone = mm_model_train(&s.b.model, s.b.room, &s.leaf, s.b.gradient, NULL, &s.b.alone);
+    mm_hash want = mm_hash_bytes(s.b.gradient, bytes);
+    for (int w = 0; w < MOST_MEMBERS; w++) {
+        s.scratch[w] = calloc(mm_model_scratch(&s.b.model), sizeof(float));
+        assert_non_null(s.scratch[w]);
+    }
+    for (int workers = MOST_MEMBERS; workers >= 2; workers--) {
+        memset(s.b.gradient, 0, bytes);
+        mm_par_team(workers, train_together, &s);
+        for (int w = 0; w < s.members; w++) assert_memory_equal(&s.loss[w], &alone, sizeof alone);
+        assert_true(mm_hash_equal(mm_hash_bytes(s.b.gradient, bytes), want));
+    }
+    for (int w = 0; w < MOST_MEMBERS; w++) free(s.scratch[w]);
+    close_bench(&s.b);
+}
+
 static void loss_alone_is_the_same(void **state) {
     (void)state;
     bench b = {0};
     open_bench(&b, &odd, mm_isa_best());
     fill_bench(&b);
     mm_leaf leaf = leaf_of(&b);
-    double trained = mm_model_train(&b.model, b.room, &leaf, b.gradient, NULL);
+    double trained = mm_model_train(&b.model, b.room, &leaf, b.gradient, NULL, &b.alone);
     mm_arena measure = mm_arena_measure(), arena;
     mm_activations_place(&b.model, 512, false, &measure);
     OK(mm_arena_open(&arena, measure.peak, &error));
-    double alone = mm_model_loss(&b.model, mm_activations_place(&b.model, 512, false, &arena), &leaf, NULL);
+    double alone =
+        mm_model_loss(&b.model, mm_activations_place(&b.model, 512, false, &arena), &leaf, NULL, &b.alone);
     assert_memory_equal(&trained, &alone, sizeof alone);
     mm_arena_close(&arena);
     close_bench(&b);
@@ -299,7 +363,7 @@ static void gradient_predicts_the_loss_under_dropout(void **state) {
     leaf.draws = draws;
     leaf.dropout = 0.3;
     const mm_parameters *p = &b.model.parameters;
-    mm_model_train(&b.model, b.room, &leaf, b.gradient, NULL);
+    mm_model_train(&b.model, b.room, &leaf, b.gradient, NULL, &b.alone);
     float *gradient = malloc(p->floats * sizeof(float)), *kept = malloc(p->floats * sizeof(float));
     memcpy(gradient, b.gradient, p->floats * sizeof(float));
     memcpy(kept, b.weights, p->floats * sizeof(float));
@@ -314,7 +378,7 @@ static void gradient_predicts_the_loss_under_dropout(void **state) {
             for (int64_t j = 0; j < n; j++)
                 weights[j] =
                     (float)((double)kept[p->offsets[i] + (size_t)j] + (side ? -step : step) * (double)g[j]);
-            loss[side] = mm_model_loss(&b.model, b.room, &leaf, NULL) / (double)leaf.rows;
+            loss[side] = mm_model_loss(&b.model, b.room, &leaf, NULL, &b.alone) / (double)leaf.rows;
         }
         memcpy(weights, kept + p->offsets[i], (size_t)n * sizeof(float));
         if (strstr(p->tensors[i].name, "k_proj.bias"))
@@ -334,7 +398,7 @@ static void samples_are_apart(void **state) {
     open_bench(&b, &odd, mm_isa_best());
     fill_bench(&b);
     mm_leaf all = leaf_of(&b);
-    double alone = 0, whole = mm_model_loss(&b.model, b.room, &all, NULL);
+    double alone = 0, whole = mm_model_loss(&b.model, b.room, &all, NULL, &b.alone);
     for (int s = 0; s < b.samples; s++) {
         int64_t starts[2] = {0, b.starts[s + 1] - b.starts[s]};
         mm_leaf one = all;
@@ -343,7 +407,7 @@ static void samples_are_apart(void **state) {
         one.rows = starts[1];
         one.inputs = b.inputs + b.starts[s];
         one.targets = b.targets + b.starts[s];
-        alone += mm_model_loss(&b.model, b.room, &one, NULL);
+        alone += mm_model_loss(&b.model, b.room, &one, NULL, &b.alone);
     }
     expect_near(alone, whole, 1e-14, "sum of the samples' losses",
                 0); // sums of the same doubles in another order
@@ -355,16 +419,93 @@ static void config_round_trip(void **state) {
     mm_text text = {0};
     mm_config config = odd, back;
     config.bos = 1;
-    config.eos = 2;
     config.pad = -1;
     config.max_positions = 4096;
-    mm_config_write(&config, &text);
-    OK(mm_config_parse(text.data, text.size, "config.json", &back, &error));
-    mm_text again = {0};
-    mm_config_write(&back, &again);
-    assert_string_equal(text.data, again.data);
+    for (config.eos_count = 0; config.eos_count < 4; config.eos_count++) {
+        config.eos[config.eos_count] = 2 + config.eos_count;
+        mm_text_clear(&text);
+        mm_config_write(&config, MM_F32, &text);
+        OK(mm_config_parse(text.data, text.size, "config.json", &back, &error));
+        assert_int_equal(back.eos_count, config.eos_count);
+        mm_text again = {0};
+        mm_config_write(&back, MM_F32, &again);
+        assert_string_equal(text.data, again.data);
+        mm_text_free(&again);
+    }
+    mm_text_clear(&text);
+    mm_config_write(&config, MM_BF16, &text);
+    assert_non_null(strstr(text.data, "\"torch_dtype\": \"bfloat16\""));
+    assert_non_null(strstr(text.data, "\"dtype\": \"bfloat16\""));
     mm_text_free(&text);
-    mm_text_free(&again);
+}
+
+// A configuration of this kind with these members besides its sizes.
+static mm_status parse_with(const char *kind, const char *members, mm_config *config) {
+    char text[1024];
+    snprintf(text, sizeof text,
+             "{\"model_type\": \"%s\", \"vocab_size\": 211, \"hidden_size\": 64, \"num_hidden_layers\": 1, "
+             "\"num_attention_heads\": 32, \"intermediate_size\": 32%s%s}",
+             kind, *members ? ", " : "", members);
+    return mm_config_parse(text, strlen(text), "x/config.json", config, &error);
+}
+
+// What is absent is what transformers takes it for: 5.23's Qwen3Config and LlamaConfig, whose defaults 4.x
+// shares.
+static void absent_members_are_as_in_transformers(void **state) {
+    (void)state;
+    mm_config c;
+    OK(parse_with("qwen3", "", &c));
+    assert_true(c.head_dim == 128 && c.kv_heads == 32 && !c.tied && !c.attention_bias);
+    assert_true(c.rope_theta == 1e4 && c.rms_norm_eps == 1e-6 && c.max_positions == 32768);
+    assert_true(c.bos == -1 && c.eos_count == 0 && c.pad == -1);
+    OK(parse_with("llama", "", &c));
+    assert_true(c.head_dim == 2 && c.kv_heads == 32 && !c.tied && !c.attention_bias);
+    assert_true(c.rope_theta == 1e4 && c.rms_norm_eps == 1e-6 && c.max_positions == 2048);
+    assert_true(c.bos == 1 && c.eos_count == 1 && c.eos[0] == 2 && c.pad == -1);
+    OK(parse_with("llama", "\"eos_token_id\": null, \"bos_token_id\": null", &c));
+    assert_true(c.bos == -1 && c.eos_count == 0);
+}
+
+// What the two versions write for the same.
+static void both_versions_say_the_same(void **state) {
+    (void)state;
+    static const struct {
+        const char *members;
+        double theta;
+    } cases[] = {
+        {"\"rope_theta\": 5e5, \"rope_scaling\": null", 5e5},
+        {"\"rope_theta\": 5e5, \"rope_scaling\": {\"rope_type\": \"default\"}", 5e5},
+        {"\"rope_parameters\": {\"rope_theta\": 5e5, \"rope_type\": \"default\"}", 5e5},
+        {"\"rope_theta\": 5e5, \"rope_parameters\": {\"rope_type\": \"default\"}", 5e5},
+        {"\"rope_theta\": 7, \"rope_parameters\": {\"rope_theta\": 5e5}", 5e5},
+        {"\"rope_parameters\": {\"partial_rotary_factor\": 1.0}", 1e4},
+        {"\"rope_parameters\": null", 1e4},
+        {"\"sliding_window\": 4096, \"use_sliding_window\": false, \"max_window_layers\": 0", 1e4},
+        {"\"layer_types\": [\"full_attention\"], \"sliding_window\": null, \"dtype\": \"bfloat16\"", 1e4},
+        {"\"attention_dropout\": 0.1, \"pretraining_tp\": 1, \"hidden_act\": \"silu\"", 1e4},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mm_config c;
+        OK(parse_with("qwen3", cases[i].members, &c));
+        assert_true(c.rope_theta == cases[i].theta);
+    }
+}
+
+static void every_eos_is_read(void **state) {
+    (void)state;
+    mm_config c;
+    OK(parse_with("qwen3", "\"eos_token_id\": [7, 210, 211, -1, 3]", &c));
+    assert_int_equal(c.eos_count, 3);
+    assert_true(c.eos[0] == 7 && c.eos[1] == 210 && c.eos[2] == 3);
+    OK(parse_with("llama", "\"eos_token_id\": []", &c));
+    assert_int_equal(c.eos_count, 0);
+    static const char *const bad[] = {"\"eos_token_id\": \"2\"", "\"eos_token_id\": [1, null]",
+                                      "\"eos_token_id\": {}",
+                                      "\"eos_token_id\": [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(parse_with("qwen3", bad[i], &c), MM_TROUBLE);
+        assert_non_null(strstr(error.text, "eos_token_id"));
+    }
 }
 
 static void config_refuses_by_name(void **state) {
@@ -379,6 +520,23 @@ static void config_refuses_by_name(void **state) {
         {"\"head_dim\": 7", "head_dim"},
         {"\"num_key_value_heads\": 3", "num_key_value_heads"},
         {"\"quantization_config\": {}", "quantization_config"},
+        {"\"quantization\": {\"bits\": 4}", "quantization"},
+        {"\"hidden_act\": \"relu\"", "hidden_act"},
+        {"\"partial_rotary_factor\": 0.5", "partial_rotary_factor"},
+        {"\"pretraining_tp\": 2", "pretraining_tp"},
+        {"\"layer_types\": \"full_attention\"", "layer_types"},
+        {"\"layer_types\": [\"full_attention\", \"full_attention\"]", "layer_types"},
+        {"\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8}", "rope_scaling.rope_type"},
+        {"\"rope_scaling\": {\"rope_type\": \"default\", \"rope_theta\": 7}", "rope_scaling.rope_theta"},
+        {"\"rope_scaling\": {\"type\": \"default\"}, \"rope_parameters\": {}", "rope_scaling"},
+        {"\"rope_scaling\": 2", "rope_scaling"},
+        {"\"rope_parameters\": {\"type\": \"dynamic\"}", "rope_parameters.type"},
+        {"\"rope_parameters\": {\"full_attention\": {\"rope_theta\": 7}}", "rope_parameters.full_attention"},
+        {"\"rope_parameters\": {\"partial_rotary_factor\": 0.25}", "rope_parameters.partial_rotary_factor"},
+        {"\"rope_theta\": \"1e6\"", "rope_theta"},
+        {"\"attention_bias\": 1", "attention_bias"},
+        {"\"tie_word_embeddings\": \"yes\"", "tie_word_embeddings"},
+        {"\"bos_token_id\": \"<s>\"", "bos_token_id"},
         {"\"vocab_size\": 0", "vocab_size"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -397,10 +555,17 @@ static void config_refuses_by_name(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_models),          cmocka_unit_test(builds_agree_to_the_bit),
-        cmocka_unit_test(loss_alone_is_the_same), cmocka_unit_test(gradient_predicts_the_loss_under_dropout),
-        cmocka_unit_test(samples_are_apart),      cmocka_unit_test(config_round_trip),
+        cmocka_unit_test(golden_models),
+        cmocka_unit_test(builds_agree_to_the_bit),
+        cmocka_unit_test(teams_agree_to_the_bit),
+        cmocka_unit_test(loss_alone_is_the_same),
+        cmocka_unit_test(gradient_predicts_the_loss_under_dropout),
+        cmocka_unit_test(samples_are_apart),
+        cmocka_unit_test(config_round_trip),
         cmocka_unit_test(config_refuses_by_name),
+        cmocka_unit_test(absent_members_are_as_in_transformers),
+        cmocka_unit_test(both_versions_say_the_same),
+        cmocka_unit_test(every_eos_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,6 +51,23 @@ cmp -s far/metrics.jsonl untraced/metrics.jsonl || fail "without a trace: other 
 stops 'step 1, the update (adamw|model.embed_tokens.weight[|is |start again' "${small[@]}" --lr 1e39 --clip 0 --steps 5 \
     --out update
 [ "$(wc -l <update/metrics.jsonl)" = 1 ] || fail "the step whose update failed has no row"
+tail -n 1 update/metrics.jsonl >row
+has row '"nonfinite": ["update"]}'
+expect 0 verify update
+expect 0 diff update update
+has out "step 1, where both end at a number that is not finite"
+for level in off step; do
+    stops 'step 1, the update (adamw' "${small[@]}" --lr 1e39 --clip 0 --steps 5 --trace $level --out "again-$level"
+    expect 0 diff update "again-$level"
+    sed -i 's/, "nonfinite": \["update"\]//' "again-$level/metrics.jsonl"
+    expect 1 diff update "again-$level"
+    case $level in
+        off) has out "step 1" "the update of parameters" ;;
+        *) has out "their lines of step 1 differ" ;;
+    esac
+    expect 1 verify "again-$level"
+    has out "spoiled updates"
+done
 [ -e update/checkpoints ] && fail "a checkpoint of numbers that are not finite"
 
 # One weight of a model: by tensor, layer and place.

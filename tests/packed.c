@@ -21,7 +21,7 @@ mm_tokenizer *packed_tokenizer(void) {
     mm_tokenizer *tokenizer = NULL;
     mm_status status = mm_tokenizer_trainer_new(&trainer, &error);
     if (!status) status = mm_tokenizer_trainer_add(trainer, text, sizeof text - 1, &error);
-    if (!status) status = mm_tokenizer_trainer_finish(trainer, 300, &file, NULL, NULL, &error);
+    if (!status) status = mm_tokenizer_trainer_finish(trainer, 300, &file, NULL, NULL, NULL, &error);
     if (!status) status = mm_tokenizer_parse(file.data, file.size, "small tokenizer", &tokenizer, &error);
     if (status) fail_msg("%s", error.text);
     mm_tokenizer_trainer_free(trainer);

@@ -2,6 +2,7 @@
 // system's limits are read as its documentation says.
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -102,6 +103,44 @@ static void a_team_waits_for_all(void **state) {
         assert_in_range(r.workers, 1, sizes[i]);
         for (int w = 0; w < MOST_WORKERS; w++) assert_int_equal(r.wrong[w], 0);
     }
+}
+
+// Parts are teams of their own: each counts its own turns, and every worker is in one.
+typedef struct split_relay {
+    int parts;
+    atomic_int turns[8]; // of a part
+    atomic_int wrong;
+} split_relay;
+
+static void run_parts(void *self, const mm_team *team, int worker) {
+    split_relay *r = self;
+    int parts = r->parts < team->workers ? r->parts : team->workers;
+    for (int round = 0; round < 2; round++) {
+        int mine = worker;
+        mm_team part;
+        int number = mm_team_split(team, round ? 1 : parts, &mine, &part);
+        if (number < 0 || number >= parts || mine < 0 || mine >= part.workers) atomic_fetch_add(&r->wrong, 1);
+        for (int turn = 1; turn <= 50; turn++) {
+            atomic_fetch_add(&r->turns[number], 1);
+            mm_team_wait(&part);
+            if (atomic_load(&r->turns[number]) != turn * part.workers) atomic_fetch_add(&r->wrong, 1);
+            mm_team_wait(&part);
+        }
+        mm_team_wait(team);
+        if (worker == 0)
+            for (int i = 0; i < 8; i++) atomic_store(&r->turns[i], 0);
+        mm_team_wait(team);
+    }
+}
+
+static void a_team_splits_into_parts(void **state) {
+    (void)state;
+    for (int workers = 8; workers >= 1; workers--)
+        for (int parts = 1; parts <= workers; parts++) {
+            split_relay r = {.parts = parts};
+            mm_par_team(workers, run_parts, &r);
+            assert_int_equal(atomic_load(&r.wrong), 0);
+        }
 }
 
 static void run_team_inside(void *self, int worker) {
@@ -277,6 +316,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(every_worker_runs_once),
         cmocka_unit_test(a_worker_may_launch_workers),
         cmocka_unit_test(a_team_waits_for_all),
+        cmocka_unit_test(a_team_splits_into_parts),
         cmocka_unit_test(a_worker_may_launch_a_team),
         cmocka_unit_test(every_worker_runs_once_on_fewer_threads),
         cmocka_unit_test(workers_start_with_ieee_defaults),

@@ -109,14 +109,16 @@ static void check_backward(const mm_rmsnorm_kernels *k, const reference *r, int6
                   ldd = width + 1;
     float *xs = spread(x, rows, width, ldx), *dys = spread(dy, rows, width, ldy),
           *dxs = numbers_nan(rows * ldd);
-    float *rstd = numbers_nan(rows * heads), *scratch = numbers_nan(n), *dw = numbers_new(n, 9, 1);
+    float *rstd = numbers_nan(rows * heads), *partials = numbers_nan(mm_rmsnorm_partials(rows * heads) * n),
+          *dw = numbers_new(n, 9, 1);
     double *dx_want = numbers_zero_double(count), *dx_size = numbers_zero_double(count);
     double *dw_want = numbers_double(dw, n), *dw_size = numbers_zero_double(n);
     for (int64_t i = 0; i < n; i++) dw_size[i] = fabs(dw_want[i]);
     gradient(r, dx_want, dw_want, dx_size, dw_size);
     float *unused = numbers_nan(count);
     k->forward(unused, width, x, width, w, rstd, rows, heads, n, (float)eps);
-    k->backward(dxs, ldd, dw, dys, ldy, xs, ldx, w, rstd, NULL, 0, rows, heads, n, scratch);
+    k->backward(dxs, ldd, partials, dys, ldy, xs, ldx, w, rstd, NULL, 0, rows, heads, n);
+    k->add_partials(dw, partials, mm_rmsnorm_partials(rows * heads), n, n);
     float *dx = gather(dxs, rows, width, ldd);
     // rstd enters three times with n/32 + 7 roundings each, the dot product once with n/16 + 6.
     expect_near("dx", dx, dx_want, dx_size, ((double)n * 5 / 32 + 32) * EPSILON, count);
@@ -126,13 +128,13 @@ static void check_backward(const mm_rmsnorm_kernels *k, const reference *r, int6
 
     float *add = numbers_new(count, 11, 1), *adds = spread(add, rows, width, ldd);
     for (int64_t i = 0; i < count; i++) dx_want[i] += (double)add[i], dx_size[i] += fabs((double)add[i]);
-    k->backward(adds, ldd, dw, dys, ldy, xs, ldx, w, rstd, adds, ldd, rows, heads, n, scratch);
+    k->backward(adds, ldd, partials, dys, ldy, xs, ldx, w, rstd, adds, ldd, rows, heads, n);
     float *added = gather(adds, rows, width, ldd);
     expect_near("dx + add", added, dx_want, dx_size, ((double)n * 5 / 32 + 33) * EPSILON, count);
-    k->backward(dys, ldy, dw, dys, ldy, xs, ldx, w, rstd, add, width, rows, heads, n, scratch);
+    k->backward(dys, ldy, partials, dys, ldy, xs, ldx, w, rstd, add, width, rows, heads, n);
     float *in_place = gather(dys, rows, width, ldy);
     expect_same("dx in place of dy, and of add", in_place, added, count);
-    free(xs), free(dys), free(dxs), free(rstd), free(scratch), free(dw), free(dx_want), free(dx_size),
+    free(xs), free(dys), free(dxs), free(rstd), free(partials), free(dw), free(dx_want), free(dx_size),
         free(dw_want);
     free(dw_size), free(unused), free(dx), free(add), free(adds), free(added), free(in_place);
 }
@@ -162,14 +164,15 @@ static void bits_are_the_same_everywhere(void **state) {
         const mm_rmsnorm_kernels *k = mm_kernels_for(isa)->rmsnorm;
         float *x = numbers_new(COUNT, 21, 3), *w = numbers_new(N, 22, 2), *dy = numbers_new(COUNT, 23, 1);
         float *y = numbers_nan(COUNT), *rstd = numbers_nan(ROWS * HEADS), *dw = numbers_new(N, 24, 1);
-        float *scratch = numbers_nan(N);
+        float *partials = numbers_nan(mm_rmsnorm_partials(ROWS * HEADS) * N);
         k->forward(y, HEADS * N, x, HEADS * N, w, rstd, ROWS, HEADS, N, 1e-6f);
         expect_hash("y", isa, y, COUNT * sizeof *y, "741de107da6f914df8134b5f3484989c");
-        k->backward(y, HEADS * N, dw, dy, HEADS * N, x, HEADS * N, w, rstd, dy, HEADS * N, ROWS, HEADS, N,
-                    scratch);
+        k->backward(y, HEADS * N, partials, dy, HEADS * N, x, HEADS * N, w, rstd, dy, HEADS * N, ROWS, HEADS,
+                    N);
+        k->add_partials(dw, partials, mm_rmsnorm_partials(ROWS * HEADS), N, N);
         expect_hash("dx", isa, y, COUNT * sizeof *y, "beebfac9ff6f6302b5e2a76566f6ef7a");
         expect_hash("dw", isa, dw, N * sizeof *dw, "f2b569fba7c7fd0a7e84eafc06b21deb");
-        free(x), free(w), free(dy), free(y), free(rstd), free(dw), free(scratch);
+        free(x), free(w), free(dy), free(y), free(rstd), free(dw), free(partials);
     }
 }
 

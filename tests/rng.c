@@ -47,7 +47,7 @@ static mm_stream random_stream(uint64_t index) {
         .word1 = (uint32_t)draw(8 * index + 1) & 0xfffff000u,
         .word2 = (uint32_t)draw(8 * index + 2),
         .word3 = (uint32_t)draw(8 * index + 3),
-        .origin = draw(8 * index + 4) >> (19 + index % 40) << 2, // up to 2^47: blocks up to 2^45
+        .origin = draw(8 * index + 4) >> (19 + index % 40) << 6, // up to 2^51: blocks up to 2^45
     };
     stream.origin &= ((uint64_t)1 << 45) - 1;
     return stream;
@@ -70,10 +70,13 @@ static void stream_words_are_the_definition(void **state) {
     for (uint64_t i = 0; i < 2000; i++) {
         mm_stream stream = random_stream(i);
         uint64_t first = draw(8 * i + 5) >> (20 + i % 44) << 6 & (((uint64_t)1 << 45) - 1);
-        if (i % 7 == 0) stream.origin = ((uint64_t)4 << 32) - 4 * (i % 16), first = 0; // crosses block 2^32
+        if (i % 7 == 0)
+            stream.origin = ((uint64_t)4 << 32) - 64, first = 64 * (i % 2); // to block 2^32 and on
         beyond += (stream.origin + first) / 4 > UINT32_MAX;
+        mm_philox philox;
         uint32_t words[MM_PHILOX_WORDS];
-        mm_philox_words(&stream, first, words);
+        mm_philox_open(&philox, &stream);
+        mm_philox_words(&philox, first, words);
         for (uint64_t k = 0; k < MM_PHILOX_WORDS; k++) {
             uint32_t expected = defined_word(&stream, first + k);
             assert_int_equal(words[k], expected);
@@ -300,11 +303,13 @@ static void dropout_threshold_is_the_share_of_words(void **state) {
     assert_int_equal(mm_dropout_threshold(0.5), 0x80000000u);
     assert_int_equal(mm_dropout_threshold(0.1), 429496729u); // floor(0.1 * 2^32)
     mm_stream stream = {.key = seed, .word1 = MM_PURPOSE_OUTPUT_DROPOUT << 24};
+    mm_philox philox;
+    mm_philox_open(&philox, &stream);
     enum { N = 64 * 4096 };
     int dropped = 0;
     for (uint64_t first = 0; first < N; first += MM_PHILOX_WORDS) {
         uint32_t words[MM_PHILOX_WORDS];
-        mm_philox_words(&stream, first, words);
+        mm_philox_words(&philox, first, words);
         for (int k = 0; k < MM_PHILOX_WORDS; k++) dropped += words[k] < mm_dropout_threshold(0.1);
     }
     assert_true(fabs(dropped - 0.1 * N) < 6 * sqrt(0.1 * 0.9 * N));

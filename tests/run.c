@@ -17,12 +17,6 @@
 
 #include "fixture.h"
 
-// What the disk does is no matter here.
-int fsync(int fd) {
-    (void)fd;
-    return 0;
-}
-
 static void put_settings(mm_settings *s) {
     static const char *const values[][2] = {{"threads", "4"},
                                             {"ranks", "2"},

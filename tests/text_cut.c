@@ -90,7 +90,7 @@ static mm_tokenizer *other_tokenizer(const char *normalizer, const char *pre_tok
     for (int i = 0; i < 40; i++) draw_text(&draws, &text);
     good(mm_tokenizer_trainer_new(&trainer, &error));
     good(mm_tokenizer_trainer_add(trainer, text.data, text.size, &error));
-    good(mm_tokenizer_trainer_finish(trainer, 800, &json, NULL, NULL, &error));
+    good(mm_tokenizer_trainer_finish(trainer, 800, &json, NULL, NULL, NULL, &error));
     mm_tokenizer_trainer_free(trainer);
     mm_text_free(&text);
     replace(&json, "\"normalizer\"", normalizer);

@@ -16,6 +16,12 @@
 #include <string.h>
 #include <unistd.h>
 
+static mm_status next_whole(mm_text_source *source, const char **text, size_t *size, bool *more,
+                            mm_error *error) {
+    bool ends;
+    return mm_text_next_piece(source, SIZE_MAX, text, size, &ends, more, error);
+}
+
 static mm_text_source *open_all(const char *const *inputs, int count, const char *split, const char *field) {
     mm_error error;
     mm_text_source *source;
@@ -32,7 +38,7 @@ static void take_all(mm_text_source *source, mm_text *out) {
         const char *text;
         size_t size;
         bool more;
-        if (mm_text_next(source, &text, &size, &more, &error)) fail_msg("%s", error.text);
+        if (next_whole(source, &text, &size, &more, &error)) fail_msg("%s", error.text);
         if (!more) break;
         mm_text_add_string(out, "[");
         mm_text_add(out, text, size);
@@ -149,7 +155,7 @@ static void jsonl_gives_a_field_of_each_line(void **state) {
     const char *text;
     size_t size;
     bool more;
-    assert_int_equal(mm_text_next(source, &text, &size, &more, NULL), MM_OK);
+    assert_int_equal(next_whole(source, &text, &size, &more, NULL), MM_OK);
     assert_true(more);
     assert_int_equal(size, 3);
     assert_memory_equal(text, "a\0b", 3);
@@ -169,11 +175,11 @@ static void a_long_jsonl_line_is_one_document(void **state) {
     const char *text;
     size_t size;
     bool more;
-    assert_int_equal(mm_text_next(source, &text, &size, &more, NULL), MM_OK);
+    assert_int_equal(next_whole(source, &text, &size, &more, NULL), MM_OK);
     assert_int_equal(size, LONG);
     for (size_t i = 0; i < size; i++)
         if (text[i] != (char)('0' + i % 10)) fail_msg("byte %zu", i);
-    assert_int_equal(mm_text_next(source, &text, &size, &more, NULL), MM_OK);
+    assert_int_equal(next_whole(source, &text, &size, &more, NULL), MM_OK);
     assert_true(more && size == 5 && memcmp(text, "after", 5) == 0);
     mm_text_close(source);
 }
@@ -196,8 +202,8 @@ static void a_bad_line_is_named_by_file_line_and_byte(void **state) {
         size_t size;
         bool more;
         mm_error error;
-        assert_int_equal(mm_text_next(source, &text, &size, &more, &error), MM_OK);
-        assert_int_equal(mm_text_next(source, &text, &size, &more, &error), MM_TROUBLE);
+        assert_int_equal(next_whole(source, &text, &size, &more, &error), MM_OK);
+        assert_int_equal(next_whole(source, &text, &size, &more, &error), MM_TROUBLE);
         assert_non_null(strstr(error.text, "bad.jsonl line 3 (byte 18)"));
         assert_non_null(strstr(error.text, bad[i].says));
         mm_text_close(source);
@@ -242,13 +248,13 @@ static void a_file_that_changes_is_noticed(void **state) {
     const char *text;
     size_t size;
     bool more;
-    assert_int_equal(mm_text_next(source, &text, &size, &more, &error), MM_OK);
+    assert_int_equal(next_whole(source, &text, &size, &more, &error), MM_OK);
     FILE *file = fopen(path, "ab");
     assert_non_null(file);
     fputs("{\"text\": \"b\"}\n", file);
     fclose(file);
     mm_status status;
-    do status = mm_text_next(source, &text, &size, &more, &error);
+    do status = next_whole(source, &text, &size, &more, &error);
     while (!status && more);
     assert_int_equal(status, MM_TROUBLE);
     assert_non_null(strstr(error.text, "changed while it was read"));
@@ -324,6 +330,39 @@ static void standard_input_is_text_that_is_read_once(void **state) {
     mm_text_close(source);
 }
 
+// 48 MB of one letter in some 50 kB of gzip: as one line or one document they would have to be held whole.
+static void text_that_is_packed_too_tightly_is_refused(void **state) {
+    enum { BYTES = 48 << 20 };
+    static const char *const names[] = {"tight.txt.gz", "tight.jsonl.gz"};
+    char path[FIXTURE_PATH], *letters = malloc(BYTES);
+    unsigned char *member = NULL;
+    size_t member_size = 0, size;
+    mm_error error;
+    assert_non_null(letters);
+    memset(letters, 'a', BYTES);
+    assert_int_equal(mm_gzip_member(letters, BYTES, 6, &member, &member_size, &error), MM_OK);
+    for (int i = 0; i < 2; i++) {
+        const char *text;
+        bool more;
+        fixture_write(fixture_path(path, *state, names[i]), member, member_size);
+        mm_text_source *source = open_all((const char *[]){path}, 1, NULL, NULL);
+        assert_int_equal(next_whole(source, &text, &size, &more, &error), MM_TROUBLE);
+        if (!strstr(error.text, names[i]) || !strstr(error.text, "packed as tightly"))
+            fail_msg("%s", error.text);
+        mm_text_close(source);
+    }
+    // Not packed, the same text is a document.
+    fixture_write(fixture_path(path, *state, "wide.txt"), letters, BYTES);
+    mm_text_source *source = open_all((const char *[]){path}, 1, NULL, NULL);
+    const char *text;
+    bool more;
+    assert_int_equal(next_whole(source, &text, &size, &more, &error), MM_OK);
+    assert_int_equal(size, BYTES);
+    mm_text_close(source);
+    free(member);
+    free(letters);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_split_line_ends_a_document),
@@ -333,6 +372,7 @@ int main(void) {
         cmocka_unit_test(a_long_jsonl_line_is_one_document),
         cmocka_unit_test(a_bad_line_is_named_by_file_line_and_byte),
         cmocka_unit_test(bad_lines_can_be_left_out),
+        cmocka_unit_test(text_that_is_packed_too_tightly_is_refused),
         cmocka_unit_test(a_file_that_changes_is_noticed),
         cmocka_unit_test(folders_are_read_in_order_of_names_and_gz_is_read),
         cmocka_unit_test(what_cannot_be_read_is_refused_before_anything_is),

@@ -246,6 +246,146 @@ static mm_tokenizer *small(const char *json, mm_encoder **encoder) {
     return tokenizer;
 }
 
+// --- words of several windows, against the plain algorithm
+
+enum { LONG_SYMBOLS = 3, LONG_MERGES = 40, LONG_TOKENS = LONG_SYMBOLS + LONG_MERGES, LONG_WORD = 700000 };
+
+typedef struct plain_bpe {
+    int sizes[LONG_TOKENS];
+    char texts[LONG_TOKENS][33];
+    int count;
+    int ranks[LONG_TOKENS][LONG_TOKENS], made[LONG_TOKENS][LONG_TOKENS]; // rank -1: no merge
+} plain_bpe;
+
+// Merges of tokens drawn, in the order that they are made in or, where `odd`, in another. Appends them to
+// `json`.
+static void draw_merges(plain_bpe *b, bool odd, uint64_t *draws, mm_text *json) {
+    *b = (plain_bpe){.count = LONG_SYMBOLS};
+    memset(b->ranks, 0xff, sizeof b->ranks);
+    for (int i = 0; i < LONG_SYMBOLS; i++) b->texts[i][0] = (char)('a' + i), b->sizes[i] = 1;
+    int pairs[LONG_MERGES][2];
+    while (b->count < LONG_TOKENS) {
+        int x = (int)(fixture_draw(draws) % (unsigned)b->count),
+            y = (int)(fixture_draw(draws) % (unsigned)b->count);
+        char *text = b->texts[b->count];
+        if (b->sizes[x] + b->sizes[y] > 32) continue;
+        snprintf(text, sizeof b->texts[0], "%s%s", b->texts[x], b->texts[y]);
+        bool there = false;
+        for (int i = 0; i < b->count; i++) there |= !strcmp(b->texts[i], text);
+        if (there) continue;
+        pairs[b->count - LONG_SYMBOLS][0] = x;
+        pairs[b->count - LONG_SYMBOLS][1] = y;
+        b->made[x][y] = b->count;
+        b->sizes[b->count++] = b->sizes[x] + b->sizes[y];
+    }
+    for (int rank = 0; rank < LONG_MERGES; rank++) {
+        const int *pair = pairs[odd ? rank * 7 % LONG_MERGES : rank];
+        b->ranks[pair[0]][pair[1]] = rank;
+        mm_text_format(json, "%s[\"%s\", \"%s\"]", rank ? ", " : "", b->texts[pair[0]], b->texts[pair[1]]);
+    }
+}
+
+typedef struct plain_word {
+    const plain_bpe *bpe;
+    int *ids, *next, *previous; // a list; -1: merged away, no neighbour
+    uint64_t *heap;             // rank << 32 | position, the smallest first
+    size_t heap_size;
+} plain_word;
+
+static void plain_note(plain_word *w, int at) {
+    if (at < 0 || w->next[at] < 0) return;
+    int rank = w->bpe->ranks[w->ids[at]][w->ids[w->next[at]]];
+    if (rank < 0) return;
+    uint64_t key = (uint64_t)rank << 32 | (uint64_t)at;
+    size_t i = w->heap_size++;
+    for (; i > 0 && w->heap[(i - 1) / 2] > key; i = (i - 1) / 2) w->heap[i] = w->heap[(i - 1) / 2];
+    w->heap[i] = key;
+}
+
+static uint64_t plain_pop(plain_word *w) {
+    uint64_t top = w->heap[0], last = w->heap[--w->heap_size];
+    size_t i = 0;
+    for (size_t child; (child = 2 * i + 1) < w->heap_size; i = child) {
+        child += child + 1 < w->heap_size && w->heap[child + 1] < w->heap[child];
+        if (w->heap[child] >= last) break;
+        w->heap[i] = w->heap[child];
+    }
+    w->heap[i] = last;
+    return top;
+}
+
+// The pair of the smallest rank, the leftmost of equals, over and over. Returns how many ids are left, in
+// `ids`.
+static size_t plain_merge(const plain_bpe *bpe, int *ids, int n) {
+    size_t room = (size_t)n + 1, left = 0;
+    plain_word w = {
+        bpe, ids, malloc(room * sizeof(int)), malloc(room * sizeof(int)), malloc(3 * room * sizeof(uint64_t)),
+        0};
+    assert_true(w.next && w.previous && w.heap);
+    for (int i = 0; i < n; i++) w.next[i] = i + 1 < n ? i + 1 : -1, w.previous[i] = i - 1;
+    for (int i = 0; i < n; i++) plain_note(&w, i);
+    while (w.heap_size) {
+        uint64_t key = plain_pop(&w);
+        int at = (int)(uint32_t)key, right = w.ids[at] < 0 ? -1 : w.next[at];
+        if (right < 0 || bpe->ranks[ids[at]][ids[right]] != (int)(key >> 32)) continue;
+        ids[at] = bpe->made[ids[at]][ids[right]];
+        ids[right] = -1;
+        w.next[at] = w.next[right];
+        if (w.next[at] >= 0) w.previous[w.next[at]] = at;
+        plain_note(&w, w.previous[at]);
+        plain_note(&w, at);
+    }
+    for (int i = 0; i < n; i++)
+        if (ids[i] >= 0) ids[left++] = ids[i];
+    free(w.next);
+    free(w.previous);
+    free(w.heap);
+    return left;
+}
+
+// A text that repeats itself, but for a letter here and there.
+static void draw_word(char *text, uint64_t *draws) {
+    int period = 1 + (int)(fixture_draw(draws) % 9);
+    for (int i = 0; i < LONG_WORD; i++) {
+        uint64_t draw = fixture_draw(draws);
+        text[i] = i >= period && draw % 997 ? text[i - period] : (char)('a' + draw / 997 % LONG_SYMBOLS);
+    }
+}
+
+static void words_of_several_windows(void **state) {
+    (void)state;
+    uint64_t draws = 20261124;
+    print_message("seed %llu\n", (unsigned long long)draws);
+    char *text = malloc(LONG_WORD);
+    int *expected = malloc(LONG_WORD * sizeof *expected);
+    assert_true(text && expected);
+    for (int round = 0; round < 6; round++) {
+        plain_bpe bpe;
+        mm_text json = {0}, merges = {0};
+        mm_ids ids = {0};
+        mm_encoder *encoder;
+        draw_merges(&bpe, round % 2, &draws, &merges);
+        mm_text_add_string(&json, "{\"model\": {\"vocab\": {");
+        for (int i = 0; i < LONG_TOKENS; i++)
+            mm_text_format(&json, "%s\"%s\": %d", i ? ", " : "", bpe.texts[i], i);
+        mm_text_format(&json, "}, \"merges\": [%s]}}", merges.data);
+        mm_tokenizer *tokenizer = small(json.data, &encoder);
+        draw_word(text, &draws);
+        for (int i = 0; i < LONG_WORD; i++) expected[i] = text[i] - 'a';
+        size_t count = plain_merge(&bpe, expected, LONG_WORD);
+        good(mm_encode(encoder, text, LONG_WORD, false, &ids, &error));
+        assert_int_equal(ids.size, count);
+        assert_memory_equal(ids.data, expected, count * sizeof *expected);
+        mm_encoder_free(encoder);
+        mm_tokenizer_close(tokenizer);
+        mm_ids_free(&ids);
+        mm_text_free(&json);
+        mm_text_free(&merges);
+    }
+    free(text);
+    free(expected);
+}
+
 // A merge may stand before those that make its halves: it is then next as soon as it can be done.
 static void merges_in_any_order(void **state) {
     (void)state;
@@ -411,6 +551,7 @@ int main(void) {
         cmocka_unit_test(broken_characters_become_replacements),
         cmocka_unit_test(plain_text_holds_no_added_tokens),
         cmocka_unit_test(long_words),
+        cmocka_unit_test(words_of_several_windows),
         cmocka_unit_test(merges_in_any_order),
         cmocka_unit_test(plain_text_is_not_remembered),
         cmocka_unit_test(blanks_without_end),

@@ -1,6 +1,7 @@
 // tokenizer.json files that mm does not support are refused by name, and broken ones do no harm.
 #include "fixture.h"
 
+#include <mm/base/text.h>
 #include <mm/data/tokenizer.h>
 
 #include <setjmp.h>
@@ -142,6 +143,76 @@ static void other_spellings_are_read(void **state) {
     }
 }
 
+// (a+)+b tries every way to divide the letters where no b follows.
+static void a_pattern_that_goes_back_without_end_is_trouble(void **state) {
+    (void)state;
+    enum { LETTERS = 5000 };
+    static const char *const patterns[] = {"\"(?:a+)+[cd]\"", "\"(?:a|aa)*?[cd]\"", "\"a*a*a*a*a*[cd]\""};
+    char letters[LETTERS];
+    memset(letters, 'a', sizeof letters);
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
+        char *text = changed("\"\\\\s+|\\\\p{L}{2}\"", patterns[i]);
+        mm_tokenizer *tokenizer;
+        mm_encoder *encoder;
+        mm_ids ids = {0};
+        if (mm_tokenizer_parse(text, strlen(text), "file", &tokenizer, &error)) fail_msg("%s", error.text);
+        assert_int_equal(mm_encoder_new(tokenizer, &encoder, &error), MM_OK);
+        assert_int_equal(mm_encode(encoder, letters, sizeof letters, false, &ids, &error), MM_TROUBLE);
+        if (strncmp(error.text, "file: its pattern", 17)) fail_msg("%s", error.text);
+        mm_ids_free(&ids);
+        mm_encoder_free(encoder);
+        mm_tokenizer_close(tokenizer);
+        free(text);
+    }
+}
+
+// The inverse of an odd number modulo 2^64: each round doubles the bits that are right.
+static uint64_t inverse(uint64_t odd) {
+    uint64_t found = odd;
+    for (int i = 0; i < 6; i++) found *= 2 - odd * found;
+    return found;
+}
+
+static uint64_t unshift(uint64_t mixed, int shift) {
+    uint64_t found = mixed;
+    for (int i = 0; i < 64 / shift + 1; i++) found = mixed ^ found >> shift;
+    return found;
+}
+
+// Eight bytes to which mm_word_hash gives this hash: each of its steps can be taken back.
+static uint64_t word_of(uint64_t hash) {
+    const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
+    hash = unshift(hash, 32) * inverse(UINT64_C(0xbf58476d1ce4e5b9));
+    hash = unshift(hash, 29) * inverse(odd);
+    return unshift(hash, 32) * inverse(odd) ^ 8 * odd;
+}
+
+static bool is_plain(const char *word) {
+    for (int i = 0; i < 8; i++)
+        if (word[i] < '#' || word[i] > 'z' || word[i] == '\\') return false;
+    return true;
+}
+
+// Without a limit, reading takes the square of their number: minutes for a file of some MB.
+static void tokens_of_one_hash_are_refused(void **state) {
+    (void)state;
+    enum { TOKENS = 6000, LOW_BITS = 24 };
+    mm_text text = {0};
+    mm_text_add_string(&text, "{\"model\": {\"type\": \"BPE\", \"merges\": [], \"vocab\": {");
+    for (uint64_t high = 0, found = 0; found < TOKENS; high++) {
+        uint64_t word = word_of(high << LOW_BITS | 5);
+        char bytes[8];
+        memcpy(bytes, &word, 8);
+        if (is_plain(bytes)) mm_text_format(&text, "%s\"%.8s\": %d", found ? ", " : "", bytes, (int)found);
+        found += is_plain(bytes);
+    }
+    mm_text_add_string(&text, "}}}");
+    assert_false(text.failed);
+    assert_int_equal(open_text(text.data, text.size), MM_TROUBLE);
+    if (!strstr(error.text, "tokens of one hash")) fail_msg("%s", error.text);
+    mm_text_free(&text);
+}
+
 static void a_cut_or_changed_file_does_no_harm(void **state) {
     (void)state;
     for (size_t size = 0; size < sizeof whole - 1; size++)
@@ -160,6 +231,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_unsupported_is_named),
         cmocka_unit_test(other_spellings_are_read),
+        cmocka_unit_test(a_pattern_that_goes_back_without_end_is_trouble),
+        cmocka_unit_test(tokens_of_one_hash_are_refused),
         cmocka_unit_test(a_cut_or_changed_file_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,7 @@ static void add(mm_tokenizer_trainer *t, const char *text, size_t size) {
 
 // Trains to the end, frees the trainer.
 static void finish(mm_tokenizer_trainer *t, int vocab, mm_text *json) {
-    good(mm_tokenizer_trainer_finish(t, vocab, json, NULL, NULL, &error));
+    good(mm_tokenizer_trainer_finish(t, vocab, json, NULL, NULL, NULL, &error));
     mm_tokenizer_trainer_free(t);
 }
 
@@ -173,9 +173,9 @@ static void too_little_text_is_said(void **state) {
     mm_tokenizer_trainer *t = trainer();
     add(t, "abab", 4);
     // ab, abab: two merges.
-    assert_int_equal(mm_tokenizer_trainer_finish(t, 262, &json, NULL, NULL, &error), MM_TROUBLE);
+    assert_int_equal(mm_tokenizer_trainer_finish(t, 262, &json, NULL, NULL, NULL, &error), MM_TROUBLE);
     assert_non_null(strstr(error.text, "261"));
-    assert_int_equal(mm_tokenizer_trainer_finish(t, 258, &json, NULL, NULL, &error), MM_TROUBLE);
+    assert_int_equal(mm_tokenizer_trainer_finish(t, 258, &json, NULL, NULL, NULL, &error), MM_TROUBLE);
     assert_non_null(strstr(error.text, "259"));
     assert_int_equal(json.size, 0);
     finish(t, 261, &json);
@@ -234,6 +234,31 @@ static void workers_do_not_show(void **state) {
     mm_text_free(&whole);
 }
 
+static void ask(void *self, long done, long wanted) {
+    assert_true(done < wanted);
+    *(volatile sig_atomic_t *)self = 1;
+}
+
+static void a_stop_ends_the_merging(void **state) {
+    (void)state;
+    volatile sig_atomic_t stop = 0;
+    uint64_t draws = 29;
+    mm_text text = {0}, json = {0};
+    for (int i = 0; i < 5000; i++)
+        mm_text_format(&text, "%llx ", (unsigned long long)fixture_draw(&draws) % 100000);
+    mm_tokenizer_trainer *t = trainer();
+    add(t, text.data, text.size);
+    assert_int_equal(
+        mm_tokenizer_trainer_finish(t, 2000, &json, &stop, ask, (void *)(uintptr_t)&stop, &error),
+        MM_INTERRUPTED);
+    assert_string_equal(error.text, "interrupted; nothing was kept");
+    assert_int_equal(json.size, 0);
+    stop = 0;
+    finish(t, 2000, &json);
+    mm_text_free(&json);
+    mm_text_free(&text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_library_learns_the_same),
@@ -243,6 +268,7 @@ int main(void) {
         cmocka_unit_test(special_tokens_teach_nothing),
         cmocka_unit_test(any_bytes_are_text),
         cmocka_unit_test(too_little_text_is_said),
+        cmocka_unit_test(a_stop_ends_the_merging),
         cmocka_unit_test(equal_letters_halve),
         cmocka_unit_test(workers_do_not_show),
     };

@@ -1,6 +1,7 @@
 // trace.jsonl.gz: records come back, the bytes follow from the records, whole steps survive a cut anywhere.
+#include <mm/files/bgzf.h>
 #include <mm/files/publish.h>
-#include <mm/record/trace.h>
+#include <mm/record/trace_step.h>
 
 #include <setjmp.h>
 #include <signal.h>
@@ -15,18 +16,6 @@
 #include <cmocka.h>
 
 #include "fixture.h"
-
-// What the disk does is no matter here.
-int fsync(int fd) {
-    (void)fd;
-    return 0;
-}
-
-// Another file in its place: emptying the old one would wait for the disk.
-static void rewrite(const char *path, const void *data, size_t size) {
-    unlink(path);
-    fixture_write(path, data, size);
-}
 
 // Records of every kind of place, their hashes from step and number.
 static mm_trace_record record_of(int64_t step, int i) {
@@ -196,7 +185,7 @@ static void whole_steps_survive_a_cut_anywhere(void **state) {
     for (size_t cut = 0; cut <= size; cut++) {
         mm_error error = {""};
         int64_t steps, expected = 0;
-        rewrite(path, whole, cut);
+        fixture_rewrite(path, whole, cut);
         while (expected < STEPS && ends[expected + 1] <= cut) expected++;
         mm_status status = read_steps(*state, 1, expected, RECORDS, &steps, &error);
         bool at_an_end = ends[expected] == cut;
@@ -233,7 +222,7 @@ static void a_changed_bit_is_refused_or_says_nothing(void **state) {
         mm_error error = {""};
         int64_t steps;
         whole[i / 8] ^= (char)(1 << i % 8);
-        rewrite(path, whole, size);
+        fixture_rewrite(path, whole, size);
         whole[i / 8] ^= (char)(1 << i % 8);
         if (read_steps(*state, 1, 2, 9, &steps, &error))
             assert_non_null(strstr(error.text, "trace.jsonl.gz"));
@@ -254,7 +243,7 @@ static void a_large_step_is_whole_or_not_there(void **state) {
     assert_steps(*state, 1, 2, RECORDS);
     const size_t cuts[] = {size - 1, size - 9, ends[1] + 1, ends[1] + (size - ends[1]) * 9 / 10, ends[1]};
     for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
-        rewrite(path, whole, cuts[i]);
+        fixture_rewrite(path, whole, cuts[i]);
         assert_int_equal(mm_trace_open(*state, MM_LEVEL_STEP, 2, &t, &error), MM_TROUBLE);
         write_steps(*state, MM_LEVEL_STEP, 1, 2, RECORDS);
         char *again = read_trace(*state, path, &again_size);
@@ -263,9 +252,39 @@ static void a_large_step_is_whole_or_not_there(void **state) {
         free(again);
     }
     whole[ends[1] + (size - ends[1]) / 2] ^= 1;
-    rewrite(path, whole, size);
+    fixture_rewrite(path, whole, size);
     assert_int_equal(mm_trace_open(*state, MM_LEVEL_STEP, 2, &t, &error), MM_TROUBLE);
     free(whole);
+}
+
+// Readers hold a step whole; 40 MB of one record in some 200 kB is none that mm wrote.
+static void a_step_that_is_packed_too_tightly_is_refused(void **state) {
+    enum { HASH = 32, BYTES = 40 << 20 };
+    char path[FIXTURE_PATH];
+    mm_text text = {0};
+    unsigned char *member = NULL;
+    size_t size = 0;
+    mm_error error;
+    mm_trace *t;
+    mm_trace_steps *steps;
+    mm_trace_step step = {0};
+    mm_text_add_string(&text, "{\"format\":\"mm-trace\",\"version\":1,\"level\":\"step\"}\n");
+    while (text.size < BYTES)
+        mm_text_format(&text,
+                       "{\"step\":1,\"op\":\"norm\",\"io\":\"out\",\"tensor\":\"a\",\"shape\":[],"
+                       "\"xxh128\":\"%0*d\"}\n",
+                       HASH, 0);
+    assert_int_equal(mm_gzip_member(text.data, text.size, 6, &member, &size, &error), MM_OK);
+    fixture_rewrite(fixture_path(path, *state, "trace.jsonl.gz"), member, size);
+    assert_int_equal(mm_trace_steps_open(*state, &steps, &error), MM_OK);
+    assert_int_equal(mm_trace_steps_next(steps, &step, &error), MM_TROUBLE);
+    assert_non_null(strstr(error.text, "trace.jsonl.gz line "));
+    assert_non_null(strstr(error.text, "more records of one step"));
+    assert_int_equal(mm_trace_open(*state, MM_LEVEL_STEP, 1, &t, &error), MM_TROUBLE);
+    mm_trace_step_free(&step);
+    mm_trace_steps_close(steps);
+    free(member);
+    mm_text_free(&text);
 }
 
 // Members are whole, but one in the middle is gone, or earlier ones come again.
@@ -282,7 +301,7 @@ static void a_step_out_of_order_is_damage(void **state) {
         mm_trace *t;
         memcpy(changed, whole, head);
         memcpy(changed + head, whole + from, size - from);
-        rewrite(path, changed, head + size - from);
+        fixture_rewrite(path, changed, head + size - from);
         assert_int_equal(read_steps(*state, 1, 3, 9, &steps, &error), MM_TROUBLE);
         assert_int_equal(steps, again ? 2 : 1);
         assert_non_null(strstr(error.text, "trace.jsonl.gz line "));
@@ -307,6 +326,57 @@ static void a_zero_byte_in_a_line_is_damage(void **state) {
     assert_int_equal(read_steps(*state, 1, 1, 9, &steps, &error), MM_TROUBLE);
     assert_int_equal(steps, 1);
     assert_non_null(strstr(error.text, "trace.jsonl.gz line 11: found a zero byte"));
+}
+
+// Sums and JSON are right; a member of the record is not there, or of another kind.
+static void a_record_without_one_of_its_members_is_damage(void **state) {
+    static const char head[] = "{\"format\":\"mm-trace\",\"version\":1,\"level\":\"step\"}\n",
+                      record[] = "{\"step\":1,\"op\":\"norm\",\"io\":\"out\",\"tensor\":\"a\",\"shape\":[2],"
+                                 "\"xxh128\":\"0123456789abcdef0123456789abcdef\"}\n";
+    static const char *const changes[][2] = {
+        {"\"op\"", "\"no\""},
+        {"\"io\"", "\"no\""},
+        {"\"tensor\"", "\"no\""},
+        {"\"shape\"", "\"no\""},
+        {"\"xxh128\"", "\"no\""},
+        {"\"norm\"", "5"},
+        {"\"out\"", "5"},
+        {"\"out\"", "\"output\""},
+        {"\"a\"", "null"},
+        {"[2]", "[-2]"},
+        {"[2]", "[1,1,1,1,1]"},
+        {"[2]", "{}"},
+        {"\"0123", "\"0123a"},
+        {"\"op\"", "\"pass\":\"\",\"op\""},
+        {"\"op\"", "\"leaf\":-1,\"op\""},
+        {"\"op\"", "\"node\":[1],\"op\""},
+        {"\"op\"", "\"node\":[63,0],\"op\""},
+        {"\"op\"", "\"leaf\":00,\"op\""},
+        {"\"a\"", "\"a\xff\""},
+    };
+    char path[FIXTURE_PATH], text[sizeof head + sizeof record + 64];
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        const char *at = strstr(record, changes[i][0]);
+        assert_non_null(at);
+        int size = snprintf(text, sizeof text, "%s%.*s%s%s", head, (int)(at - record), record, changes[i][1],
+                            at + strlen(changes[i][0]));
+        fixture_rewrite(fixture_path(path, *state, "trace.jsonl.gz"), text, (size_t)size);
+        mm_error error = {""};
+        mm_trace_reader *r;
+        mm_trace_record found;
+        bool more;
+        assert_int_equal(mm_trace_reader_open(*state, &r, &error), MM_OK);
+        assert_int_equal(mm_trace_reader_next(r, &found, &more, &error), MM_TROUBLE);
+        if (!strstr(error.text, "trace.jsonl.gz line 2: ")) fail_msg("%s: %s", changes[i][1], error.text);
+        mm_trace_reader_close(r);
+        mm_trace_steps *steps;
+        mm_trace_step step = {0};
+        assert_int_equal(mm_trace_steps_open(*state, &steps, &error), MM_OK);
+        assert_int_equal(mm_trace_steps_next(steps, &step, &error), MM_OK);
+        if (!mm_trace_step_parse(&step, "steps", &error)) fail_msg("%s: taken", changes[i][1]);
+        mm_trace_step_free(&step);
+        mm_trace_steps_close(steps);
+    }
 }
 
 // The trace is turned off and on and made finer from one --resume to the next; the lines say so.
@@ -393,8 +463,10 @@ int main(void) {
         IN_FOLDER(whole_steps_survive_a_cut_anywhere),
         IN_FOLDER(a_changed_bit_is_refused_or_says_nothing),
         IN_FOLDER(a_large_step_is_whole_or_not_there),
+        IN_FOLDER(a_step_that_is_packed_too_tightly_is_refused),
         IN_FOLDER(a_step_out_of_order_is_damage),
         IN_FOLDER(a_zero_byte_in_a_line_is_damage),
+        IN_FOLDER(a_record_without_one_of_its_members_is_damage),
         IN_FOLDER(levels_change_where_a_run_goes_on),
         IN_FOLDER(a_trace_can_begin_with_a_later_step),
         IN_FOLDER(a_full_disk_leaves_whole_steps),

@@ -67,6 +67,17 @@ has out "step 1 does not repeat: the first difference is in the update of the se
 copy step && sed -i '2s/"loss": 5/"loss": 4/' B/metrics.jsonl
 expect 1 verify B
 has out "1 repeat" "step 2 does not repeat: metrics.jsonl has loss 4."
+make_text 60 9 >val.txt
+run pack --tokenizer tokenizer.json --out val-data val.txt
+train val --val-data val-data --val-every 2
+expect 0 verify val
+copy val && sed -i '4s/"val_loss": 5/"val_loss": 4/' B/metrics.jsonl
+expect 0 verify B --steps 3
+expect 1 verify B
+has out "step 4 does not repeat: metrics.jsonl has val_loss 4."
+copy off && sed -i '4s/}$/, "val_loss": 4.0}/' B/metrics.jsonl
+expect 1 verify B
+has out "the run has no validation"
 copy off && sed -i '4s/"lr": 0/"lr": 1/' B/metrics.jsonl
 expect 1 verify B
 has out "metrics.jsonl has lr 1."

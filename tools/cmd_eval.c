@@ -19,7 +19,7 @@ static const option_row options[] = {
      .letter = 'm',
      .kind = OPTION_TEXT,
      .argument = "DIR",
-     .help = "model directory: config.json and model.safetensors, as a run's `model` is",
+     .help = "model directory: config.json and model.safetensors, or its shards, as a run's `model` is",
      .required = true},
     {.name = "data",
      .letter = 'd',
@@ -41,7 +41,15 @@ static const option_row options[] = {
      .most = 1024,
      .help = "threads that do the work; they never move a bit",
      .standard = "usable cores"},
-    {.name = "json", .kind = OPTION_FLAG, .help = "write {\"loss\", \"perplexity\", \"tokens\"}"},
+    {.name = "logits",
+     .kind = OPTION_TEXT,
+     .argument = "FILE",
+     .help = "also write the logits of every target to this .safetensors file: targets {tokens} and logits "
+             "{tokens, "
+             "vocabulary}, 4 bytes a number"},
+    {.name = "json",
+     .kind = OPTION_FLAG,
+     .help = "write {\"loss\", \"perplexity\", \"tokens\", \"bits_per_byte\"}"},
     {0},
 };
 
@@ -57,9 +65,14 @@ static void show_preparing(void *self, const char *what, double share) {
 
 static mm_status evaluate(const args *given, const char *data, const volatile sig_atomic_t *stop,
                           mm_eval_result *result, mm_error *error) {
-    return mm_eval(args_text(given, "model"), data, args_integer(given, "seq-len", 0),
-                   (int)args_integer(given, "workers", mm_par_cores()), show_evaluating, NULL, stop, result,
-                   error);
+    mm_eval_request request = {.model_path = args_text(given, "model"),
+                               .data_path = data,
+                               .seq_len = args_integer(given, "seq-len", 0),
+                               .workers = (int)args_integer(given, "workers", mm_par_cores()),
+                               .logits_path = args_text(given, "logits"),
+                               .progress = show_evaluating,
+                               .stop = stop};
+    return mm_eval(&request, result, error);
 }
 
 // A text is packed into a folder that lives as long as the command.
@@ -91,10 +104,13 @@ static void result_text(mm_text *out, const mm_eval_result *r, bool json) {
         mm_json_pair_double(&w, "loss", r->loss);
         mm_json_pair_double(&w, "perplexity", r->perplexity);
         mm_json_pair_integer(&w, "tokens", r->tokens);
+        mm_json_pair_double(&w, "bits_per_byte", r->bits_per_byte); // null if not known
         mm_json_close(&w);
     } else {
         char took[16];
-        mm_text_format(out, "loss %.4f  perplexity %.2f  over ", r->loss, r->perplexity);
+        mm_text_format(out, "loss %.4f  perplexity %.2f  ", r->loss, r->perplexity);
+        if (r->text_bytes) mm_text_format(out, "bits per byte %.4f  ", r->bits_per_byte);
+        mm_text_add_string(out, "over ");
         add_count(out, r->tokens, "token");
         mm_text_format(out, " in %s", mm_clock_print(r->seconds, took));
     }
@@ -124,7 +140,16 @@ const command cmd_eval = {
     .name = "eval",
     .summary = "Takes a model's loss over a dataset or a text",
     .options = options,
-    .about = "Every token of the data but the first is a target once, in windows of --seq-len tokens.",
-    .examples = "mm eval --model runs/0001/model --data data/default/val\n",
+    .about =
+        "Every token of the data but the first is a target once, in windows of --seq-len tokens: of each "
+        "document "
+        "its text and its eos, and its bos but for the first document's. Loss is the mean over the targets, "
+        "in "
+        "nats. Bits per byte are the targets' losses together, in bits, over the bytes of the text that the "
+        "dataset was packed from, so that models with different tokenizers compare; a dataset that does not "
+        "know "
+        "them has none (null).",
+    .examples = "mm eval --model runs/0001/model --data data/default/val\n"
+                "mm eval --model runs/0001/model --data held-out.txt --json\n",
     .run = run_eval,
 };

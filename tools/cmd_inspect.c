@@ -36,6 +36,11 @@ static mm_status inspect_file(mm_text *out, const char *path, bool json, mm_erro
 }
 
 static mm_status inspect_folder(mm_text *out, const char *path, bool json, bool check, mm_error *error) {
+    char any[PATH_MAX];
+    bool there;
+    mm_status status = mm_path_join(any, sizeof any, path, "dataset.json", error);
+    if (!status) status = mm_find_file(any, &there, error);
+    if (status) return status;
     if (holds(path, "dataset.json")) return inspect_dataset(out, path, json, check, error);
     if (holds(path, "run.json")) return inspect_run(out, path, json, error);
     if (holds(path, "config.json")) return inspect_model(out, path, json, error);

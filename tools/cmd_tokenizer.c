@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "print.h"
 #include "progress.h"
+#include "stop.h"
 #include "text_inputs.h"
 #include "tokenizer_show.h"
 #include <errno.h>
@@ -47,10 +48,10 @@ static void show_counting(void *self, uint64_t done, uint64_t total) {
 }
 
 static mm_status count_words(const args *given, mm_tokenizer_trainer *trainer, mm_text_source *source,
-                             mm_error *error) {
+                             const volatile sig_atomic_t *stop, mm_error *error) {
     uint64_t bytes;
     mm_status status = mm_tokenizer_trainer_read(trainer, source, (int)args_integer(given, "workers", 0),
-                                                 NULL, &bytes, show_counting, NULL, error);
+                                                 stop, &bytes, show_counting, NULL, error);
     if (!status && !bytes) return mm_trouble(error, "the input's text is empty, expected some to train on");
     return status;
 }
@@ -69,11 +70,11 @@ static mm_status check_free(const char *path, mm_error *error) {
 }
 
 static mm_status train_tokenizer(const args *given, mm_tokenizer_trainer *trainer, mm_text_source *source,
-                                 mm_error *error) {
+                                 const volatile sig_atomic_t *stop, mm_error *error) {
     mm_text json = {0};
-    mm_status status = count_words(given, trainer, source, error);
+    mm_status status = count_words(given, trainer, source, stop, error);
     if (!status)
-        status = mm_tokenizer_trainer_finish(trainer, (int)args_integer(given, "vocab-size", 0), &json,
+        status = mm_tokenizer_trainer_finish(trainer, (int)args_integer(given, "vocab-size", 0), &json, stop,
                                              show_merging, NULL, error);
     if (!status) status = mm_publish_file(args_text(given, "out"), json.data, json.size, error);
     mm_text_free(&json);
@@ -83,12 +84,13 @@ static mm_status train_tokenizer(const args *given, mm_tokenizer_trainer *traine
 static mm_status run_train(const args *given, mm_error *error) {
     mm_status status = check_free(args_text(given, "out"), error);
     if (status) return status;
+    const volatile sig_atomic_t *stop = stop_watch("stopping ...\n");
     progress_expect("counting words");
     mm_text_source *source = NULL;
     mm_tokenizer_trainer *trainer = NULL;
-    status = text_inputs_open(given, NULL, &source, error);
+    status = text_inputs_open(given, stop, &source, error);
     if (!status) status = mm_tokenizer_trainer_new(&trainer, error);
-    if (!status) status = train_tokenizer(given, trainer, source, error);
+    if (!status) status = train_tokenizer(given, trainer, source, stop, error);
     mm_tokenizer_trainer_free(trainer);
     progress_clear();
     mm_text out = {0};

@@ -1,9 +1,12 @@
 // mm train: the options of a run; what it shows is train_show.c's.
 #include "cmd.h"
 #include "print.h"
+#include "profile_show.h"
 #include "progress.h"
 #include "stop.h"
 #include "train_show.h"
+#include <math.h>
+#include <mm/base/arena.h>
 #include <mm/run/train.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +30,8 @@ static const option_row options[] = {
              "shuffled")},
     {SETTING("preset", "model of random weights: tiny (1.7M), small (26M), minimind-3 (64M)", "tiny"),
      .argument = "NAME", .group = "Model"},
-    {SETTING("model", "start from this model directory (config.json, model.safetensors) instead", NULL),
+    {SETTING("model",
+             "start from this model directory (config.json, model.safetensors or its shards) instead", NULL),
      .argument = "DIR"},
     {SETTING("dropout",
              "share of numbers dropped in the embedding, the attention weights and the attention output",
@@ -68,8 +72,9 @@ static const option_row options[] = {
     {.name = "resume",
      .kind = OPTION_TEXT,
      .argument = "RUN",
-     .help = "go on with a run: all settings come from its run.json; only --workers, --save-every, --keep, "
-             "--sample-every, --prompt, --trace and, with a constant schedule, --steps may be given"},
+     .help =
+         "go on with a run: all settings come from its run.json; only --workers, --save-every, --keep, "
+         "--sample-every, --prompt, --trace, --profile and, with a constant schedule, --steps may be given"},
     {SETTING("save-every", "save a checkpoint every N steps and at the end, 0: at the end only", "100"),
      .argument = "N"},
     {SETTING("keep", "how many of the newest checkpoints to keep, 0: all", "3"), .argument = "N"},
@@ -78,10 +83,34 @@ static const option_row options[] = {
     {SETTING("prompt", "what samples go on with", "nothing: they begin as a document does"),
      .argument = "TEXT"},
     {SETTING("trace", "how much of the run to fingerprint", "step")},
+    {.name = "memory-limit",
+     .kind = OPTION_TEXT,
+     .argument = "SIZE",
+     .help = "refuse a run that would take more memory than this, such as 900M or 2.5G (units of 1024), and "
+             "say which "
+             "settings would fit; the machine's and its control groups' limits hold in any case"},
+    {.name = "profile",
+     .kind = OPTION_FLAG,
+     .help = "at the end say where the time went: seconds, share and GF/s by stage and operation, on "
+             "standard error"},
     {0},
 };
 
 static const char promise[] = "finishing this step, then saving; Ctrl-C again ends at once\n";
+
+// "900M", "2.5G": bytes in units of 1024.
+static mm_status limit_memory(const char *size, mm_error *error) {
+    if (!size) return MM_OK;
+    static const char units[] = "KMGT";
+    char *end;
+    double bytes = strtod(size, &end);
+    const char *unit = *end && end != size ? strchr(units, *end) : NULL;
+    if (!unit || end[1] || !isfinite(bytes) || bytes <= 0)
+        return mm_trouble(error, "--memory-limit %s: expected a number and its unit, such as 900M or 2.5G",
+                          size);
+    mm_memory_limit(ldexp(bytes, 10 * (int)(unit - units + 1)));
+    return MM_OK;
+}
 
 // Trains or goes on; `given` says which settings were given.
 static mm_status work(const args *given, mm_settings *settings, bool *set, train_show *show,
@@ -99,6 +128,7 @@ static mm_status work(const args *given, mm_settings *settings, bool *set, train
         if (status) return status;
     }
     mm_train_watch watch = train_show_watch(show);
+    if (args_flag(given, "profile")) watch.profile = profile_show;
     progress_expect(run ? "reading the run" : "reading data");
     const volatile sig_atomic_t *stop = stop_watch(promise);
     if (run) return mm_train_resume(settings, set, &watch, stop, result, error);
@@ -111,6 +141,7 @@ static mm_status run_train(const args *given, mm_error *error) {
     mm_train_result result = {0};
     train_show show = {0};
     mm_status status = args_settings(given, &settings, set, error);
+    if (!status) status = limit_memory(args_text(given, "memory-limit"), error);
     if (!status) status = work(given, &settings, set, &show, &result, error);
     mm_settings_free(&settings);
     mm_text text = {0};

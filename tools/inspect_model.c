@@ -3,6 +3,7 @@
 #include "print.h"
 #include <limits.h>
 #include <mm/files/publish.h>
+#include <mm/files/tensor_files.h>
 #include <mm/record/checkpoint.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,10 +18,10 @@ typedef struct weights_sum {
     const char *type; // of all tensors, NULL if they differ
 } weights_sum;
 
-static weights_sum sum_up(const mm_safetensors *file) {
+static weights_sum sum_up(const mm_tensor_files *files) {
     weights_sum sum = {0};
-    for (int i = 0; i < mm_safetensors_count(file); i++) {
-        const mm_safetensors_entry *e = mm_safetensors_at(file, i);
+    for (int i = 0; i < mm_tensor_files_count(files); i++) {
+        const mm_safetensors_entry *e = mm_tensor_files_at(files, i).entry;
         int64_t numbers = 1;
         for (int d = 0; d < e->tensor.dims; d++) numbers *= e->tensor.shape[d];
         sum.numbers += numbers;
@@ -33,14 +34,14 @@ static weights_sum sum_up(const mm_safetensors *file) {
     return sum;
 }
 
-static void put_weights(mm_json_writer *w, const mm_safetensors *file) {
-    weights_sum sum = sum_up(file);
+static void put_weights(mm_json_writer *w, const mm_tensor_files *files) {
+    weights_sum sum = sum_up(files);
     mm_json_pair_integer(w, "numbers", sum.numbers);
     mm_json_pair_integer(w, "bytes", (int64_t)sum.bytes);
     mm_json_put_key(w, "tensors");
     mm_json_open_array(w);
-    for (int i = 0; i < mm_safetensors_count(file); i++) {
-        const mm_safetensors_entry *e = mm_safetensors_at(file, i);
+    for (int i = 0; i < mm_tensor_files_count(files); i++) {
+        const mm_safetensors_entry *e = mm_tensor_files_at(files, i).entry;
         mm_json_open_object(w);
         mm_json_pair_string(w, "name", e->tensor.name);
         mm_json_pair_string(w, "type", e->type_name);
@@ -53,24 +54,26 @@ static void put_weights(mm_json_writer *w, const mm_safetensors *file) {
     mm_json_close(w);
 }
 
-static void add_sum(mm_text *out, const mm_safetensors *file) {
-    weights_sum sum = sum_up(file);
-    add_count(out, mm_safetensors_count(file), "tensor");
+static void add_sum(mm_text *out, const mm_tensor_files *files) {
+    weights_sum sum = sum_up(files);
+    add_count(out, mm_tensor_files_count(files), "tensor");
     mm_text_add_string(out, ", ");
     add_count(out, sum.numbers, "number");
     mm_text_format(out, ", %s, ", sum.type ? sum.type : "of several types");
     add_bytes(out, (double)sum.bytes);
+    if (mm_tensor_files_shards(files) > 1)
+        mm_text_format(out, " in %d shards", mm_tensor_files_shards(files));
     mm_text_add_string(out, "\n");
 }
 
-static void weights_words(mm_text *out, const mm_safetensors *file) {
+static void weights_words(mm_text *out, const mm_tensor_files *files) {
     add_label(out, "weights");
-    add_path(out, mm_safetensors_path(file));
+    add_path(out, mm_tensor_files_path(files));
     mm_text_add_string(out, "\n");
     add_label(out, "holds");
-    add_sum(out, file);
-    for (int i = 0; i < mm_safetensors_count(file); i++) {
-        const mm_safetensors_entry *e = mm_safetensors_at(file, i);
+    add_sum(out, files);
+    for (int i = 0; i < mm_tensor_files_count(files); i++) {
+        const mm_safetensors_entry *e = mm_tensor_files_at(files, i).entry;
         char shape[128] = "";
         size_t used = 0;
         for (int d = 0; d < e->tensor.dims && used < sizeof shape; d++)
@@ -81,21 +84,21 @@ static void weights_words(mm_text *out, const mm_safetensors *file) {
 }
 
 mm_status inspect_weights(mm_text *out, const char *path, bool json, mm_error *error) {
-    mm_safetensors *file;
-    mm_status status = mm_safetensors_open(path, &file, error);
+    mm_tensor_files *files;
+    mm_status status = mm_tensor_files_open_one(path, &files, error);
     if (status) return status;
     if (json) {
         mm_json_writer w = mm_json_writer_on(out, 0);
         mm_json_open_object(&w);
         mm_json_pair_string(&w, "kind", "safetensors");
         mm_json_pair_string(&w, "path", path);
-        put_weights(&w, file);
+        put_weights(&w, files);
         mm_json_close(&w);
         mm_text_add_string(out, "\n");
     } else {
-        weights_words(out, file);
+        weights_words(out, files);
     }
-    mm_safetensors_close(file);
+    mm_tensor_files_close(files);
     return MM_OK;
 }
 
@@ -104,7 +107,7 @@ mm_status inspect_weights(mm_text *out, const char *path, bool json, mm_error *e
 typedef struct model_parts {
     const char *path;
     mm_json_document *config;
-    mm_safetensors *weights;
+    mm_tensor_files *weights;
     bool is_checkpoint;
     mm_checkpoint_state state;
 } model_parts;
@@ -169,8 +172,7 @@ static mm_status open_parts(model_parts *m, mm_error *error) {
     char file[PATH_MAX];
     mm_status status = mm_path_join(file, sizeof file, m->path, "config.json", error);
     if (!status) status = mm_json_read(file, CONFIG_LIMIT, &m->config, error);
-    if (!status) status = mm_path_join(file, sizeof file, m->path, "model.safetensors", error);
-    if (!status) status = mm_safetensors_open(file, &m->weights, error);
+    if (!status) status = mm_tensor_files_open(m->path, &m->weights, error);
     if (!status) status = mm_path_join(file, sizeof file, m->path, "state.json", error);
     if (status) return status;
     m->is_checkpoint = mm_is_file(file);
@@ -186,7 +188,7 @@ mm_status inspect_model(mm_text *out, const char *path, bool json, mm_error *err
         else
             model_words(out, &m);
     }
-    mm_safetensors_close(m.weights);
+    mm_tensor_files_close(m.weights);
     mm_json_free(m.config);
     return status;
 }

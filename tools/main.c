@@ -3,6 +3,7 @@
 #include "help.h"
 #include "print.h"
 #include "progress.h"
+#include <mm/base/version.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,6 +49,7 @@ const command *const commands[] = {
     &cmd_train,
     &cmd_eval,
     &cmd_generate,
+    &cmd_export,
     &cmd_diff,
     &cmd_verify,
     &cmd_inspect,
@@ -80,7 +82,7 @@ static mm_status run_whole(const char *program, int count, char *const *words, b
         return say(&out, error);
     }
     if (count == 1 && strcmp(words[0], "--version") == 0) {
-        mm_text_add_string(&out, "mm " MM_VERSION "\n");
+        mm_text_format(&out, "mm %s\n", mm_build_version());
         return say(&out, error);
     }
     if (count == 2 && words[0][0] != '-' && is_help(words[1])) {

@@ -1,6 +1,7 @@
 #include "train_show.h"
 #include "print.h"
 #include "progress.h"
+#include <math.h>
 #include <mm/base/clock.h>
 #include <stdio.h>
 #include <string.h>
@@ -86,6 +87,24 @@ static void training_line(mm_text *out, const mm_train_header *h) {
     mm_text_add_string(out, "\n");
 }
 
+static void memory_line(mm_text *out, const mm_memory *m) {
+    begin_line(out, "memory");
+    mm_text_add_size(out, m->total);
+    mm_text_add_string(out, " planned");
+    if (isfinite(m->available)) {
+        mm_text_add_string(out, " of ");
+        mm_text_add_size(out, m->available);
+    }
+    const double parts[] = {m->weights, m->gradients, m->activations, m->process};
+    static const char *const names[] = {" (weights and moments ", ", gradients ", ", activations ",
+                                        ", program and data "};
+    for (int i = 0; i < 4; i++) {
+        mm_text_add_string(out, names[i]);
+        mm_text_add_size(out, parts[i]);
+    }
+    mm_text_add_string(out, ")\n");
+}
+
 void train_header_text(mm_text *out, const mm_train_header *h) {
     const mm_settings *s = h->settings;
     model_line(out, h);
@@ -96,9 +115,7 @@ void train_header_text(mm_text *out, const mm_train_header *h) {
     mm_text_format(out, "%llu, policy %s: %s\n", (unsigned long long)s->seed,
                    choice("seed_policy", s->seed_policy), h->policy_words);
     training_line(out, h);
-    begin_line(out, "memory");
-    add_bytes(out, h->memory_bytes);
-    mm_text_add_string(out, "\n");
+    memory_line(out, &h->memory);
     begin_line(out, "run");
     add_path(out, h->run_path);
     mm_text_add_string(out, "\n");
@@ -122,8 +139,9 @@ void train_step_text(mm_text *out, const mm_train_step *s, bool has_val, double 
     mm_text_add_grouped(out, (long long)(s->tokens_per_second + 0.5));
     mm_text_add_string(out, " tok/s");
     char left[16];
-    if (s->seconds_left >= 0 && s->step < s->steps)
-        mm_text_format(out, "  eta %s", mm_clock_print(s->seconds_left, left));
+    if (s->seconds_left < 0 || s->step >= s->steps) return;
+    mm_text_format(out, "  eta %s", mm_clock_print(s->seconds_left, left));
+    mm_text_format(out, " of %s", mm_clock_print(s->seconds_whole, left));
 }
 
 // --- the end
@@ -163,12 +181,26 @@ static void show_header(void *self, const mm_train_header *header) {
     mm_text_free(&text);
 }
 
+// On a terminal it stands in every line; here once, when it is known.
+static void say_time(train_show *show, const mm_train_step *step) {
+    if (show->timed || progress_on_terminal() || step->seconds_whole < 0 || step->step == step->steps) return;
+    show->timed = true;
+    mm_text text = {0};
+    char whole[16];
+    begin_line(&text, "time");
+    mm_text_format(&text, "about %s in all, validation, samples and checkpoints included",
+                   mm_clock_print(step->seconds_whole, whole));
+    progress_show(&text, true);
+    mm_text_free(&text);
+}
+
 static void show_step(void *self, const mm_train_step *step) {
     train_show *show = self;
     if (step->has_val) {
         show->has_val = true;
         show->val_loss = step->val_loss;
     }
+    say_time(show, step);
     bool stays = step->has_val || step->step == step->steps || (!show->stepped && !progress_on_terminal());
     if (!stays && !progress_due()) return;
     show->stepped = true;

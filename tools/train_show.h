@@ -8,6 +8,7 @@
 // The watch's `self`.
 typedef struct train_show {
     bool stepped; // a step has been shown
+    bool timed;   // how long all takes has been said
     bool has_val;
     double val_loss; // the last
     char data[4096]; // what to evaluate on: the validation data, else the data

@@ -4,8 +4,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static const size_t huge_page = (size_t)2 << 20;
 
@@ -81,4 +83,21 @@ void mm_arena_release(mm_arena *arena, size_t mark) {
 
 double mm_memory_available(void) {
     return mm_limits_memory();
+}
+
+void mm_memory_limit(double bytes) {
+    mm_limits_set_memory(bytes);
+}
+
+static bool gives_huge_pages(void) {
+    FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+    if (!file) return false;
+    char line[128];
+    bool gives = fgets(line, sizeof line, file) && !strstr(line, "[never]");
+    fclose(file);
+    return gives;
+}
+
+size_t mm_arena_resident(size_t size) {
+    return round_up(size, gives_huge_pages() ? huge_page : (size_t)sysconf(_SC_PAGESIZE));
 }

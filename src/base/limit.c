@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <mm/base/clock.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -127,6 +128,15 @@ static double system_memory(void) {
     return available < 0 ? INFINITY : (available + swap) * 1024; // in KiB there
 }
 
+static double set_limit = INFINITY;
+
+void mm_limits_set_memory(double bytes) {
+    set_limit = bytes;
+}
+
 double mm_limits_memory(void) {
-    return fmin(system_memory(), mm_limits_group_memory("/proc/self/cgroup", "/sys/fs/cgroup"));
+    double group = mm_limits_group_memory("/proc/self/cgroup", "/sys/fs/cgroup");
+    // These bound what a process takes in all, and what it has counts already.
+    double in_all = fmin(set_limit, group) - mm_resident_bytes();
+    return fmin(system_memory(), in_all < 0 ? 0 : in_all);
 }

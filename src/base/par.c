@@ -3,11 +3,14 @@
 #include "limit.h"
 #include <assert.h>
 #include <math.h>
+#include <mm/base/clock.h>
+#include <mm/base/profile.h>
 #include <omp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdlib.h>
 #if defined(__SSE__)
 #include <xmmintrin.h>
 #endif
@@ -52,9 +55,12 @@ void mm_par_run(int workers, void (*work)(void *self, int worker), void *self) {
         int threads = omp_get_num_threads();
         for (int worker = omp_get_thread_num(); worker < workers; worker += threads) {
             mm_par_ieee();
+            mm_profile_enter(worker);
             work(self, worker);
+            mm_profile_leave();
         }
     }
+    mm_profile_joined();
 }
 
 // A turn ends when the last worker arrives. The mutex and the condition are for those who have gone to sleep.
@@ -85,7 +91,7 @@ static void end_turn(struct mm_barrier *b) {
     pthread_mutex_unlock(&b->mutex);
 }
 
-void mm_team_wait(const mm_team *team) {
+static void wait_for_team(const mm_team *team) {
     struct mm_barrier *b = team->barrier;
     unsigned turn = atomic_load_explicit(&b->turn, memory_order_acquire);
     if (atomic_fetch_add_explicit(&b->arrived, 1, memory_order_acq_rel) + 1 == team->workers) {
@@ -102,21 +108,65 @@ void mm_team_wait(const mm_team *team) {
     pthread_mutex_unlock(&b->mutex);
 }
 
+const mm_team mm_team_alone = {.workers = 1};
+
+void mm_team_wait(const mm_team *team) {
+    if (team->workers == 1) return;
+    if (!mm_profile_mine) {
+        wait_for_team(team);
+        return;
+    }
+    double began = mm_clock_seconds();
+    wait_for_team(team);
+    mm_profile_waited(began);
+}
+
+int mm_team_split(const mm_team *team, int parts, int *worker, mm_team *part) {
+    assert(parts >= 1 && parts <= team->workers && (team->parts || team->workers == 1));
+    long begin, end;
+    int number = -1;
+    do mm_par_slice(team->workers, 1, ++number, parts, &begin, &end);
+    while (*worker >= end);
+    *worker -= (int)begin;
+    *part = (mm_team){.workers = (int)(end - begin), .barrier = team->parts ? &team->parts[number] : NULL};
+    return number;
+}
+
+static void barrier_open(struct mm_barrier *barrier, int looks) {
+    *barrier = (struct mm_barrier){
+        .looks = looks, .mutex = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
+}
+
+static void barrier_close(struct mm_barrier *barrier) {
+    pthread_cond_destroy(&barrier->ended);
+    pthread_mutex_destroy(&barrier->mutex);
+}
+
 void mm_par_team(int workers, void (*work)(void *self, const mm_team *team, int worker), void *self) {
     assert(workers >= 1);
-    struct mm_barrier barrier = {.looks = workers <= mm_par_cores() ? AWAKE_LOOKS
-                                                                    : 0, // whom one waits for needs the core
-                                 .mutex = PTHREAD_MUTEX_INITIALIZER,
-                                 .ended = PTHREAD_COND_INITIALIZER};
+    struct mm_barrier whole, *parts = calloc((size_t)workers, sizeof *parts);
+    if (!parts) {
+        mm_par_ieee();
+        work(self, &mm_team_alone, 0);
+        return;
+    }
+    // Whom one waits for needs the core.
+    int looks = workers <= mm_par_cores() ? AWAKE_LOOKS : 0;
+    barrier_open(&whole, looks);
+    for (int i = 0; i < workers; i++) barrier_open(&parts[i], looks);
     omp_set_dynamic(0);
 #pragma omp parallel num_threads(workers)
     {
-        const mm_team team = {.workers = omp_get_num_threads(), .barrier = &barrier};
+        const mm_team team = {.workers = omp_get_num_threads(), .barrier = &whole, .parts = parts};
         mm_par_ieee();
+        mm_profile_enter(omp_get_thread_num());
         work(self, &team, omp_get_thread_num());
+        mm_profile_leave();
     }
-    pthread_cond_destroy(&barrier.ended);
-    pthread_mutex_destroy(&barrier.mutex);
+    mm_profile_joined();
+    for (int i = 0; i < workers; i++) barrier_close(&parts[i]);
+    barrier_close(&whole);
+    free(parts);
 }
 
 void mm_par_slice(long n, long grain, int worker, int workers, long *begin, long *end) {

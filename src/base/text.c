@@ -71,3 +71,10 @@ void mm_text_add_grouped(mm_text *text, long long number) {
         mm_text_add(text, &digits[i], 1);
     }
 }
+
+void mm_text_add_size(mm_text *text, double bytes) {
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
+    int unit = 0;
+    for (bytes /= 1024; bytes >= 1023.5 && unit < 3; unit++) bytes /= 1024;
+    mm_text_format(text, bytes < 9.95 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+}

@@ -1,6 +1,13 @@
 // Words of any length: positions wait in one list for each rank, and the smallest rank that has any is worked
 // off from left to right. So a word of equal letters, whatever its length, costs a few passes over it.
-#include "bpe.h"
+//
+// Of a word that goes on, the beginning is merged as far as what follows cannot change it. Its last symbol
+// may be merged with what follows at some rank at the earliest; before a pair of a larger rank is merged, the
+// symbol is given up, with all that would have become of it. (Of equal ranks the left pair comes first, so
+// that one is sure.) Then the symbol before it is the last, and what stands behind it is the symbol given up
+// or a token made since, at no smaller rank. No merge goes over the end of what is left, so what follows is
+// merged on its own.
+#include "bpe_tail.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -25,6 +32,11 @@ typedef struct long_word {
     int32_t *heap;  // ranks with positions waiting, the smallest first; each at most once
     int32_t heap_size;
     bool failed; // memory ran out
+
+    const mm_bpe_tail *tail; // NULL: the word ends with the symbols
+    int32_t last;            // symbol
+    int32_t open;            // the smallest rank with which it may be merged with what follows
+    int32_t behind, since;   // the symbol given up last, and the largest rank of one that was
 } long_word;
 
 static bool is_left(const long_word *w, int32_t at) {
@@ -104,6 +116,24 @@ static int by_position(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+static void look_behind(long_word *w) {
+    w->open = INT32_MAX;
+    if (!w->tail || !w->n) return;
+    w->last = previous_of(w, (int32_t)w->n);
+    w->open = mm_bpe_tail_rank(w->tail, w->symbols[w->last], w->behind, w->since);
+}
+
+// Before a pair of this rank is merged: gives up what may have been merged with what follows.
+static void give_up(long_word *w, int32_t rank) {
+    while (w->open < rank) {
+        w->behind = w->symbols[w->last];
+        if (w->open > w->since) w->since = w->open;
+        w->left[w->last / 64] &= ~(UINT64_C(1) << w->last % 64);
+        w->n = (size_t)w->last;
+        look_behind(w);
+    }
+}
+
 // Merges the pair at `at` if it still has this rank.
 static void merge_at(long_word *w, int32_t at, int32_t rank) {
     int32_t right = is_left(w, at) ? next_of(w, at) : END;
@@ -112,6 +142,7 @@ static void merge_at(long_word *w, int32_t at, int32_t rank) {
     if (merge.rank != rank) return;
     w->symbols[at] = merge.made;
     w->left[right / 64] &= ~(UINT64_C(1) << right % 64);
+    if (right == w->last) look_behind(w);
     int32_t before = previous_of(w, at);
     if (before >= 0) note(w, before);
     note(w, at);
@@ -127,6 +158,7 @@ static void work_off(long_word *w) {
                   by_position);
             list->unsorted = false;
         }
+        give_up(w, rank);
         merge_at(w, (int32_t)list->positions[list->done++], rank);
         if (w->heap_size && w->heap[0] < rank && list->done < list->count) {
             heap_push(w, rank);
@@ -156,24 +188,37 @@ static void close_word(long_word *w) {
     free(w->heap);
 }
 
-mm_status mm_bpe_long_word(const mm_bpe *bpe, int32_t *symbols, size_t n, size_t *left, mm_error *error) {
-    *left = n;
-    if (n < 2) return MM_OK;
+static mm_status encode(long_word *w, size_t n, size_t *left, mm_error *error) {
+    *left = 0;
     if (n > INT32_MAX / 2)
         return mm_trouble(error,
                           "a word of %zu bytes: at most %d can be encoded as one; break it into lines or "
                           "documents",
                           n, INT32_MAX / 2);
-    long_word w = {.bpe = bpe, .symbols = symbols};
-    if (!open_word(&w, n)) w.failed = true;
-    for (size_t i = 0; i < n && !w.failed; i++) note(&w, (int32_t)i);
-    while (w.heap_size && !w.failed) work_off(&w);
-    bool failed = w.failed;
-    if (!failed) {
-        size_t kept = 0;
-        for (int32_t at = 0; at >= 0; at = next_of(&w, at)) symbols[kept++] = symbols[at];
-        *left = kept;
-    }
-    close_word(&w);
+    w->last = w->behind = w->since = END;
+    w->failed = !open_word(w, n);
+    if (!w->failed) look_behind(w);
+    for (size_t i = 0; i < n && !w->failed; i++) note(w, (int32_t)i);
+    while (w->heap_size && !w->failed) work_off(w);
+    bool failed = w->failed;
+    if (!failed) give_up(w, INT32_MAX);
+    for (int32_t at = 0; !failed && w->n && at >= 0; at = next_of(w, at))
+        w->symbols[(*left)++] = w->symbols[at];
+    close_word(w);
     return failed ? mm_trouble(error, "no memory to encode a word of %zu bytes", n) : MM_OK;
+}
+
+mm_status mm_bpe_long_word(const mm_bpe *bpe, int32_t *symbols, size_t n, size_t *left, mm_error *error) {
+    long_word w = {.bpe = bpe, .symbols = symbols};
+    *left = n;
+    return n < 2 ? MM_OK : encode(&w, n, left, error);
+}
+
+mm_status mm_bpe_beginning(const mm_bpe *bpe, const mm_bpe_tail *tail, int32_t *symbols, size_t n,
+                           size_t *left, size_t *merged, mm_error *error) {
+    long_word w = {.bpe = bpe, .symbols = symbols, .tail = tail};
+    *left = *merged = 0;
+    mm_status status = n ? encode(&w, n, left, error) : MM_OK;
+    if (status == MM_OK) *merged = w.n;
+    return status;
 }

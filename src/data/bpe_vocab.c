@@ -73,6 +73,8 @@ mm_vocab_added mm_vocab_add(mm_vocab *vocab, const char *text, size_t size, int3
     vocab->sizes[id] = (uint32_t)size;
     vocab->present[id] = true;
     vocab->slots[slot] = id;
+    size_t behind = (slot - mm_word_hash(text, size)) & vocab->slot_mask;
+    if (behind > vocab->longest) vocab->longest = behind;
     vocab->count++;
     return MM_VOCAB_ADDED;
 }

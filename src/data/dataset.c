@@ -183,10 +183,6 @@ const char *mm_dataset_unicode(const mm_dataset *dataset) {
     return dataset->manifest.unicode;
 }
 
-const mm_tokenizer *mm_dataset_tokenizer(const mm_dataset *dataset) {
-    return dataset->tokenizer;
-}
-
 mm_hash mm_dataset_tokenizer_hash(const mm_dataset *dataset) {
     return dataset->manifest.tokenizer;
 }

@@ -152,8 +152,10 @@ mm_status mm_manifest_read(mm_manifest *manifest, const char *folder, mm_error *
     char path[PATH_MAX];
     mm_json_document *document;
     mm_status status = mm_path_join(path, sizeof path, folder, "dataset.json", error);
+    bool there = false;
+    if (!status) status = mm_find_file(path, &there, error);
     if (status) return status;
-    if (!mm_is_file(path))
+    if (!there)
         return mm_trouble(error, "%s: no such file, so %s is not a whole dataset; mm pack makes one", path,
                           folder);
     status = mm_json_read(path, MANIFEST_MAX_BYTES, &document, error);

@@ -158,24 +158,12 @@ static mm_status check_marks(const mm_tokenizer *tokenizer, mm_error *error) {
                             : "bos and no eos");
 }
 
-// The folder that `out` is to lie in.
-static mm_status make_parent(const char *out, mm_error *error) {
-    char folder[PATH_MAX];
-    size_t end = strlen(out);
-    while (end > 0 && out[end - 1] == '/') end--;
-    while (end > 0 && out[end - 1] != '/') end--;
-    if (!end || end >= sizeof folder) return MM_OK;
-    memcpy(folder, out, end);
-    folder[end] = 0;
-    return mm_make_folders(folder, error);
-}
-
 mm_status mm_pack(const char *out, mm_text_source *source, const mm_tokenizer *tokenizer,
                   const mm_pack_options *options, mm_pack_result *result, mm_error *error) {
     assert(options->val_share >= 0.0 && options->val_share < 1.0 && options->workers >= 0);
     *result = (mm_pack_result){0};
     mm_status status = check_marks(tokenizer, error);
-    if (!status) status = make_parent(out, error);
+    if (!status) status = mm_make_parent(out, error);
     if (status) return status;
     mm_draft *draft;
     status = mm_draft_begin(out, &draft, error);

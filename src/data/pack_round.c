@@ -139,10 +139,22 @@ static mm_status make_units(mm_pack_rounds *r, mm_error *error) {
     return MM_OK;
 }
 
+// What a document far larger than others took is not kept for those that follow.
+enum { KEPT_BYTES = 4 * MM_TEXT_BATCH_FOR_EACH };
+
+static void give_back_text(mm_pack_rounds *r) {
+    mm_text *text = &r->encoding->text;
+    if (text->capacity / (size_t)r->workers > KEPT_BYTES) mm_text_free(text);
+}
+
+static void give_back_ids(mm_ids *ids) {
+    if (ids->capacity * sizeof *ids->data > KEPT_BYTES) mm_ids_free(ids);
+}
+
 static mm_status add_ids(mm_pack_rounds *r, mm_error *error) {
     const mm_text_batch *batch = r->encoding;
     for (size_t u = 0; u < batch->unit_count; u++) {
-        const unit_ids *unit = &r->units[u];
+        unit_ids *unit = &r->units[u];
         size_t start = 0;
         for (size_t p = batch->units[u]; p < batch->units[u + 1]; p++) {
             const mm_text_part *part = &batch->parts[p];
@@ -152,6 +164,7 @@ static mm_status add_ids(mm_pack_rounds *r, mm_error *error) {
             if (status) return status;
             start = end;
         }
+        give_back_ids(&unit->ids);
     }
     return MM_OK;
 }
@@ -161,6 +174,7 @@ static mm_status run_round(mm_pack_rounds *r, mm_error *error) {
     if (status) return status;
     atomic_store(&r->next, 0);
     mm_par_run(r->workers, work, r);
+    give_back_text(r);
     status = first_trouble(r, error);
     if (!status) status = mm_pack_writer_flush(r->writer, error);
     if (!status) status = add_ids(r, error);

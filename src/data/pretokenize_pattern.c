@@ -7,8 +7,10 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct mm_pattern {
+    char *name; // of what has it, for messages
     pcre2_code *code;
     bool jit;
 };
@@ -31,7 +33,7 @@ static mm_status compile(const char *text, size_t size, uint32_t options, const 
     *pattern = NULL;
     mm_pattern *made = calloc(1, sizeof *made);
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
-    if (!made || !context) {
+    if (!made || !context || !(made->name = strdup(name))) {
         free(made);
         pcre2_compile_context_free(context);
         return mm_trouble(error, "%s: no memory for its pattern", name);
@@ -45,7 +47,7 @@ static mm_status compile(const char *text, size_t size, uint32_t options, const 
     if (!made->code) {
         PCRE2_UCHAR why[256] = "";
         pcre2_get_error_message(code, why, sizeof why);
-        free(made);
+        mm_pattern_free(made);
         return mm_trouble(error, "%s: the pattern \"%.*s\" is not understood at character %zu: %s", name,
                           size > 300 ? 300 : (int)size, text, (size_t)at, (const char *)why);
     }
@@ -79,6 +81,7 @@ mm_status mm_pattern_word_character(mm_pattern **pattern, mm_error *error) {
 void mm_pattern_free(mm_pattern *pattern) {
     if (!pattern) return;
     pcre2_code_free(pattern->code);
+    free(pattern->name);
     free(pattern);
 }
 
@@ -93,11 +96,17 @@ mm_matcher *mm_matcher_new(void) {
         return NULL;
     }
     pcre2_jit_stack_assign(matcher->context, NULL, matcher->stack);
-    // Backtracking over a line of any length is allowed: only memory ends a match.
-    pcre2_set_match_limit(matcher->context, UINT32_MAX);
     pcre2_set_depth_limit(matcher->context, UINT32_MAX);
-    pcre2_set_heap_limit(matcher->context, UINT32_MAX);
     return matcher;
+}
+
+// Going back over a line of any length is allowed, but not as often as a hostile pattern may: (a+)+b needs
+// 2^n steps for n letters. Patterns of real tokenizers need a few steps and bytes for each byte of the text.
+static void limit_match(mm_matcher *matcher, size_t size) {
+    enum { LEAST_STEPS = 100000, STEPS_A_BYTE = 32, LEAST_KIB = 1 << 16 };
+    uint64_t steps = LEAST_STEPS + (uint64_t)size * STEPS_A_BYTE, kib = LEAST_KIB + (uint64_t)size;
+    pcre2_set_match_limit(matcher->context, steps < UINT32_MAX ? (uint32_t)steps : UINT32_MAX);
+    pcre2_set_heap_limit(matcher->context, kib < UINT32_MAX ? (uint32_t)kib : UINT32_MAX);
 }
 
 void mm_matcher_free(mm_matcher *matcher) {
@@ -112,10 +121,11 @@ mm_status mm_pattern_find(const mm_pattern *pattern, mm_matcher *matcher, const 
                           size_t from, bool *found, size_t *start, size_t *end, mm_error *error) {
     PCRE2_SPTR subject = (PCRE2_SPTR)text;
     int rc = PCRE2_ERROR_JIT_STACKLIMIT;
+    limit_match(matcher, size - from);
     if (pattern->jit)
         rc = pcre2_jit_match(pattern->code, subject, size, from, 0, matcher->data, matcher->context);
     // The interpreter keeps its state on the heap, so it goes on where the compiled code's stack ends.
-    if (rc == PCRE2_ERROR_JIT_STACKLIMIT || rc == PCRE2_ERROR_MATCHLIMIT)
+    if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
         rc = pcre2_match(pattern->code, subject, size, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, matcher->data,
                          matcher->context);
     *found = rc >= 0;
@@ -123,8 +133,8 @@ mm_status mm_pattern_find(const mm_pattern *pattern, mm_matcher *matcher, const 
     if (rc < 0) {
         PCRE2_UCHAR why[256] = "";
         pcre2_get_error_message(rc, why, sizeof why);
-        return mm_trouble(error, "the tokenizer's pattern fails on a text of %zu bytes at byte %zu: %s", size,
-                          from, (const char *)why);
+        return mm_trouble(error, "%s: its pattern fails on a text of %zu bytes at byte %zu: %s",
+                          pattern->name, size, from, (const char *)why);
     }
     const PCRE2_SIZE *range = pcre2_get_ovector_pointer(matcher->data);
     *start = range[0];

@@ -23,7 +23,8 @@ void mm_pattern_free(mm_pattern *pattern);
 typedef struct mm_matcher mm_matcher;
 mm_matcher *mm_matcher_new(void); // NULL if memory is out
 void mm_matcher_free(mm_matcher *matcher);
-// The first match at or after `from` in well-formed UTF-8. *found false: there is none. No limit but memory.
+// The first match at or after `from` in well-formed UTF-8. *found false: there is none. A pattern that goes
+// back over and over, as (a+)+b does, is trouble.
 MM_CHECKED mm_status mm_pattern_find(const mm_pattern *pattern, mm_matcher *matcher, const char *text,
                                      size_t size, size_t from, bool *found, size_t *start, size_t *end,
                                      mm_error *error);

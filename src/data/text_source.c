@@ -9,6 +9,9 @@
 #include <string.h>
 
 enum { PIECE = 1 << 20 }; // bytes read at a time
+// Most bytes of a document or line that must be held whole: at least HELD_BYTES, and HELD_RATIO for each byte
+// of the file so far. Text is not packed more tightly; what is was made to fill memory.
+enum { HELD_BYTES = 1 << 22, HELD_RATIO = 64 };
 
 struct mm_text_source {
     mm_text_files files;
@@ -41,6 +44,19 @@ static const char *name_of(const mm_text_source *source) {
     return strcmp(path, "-") == 0 ? "standard input" : path;
 }
 
+// A document far larger than those that follow does not keep its room.
+static void give_back(mm_text_source *source) {
+    size_t left = source->end - source->begin;
+    if (source->capacity <= 4 * (size_t)PIECE || left > PIECE) return;
+    if (left) memmove(source->data, source->data + source->begin, left);
+    source->begin = 0;
+    source->end = left;
+    char *smaller = realloc(source->data, 2 * (size_t)PIECE);
+    if (!smaller) return;
+    source->data = smaller;
+    source->capacity = 2 * (size_t)PIECE;
+}
+
 static mm_status make_room(mm_text_source *source, mm_error *error) {
     if (source->begin) {
         memmove(source->data, source->data + source->begin, source->end - source->begin);
@@ -67,6 +83,14 @@ static mm_status read_piece(mm_text_source *source, mm_error *error) {
     if (status) return status;
     source->end += got;
     source->ended = got == 0;
+    size_t held = source->end - source->begin;
+    uint64_t read = mm_gzin_position(source->in);
+    if (held > HELD_BYTES + HELD_RATIO * read)
+        return mm_trouble(
+            error,
+            "%s: found %zu bytes of one document in the first %llu of the file, expected no text to be "
+            "packed as tightly; unpack the file first if it is one",
+            name_of(source), held, (unsigned long long)read);
     return source->ended ? mm_gzin_unchanged(source->in, error) : MM_OK;
 }
 
@@ -221,15 +245,11 @@ static void close_current(mm_text_source *source) {
     source->in = NULL;
 }
 
-mm_status mm_text_next(mm_text_source *source, const char **text, size_t *size, bool *more, mm_error *error) {
-    bool ends;
-    return mm_text_next_piece(source, SIZE_MAX, text, size, &ends, more, error);
-}
-
 mm_status mm_text_next_piece(mm_text_source *source, size_t most, const char **text, size_t *size, bool *ends,
                              bool *more, mm_error *error) {
     assert(most >= 1);
     free_document(source);
+    give_back(source);
     source->most = most;
     *more = false;
     while (source->current < source->files.count) {

@@ -1,6 +1,7 @@
 // Text to ids.
 #include "tokenizer_private.h"
 
+#include "bpe_tail.h"
 #include "normalize.h"
 #include "tokenizer_utf8.h"
 
@@ -21,6 +22,9 @@ typedef struct cached_word {
 
 _Static_assert(sizeof(cached_word) == 64, "a cache line");
 
+// Bytes of a word that are merged at a time.
+enum { WINDOW = 1 << 18 };
+
 struct mm_encoder {
     const mm_tokenizer *tokenizer;
     mm_pretokenizer_state *words;
@@ -28,6 +32,7 @@ struct mm_encoder {
     cached_word *cache; // CACHE_SETS * CACHE_WAYS
     int32_t *symbols;   // of the word at hand
     size_t symbol_room;
+    mm_bpe_tail tail; // made for the first word that is longer than a window
     mm_text spelling; // of the word at hand, as the vocabulary writes it
     mm_text repaired; // the text, where it was not UTF-8
     mm_nfc nfc;
@@ -82,6 +87,7 @@ void mm_encoder_free(mm_encoder *encoder) {
     mm_matcher_free(encoder->matcher);
     free(encoder->cache);
     free(encoder->symbols);
+    mm_bpe_tail_free(&encoder->tail);
     mm_text_free(&encoder->spelling);
     mm_text_free(&encoder->repaired);
     mm_nfc_free(&encoder->nfc);
@@ -111,10 +117,17 @@ static mm_status whole_word(mm_encoder *e, const char *word, size_t size, int32_
     return MM_OK;
 }
 
+// The symbol that `text` begins with, and its width; -1 if the vocabulary lacks it.
+static int32_t symbol_at(const mm_tokenizer *t, const char *text, size_t *width) {
+    bool byte_level = mm_pretokenizer_byte_level(t->pretokenizer);
+    *width = byte_level ? 1 : mm_utf8_width((unsigned char)*text);
+    int32_t id = byte_level ? t->byte_ids[(unsigned char)*text] : mm_vocab_find(&t->vocab, text, *width);
+    return id >= 0 && t->flags[id] & MM_TOKEN_IN_MODEL ? id : -1;
+}
+
 // The word's symbols before any merge; what the vocabulary lacks is left out, as the library does without an
 // unknown token.
 static mm_status spell(mm_encoder *e, const char *word, size_t size, size_t *count, mm_error *error) {
-    const mm_tokenizer *t = e->tokenizer;
     if (size > e->symbol_room) {
         size_t room = size < 1024 ? 1024 : size;
         int32_t *symbols = realloc(e->symbols, room * sizeof *symbols);
@@ -122,16 +135,11 @@ static mm_status spell(mm_encoder *e, const char *word, size_t size, size_t *cou
         e->symbols = symbols;
         e->symbol_room = room;
     }
-    size_t n = 0;
-    bool byte_level = mm_pretokenizer_byte_level(t->pretokenizer);
-    for (size_t i = 0; i < size;) {
-        size_t width = byte_level ? 1 : mm_utf8_width((unsigned char)word[i]);
-        int32_t id =
-            byte_level ? t->byte_ids[(unsigned char)word[i]] : mm_vocab_find(&t->vocab, word + i, width);
-        if (id >= 0 && t->flags[id] & MM_TOKEN_IN_MODEL) e->symbols[n++] = id;
-        i += width;
+    *count = 0;
+    for (size_t i = 0, width; i < size; i += width) {
+        int32_t id = symbol_at(e->tokenizer, word + i, &width);
+        if (id >= 0) e->symbols[(*count)++] = id;
     }
-    *count = n;
     return MM_OK;
 }
 
@@ -172,11 +180,44 @@ static void keep(const mm_encoder *e, cache_place at, const char *word, size_t s
         remember(at.set, at.tag, word, size, e->ids->data + first, count);
 }
 
-static mm_status merge(mm_encoder *e, const char *word, size_t size, mm_error *error) {
+static mm_status merge_whole(mm_encoder *e, const char *word, size_t size, mm_error *error) {
     size_t count = 0;
     mm_status status = spell(e, word, size, &count, error);
     if (status == MM_OK) status = mm_bpe_word(&e->tokenizer->bpe, e->symbols, count, &count, error);
     return status == MM_OK ? append(e->ids, e->symbols, count, error) : status;
+}
+
+// Merges what it can of a word's first bytes, a window; *used are done.
+static mm_status merge_beginning(mm_encoder *e, const char *word, size_t window, size_t *used,
+                                 mm_error *error) {
+    const mm_tokenizer *t = e->tokenizer;
+    size_t count = 0, left = 0, merged = 0, width;
+    mm_status status = spell(e, word, window, &count, error);
+    if (status == MM_OK)
+        status = mm_bpe_beginning(&t->bpe, &e->tail, e->symbols, count, &left, &merged, error);
+    if (status == MM_OK) status = append(e->ids, e->symbols, left, error);
+    *used = count ? 0 : window;
+    for (; merged; *used += width) merged -= symbol_at(t, word + *used, &width) >= 0;
+    return status;
+}
+
+// By windows, so that a word of any length takes the memory of a window. A window that does not lead far
+// becomes wider, so the time stays in proportion.
+static mm_status merge(mm_encoder *e, const char *word, size_t size, mm_error *error) {
+    const mm_tokenizer *t = e->tokenizer;
+    size_t window = WINDOW, used;
+    if (size > window && !e->tail.pairs && !mm_bpe_tail_make(&e->tail, &t->bpe))
+        return mm_trouble(error, "no memory for a word of %zu bytes", size);
+    while (size > window) {
+        size_t end = window;
+        while (((unsigned char)word[end] & 0xc0) == 0x80) end--;
+        mm_status status = merge_beginning(e, word, end, &used, error);
+        if (status != MM_OK) return status;
+        if (used < window / 2) window *= 2;
+        word += used;
+        size -= used;
+    }
+    return merge_whole(e, word, size, error);
 }
 
 // A part of a word. It is merged as a word of the same bytes is, but for ignore_merges.

@@ -182,6 +182,7 @@ static void add_alphabet(mm_vocab *vocab, int32_t byte_ids[256]) {
 }
 
 static mm_status finish(mm_tokenizer_trainer *trainer, int vocab_size, bool exactly, mm_text *out,
+                        const volatile sig_atomic_t *stop,
                         void (*progress)(void *self, long done, long wanted), void *self, mm_error *error) {
     if (vocab_size < MM_TRAINED_SPECIALS + 256)
         return mm_trouble(error,
@@ -195,7 +196,7 @@ static mm_status finish(mm_tokenizer_trainer *trainer, int vocab_size, bool exac
     mm_learned_merge *merges = NULL;
     size_t count = 0;
     mm_status status = mm_learn_merges(&trainer->counter.words, byte_ids, vocab_size, exactly, &vocab,
-                                       &merges, &count, progress, self, error);
+                                       &merges, &count, stop, progress, self, error);
     if (status == MM_OK) status = mm_trained_write(&vocab, merges, count, out, error);
     free(merges);
     mm_vocab_free(&vocab);
@@ -203,13 +204,15 @@ static mm_status finish(mm_tokenizer_trainer *trainer, int vocab_size, bool exac
 }
 
 mm_status mm_tokenizer_trainer_finish(mm_tokenizer_trainer *trainer, int vocab_size, mm_text *out,
+                                      const volatile sig_atomic_t *stop,
                                       void (*progress)(void *self, long done, long wanted), void *self,
                                       mm_error *error) {
-    return finish(trainer, vocab_size, true, out, progress, self, error);
+    return finish(trainer, vocab_size, true, out, stop, progress, self, error);
 }
 
 mm_status mm_tokenizer_trainer_fit(mm_tokenizer_trainer *trainer, int most, mm_text *out,
+                                   const volatile sig_atomic_t *stop,
                                    void (*progress)(void *self, long done, long wanted), void *self,
                                    mm_error *error) {
-    return finish(trainer, most, false, out, progress, self, error);
+    return finish(trainer, most, false, out, stop, progress, self, error);
 }

@@ -15,7 +15,12 @@ typedef struct learning {
     mm_text spelling;
     mm_learned_merge *merges;
     size_t merge_count, merge_capacity;
+    const volatile sig_atomic_t *stop; // may be NULL
 } learning;
+
+static bool stopped(const learning *l) {
+    return l->stop && *l->stop;
+}
 
 static size_t word_start(const mm_word_counts *words, size_t word) {
     return word ? words->ends[word - 1] : 0;
@@ -28,7 +33,7 @@ static bool begin(learning *l, const int32_t byte_ids[256]) {
     l->lengths = malloc((words->count + 1) * sizeof *l->lengths);
     if (!l->symbols || !l->lengths) return false;
     for (size_t i = 0; i < bytes; i++) l->symbols[i] = byte_ids[(unsigned char)words->pool.data[i]];
-    for (size_t word = 0; word < words->count; word++) {
+    for (size_t word = 0; word < words->count && !stopped(l); word++) {
         size_t start = word_start(words, word), end = words->ends[word];
         l->lengths[word] = end - start;
         for (size_t i = start; i + 1 < end; i++)
@@ -107,7 +112,8 @@ static bool merge_best(learning *l, bool *more) {
     best->word_count = best->word_capacity = 0;
     int32_t made = token_of(l, first, second);
     bool good = made >= 0 && note_merge(l, first, second);
-    for (uint32_t i = 0; good && i < count; i++) merge_in_word(l, words[i], first, second, made);
+    for (uint32_t i = 0; good && i < count && !stopped(l); i++)
+        merge_in_word(l, words[i], first, second, made);
     free(words);
     mm_pairs_settle(&l->pairs);
     return good && !l->pairs.failed;
@@ -115,11 +121,12 @@ static bool merge_best(learning *l, bool *more) {
 
 mm_status mm_learn_merges(const mm_word_counts *words, const int32_t byte_ids[256], int32_t wanted,
                           bool exactly, mm_vocab *vocab, mm_learned_merge **merges, size_t *count,
+                          const volatile sig_atomic_t *stop,
                           void (*progress)(void *self, long done, long wanted), void *self, mm_error *error) {
-    learning l = {.words = words, .vocab = vocab};
+    learning l = {.words = words, .vocab = vocab, .stop = stop};
     int32_t at_first = vocab->count;
     bool more = true, good = begin(&l, byte_ids);
-    while (good && more && vocab->count < wanted) {
+    while (good && more && vocab->count < wanted && !stopped(&l)) {
         good = merge_best(&l, &more);
         if (progress && l.merge_count % 64 == 0) progress(self, vocab->count - at_first, wanted - at_first);
     }
@@ -130,9 +137,11 @@ mm_status mm_learn_merges(const mm_word_counts *words, const int32_t byte_ids[25
     free(l.lengths);
     *merges = l.merges;
     *count = l.merge_count;
-    if (good && (vocab->count == wanted || !exactly)) return MM_OK;
+    bool interrupted = stopped(&l);
+    if (good && !interrupted && (vocab->count == wanted || !exactly)) return MM_OK;
     free(l.merges);
     *merges = NULL;
+    if (interrupted) return mm_fail(error, MM_INTERRUPTED, "interrupted; nothing was kept");
     if (!good) return mm_trouble(error, "no memory to learn merges from %zu words", words->count);
     return mm_trouble(error,
                       "the text is too small for a vocabulary of %d: it gives %d merges, so at most %d "

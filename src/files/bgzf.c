@@ -206,8 +206,9 @@ struct mm_bgzf {
     uint64_t bytes;     // of the file
     uint64_t raw_bytes; // of all blocks
     uint64_t blocks;    // without the end member
-    uint64_t capacity;  // of `starts`
+    uint64_t capacity;  // of `starts` and `checks`
     uint64_t *starts;   // offset in the file of each block, and of the end member
+    uint32_t *checks;   // CRC32 of each block, as the file said when it was opened
 };
 
 __attribute__((format(printf, 5, 6))) static mm_status
@@ -226,10 +227,12 @@ static mm_status grow_index(mm_bgzf *file, mm_error *error) {
     if (file->blocks < file->capacity) return MM_OK;
     uint64_t capacity = file->capacity ? 2 * file->capacity : 64;
     uint64_t *starts = realloc(file->starts, capacity * sizeof *starts);
-    if (!starts)
+    if (starts) file->starts = starts;
+    uint32_t *checks = realloc(file->checks, capacity * sizeof *checks);
+    if (checks) file->checks = checks;
+    if (!starts || !checks)
         return mm_trouble(error, "%s: no memory for an index of more than %llu blocks", file->path,
                           (unsigned long long)file->blocks);
-    file->starts = starts;
     file->capacity = capacity;
     return MM_OK;
 }
@@ -289,14 +292,15 @@ static mm_status index_block(mm_bgzf *file, uint64_t *at, uint32_t *raw, mm_erro
     uint32_t size = 0;
     mm_status status = read_header(file, *at, &size, error);
     if (status != MM_OK) return status;
-    unsigned char trailer[4];
-    status = mm_io_read_at(file->fd, trailer, 4, *at + size - 4, file->path, error);
+    unsigned char trailer[TRAILER_BYTES];
+    status = mm_io_read_at(file->fd, trailer, sizeof trailer, *at + size - sizeof trailer, file->path, error);
     if (status != MM_OK) return status;
-    *raw = get_u32(trailer);
+    *raw = get_u32(trailer + 4);
     if (*raw < 1 || *raw > (uint32_t)file->block_bytes) {
         return damaged(error, file->path, file->blocks, *at, "found a size of %u raw bytes, expected 1 to %d",
                        *raw, file->block_bytes);
     }
+    file->checks[file->blocks] = get_u32(trailer);
     file->starts[file->blocks++] = *at;
     file->raw_bytes += *raw;
     *at += size;
@@ -317,6 +321,7 @@ void mm_bgzf_close(mm_bgzf *file) {
     if (!file) return;
     if (file->fd >= 0) close(file->fd);
     free(file->starts);
+    free(file->checks);
     free(file->path);
     free(file);
 }
@@ -418,9 +423,10 @@ static mm_status load_block(mm_bgzf_cursor *cursor, uint64_t block, mm_error *er
     // Again what opening saw: the file may have changed since.
     if (memcmp(cursor->member, header_bytes, BSIZE_AT) != 0 ||
         get_u16(cursor->member + BSIZE_AT) + 1 != size ||
-        get_u32(cursor->member + size - 4) != raw_size(file, block)) {
+        get_u32(cursor->member + size - 4) != raw_size(file, block) ||
+        get_u32(cursor->member + size - TRAILER_BYTES) != file->checks[block]) {
         return damaged(error, file->path, block, at,
-                       "found another header or size than when the file was opened");
+                       "found another header, size or CRC32 than when the file was opened");
     }
     status = inflate_member(cursor, block, size, error);
     if (status == MM_OK) cursor->block = block;

@@ -23,6 +23,14 @@ bool mm_is_file(const char *path) {
     return stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
+mm_status mm_find_file(const char *path, bool *there, mm_error *error) {
+    struct stat info;
+    bool found = stat(path, &info) == 0;
+    *there = found && S_ISREG(info.st_mode);
+    if (found || errno == ENOENT || errno == ENOTDIR) return MM_OK;
+    return mm_io_trouble(error, path, "look at the file");
+}
+
 mm_status mm_path_join(char *out, size_t size, const char *folder, const char *name, mm_error *error) {
     size_t length = strlen(folder);
     const char *slash = length > 0 && folder[length - 1] == '/' ? "" : "/";
@@ -58,6 +66,17 @@ mm_status mm_make_folders(const char *path, mm_error *error) {
         if (end < length) part[end] = '/';
     }
     return MM_OK;
+}
+
+mm_status mm_make_parent(const char *path, mm_error *error) {
+    char folder[PATH_MAX];
+    size_t end = strlen(path);
+    while (end > 0 && path[end - 1] == '/') end--;
+    while (end > 0 && path[end - 1] != '/') end--;
+    if (!end || end >= sizeof folder) return MM_OK;
+    memcpy(folder, path, end);
+    folder[end] = 0;
+    return mm_make_folders(folder, error);
 }
 
 mm_status mm_remove_folder(const char *path, mm_error *error) {

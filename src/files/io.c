@@ -53,6 +53,20 @@ mm_status mm_io_write(int fd, const void *data, size_t size, const char *path, m
     return MM_OK;
 }
 
+mm_status mm_io_write_at(int fd, const void *data, size_t size, uint64_t offset, const char *path,
+                         mm_error *error) {
+    const char *next = data;
+    while (size > 0) {
+        ssize_t done = pwrite(fd, next, size, (off_t)offset);
+        if (done < 0 && errno == EINTR) continue;
+        if (done < 0) return mm_io_trouble(error, path, "write to it");
+        next += done;
+        offset += (uint64_t)done;
+        size -= (size_t)done;
+    }
+    return MM_OK;
+}
+
 mm_status mm_io_finish(int fd, const char *path, mm_error *error) {
     mm_status status = MM_OK;
     if (fsync(fd) < 0) status = mm_io_trouble(error, path, "fsync the file");

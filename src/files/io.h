@@ -19,6 +19,9 @@ MM_CHECKED mm_status mm_io_create(const char *path, int *fd, mm_error *error);
 // A regular file for reading, with its size in bytes.
 MM_CHECKED mm_status mm_io_open(const char *path, int *fd, uint64_t *size, mm_error *error);
 MM_CHECKED mm_status mm_io_write(int fd, const void *data, size_t size, const char *path, mm_error *error);
+// At `offset`. Thread safe on one descriptor.
+MM_CHECKED mm_status mm_io_write_at(int fd, const void *data, size_t size, uint64_t offset, const char *path,
+                                    mm_error *error);
 // fsync and close; closes also in trouble.
 MM_CHECKED mm_status mm_io_finish(int fd, const char *path, mm_error *error);
 // Exactly `size` bytes at `offset`; a file that ends before is trouble. Thread safe on one descriptor.

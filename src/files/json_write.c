@@ -331,11 +331,6 @@ void mm_json_pair_double(mm_json_writer *w, const char *key, double value) {
     mm_json_put_double(w, value);
 }
 
-void mm_json_pair_float(mm_json_writer *w, const char *key, float value) {
-    mm_json_put_key(w, key);
-    mm_json_put_float(w, value);
-}
-
 void mm_json_pair_hash(mm_json_writer *w, const char *key, mm_hash value) {
     mm_json_put_key(w, key);
     mm_json_put_hash(w, value);

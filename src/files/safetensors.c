@@ -1,5 +1,6 @@
 #include "io.h"
 
+#include <mm/base/half.h>
 #include <mm/files/json.h>
 #include <mm/files/safetensors.h>
 
@@ -294,28 +295,8 @@ mm_status mm_safetensors_read(const mm_safetensors *file, const mm_safetensors_e
     return mm_io_read_at(file->fd, out, entry->bytes, entry->offset, file->path, error);
 }
 
-// Exact: each half-precision number is a float.
-static float from_f16(uint16_t half) {
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, mantissa = half & 1023, bits;
-    float value;
-    if (exponent == 0) {
-        value = (float)mantissa * 0x1p-24f;
-        return sign ? -value : value;
-    }
-    bits = sign | (exponent == 31 ? 255u : exponent + 112) << 23 | mantissa << 13;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static float from_bf16(uint16_t brain) {
-    uint32_t bits = (uint32_t)brain << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-mm_status mm_safetensors_read_float(const mm_safetensors *file, const mm_safetensors_entry *entry, float *out,
-                                    mm_error *error) {
+mm_status mm_safetensors_read_part(const mm_safetensors *file, const mm_safetensors_entry *entry,
+                                   uint64_t first, size_t count, float *out, mm_error *error) {
     mm_type type = entry->tensor.type;
     if (!entry->known || (type != MM_F32 && type != MM_F16 && type != MM_BF16)) {
         return mm_trouble(
@@ -323,71 +304,23 @@ mm_status mm_safetensors_read_float(const mm_safetensors *file, const mm_safeten
             file->path, entry->tensor.name, entry->type_name,
             entry->tensor.dims == 0 ? " of more dimensions" : "", MM_MAX_DIMS);
     }
-    if (type == MM_F32) return mm_safetensors_read(file, entry, out, error);
+    size_t size = mm_type_bytes(type);
+    assert(first <= entry->bytes / size && count <= entry->bytes / size - first);
     // 16 bits a number go into the second half of `out`; widening from the front never overtakes them.
-    size_t count = (size_t)entry->bytes / 2;
-    const unsigned char *narrow = (const unsigned char *)out + 2 * count;
-    mm_status status = mm_safetensors_read(file, entry, (unsigned char *)out + 2 * count, error);
-    if (status != MM_OK) return status;
+    unsigned char *raw = (unsigned char *)out + (sizeof *out - size) * count;
+    mm_status status =
+        mm_io_read_at(file->fd, raw, count * size, entry->offset + first * size, file->path, error);
+    if (status != MM_OK || type == MM_F32) return status;
     for (size_t i = 0; i < count; i++) {
         uint16_t number;
-        memcpy(&number, narrow + 2 * i, sizeof number);
-        out[i] = type == MM_F16 ? from_f16(number) : from_bf16(number);
+        memcpy(&number, raw + 2 * i, sizeof number);
+        out[i] = type == MM_F16 ? mm_from_f16(number) : mm_from_bf16(number);
     }
     return MM_OK;
 }
 
-static void print_header(mm_text *out, const mm_tensor *tensors, int count) {
-    mm_json_writer w = mm_json_writer_on(out, 0);
-    int64_t at = 0;
-    mm_json_open_object(&w);
-    mm_json_put_key(&w, "__metadata__");
-    mm_json_open_object(&w);
-    mm_json_pair_string(&w, "format", "pt");
-    mm_json_close(&w);
-    for (int i = 0; i < count; i++) {
-        const mm_tensor *tensor = &tensors[i];
-        int64_t end = at + (int64_t)mm_tensor_bytes(tensor);
-        mm_json_put_key(&w, tensor->name);
-        mm_json_open_object(&w);
-        mm_json_pair_string(&w, "dtype", mm_type_name(tensor->type));
-        mm_json_put_key(&w, "shape");
-        mm_json_open_array(&w);
-        for (int d = 0; d < tensor->dims; d++) mm_json_put_integer(&w, tensor->shape[d]);
-        mm_json_close(&w);
-        mm_json_put_key(&w, "data_offsets");
-        mm_json_open_array(&w);
-        mm_json_put_integer(&w, at);
-        mm_json_put_integer(&w, end);
-        mm_json_close(&w);
-        mm_json_close(&w);
-        at = end;
-    }
-    mm_json_close(&w);
-    while (out->size % 8 != 0 && !out->failed) mm_text_add(out, " ", 1);
-}
-
-mm_status mm_safetensors_write(const char *path, const mm_tensor *tensors, int count, mm_error *error) {
-    mm_text header = {0};
-    print_header(&header, tensors, count);
-    uint64_t length = header.size;
-    mm_status status = MM_OK;
-    int fd = -1;
-    if (header.failed) {
-        status = mm_trouble(error, "%s: no memory for its header", path);
-    } else if (length > HEADER_MAX) {
-        status = mm_trouble(error, "%s: its header would take %llu bytes, expected at most %d", path,
-                            (unsigned long long)length, HEADER_MAX);
-    } else {
-        status = mm_io_create(path, &fd, error);
-    }
-    if (status == MM_OK) status = mm_io_write(fd, &length, LENGTH_BYTES, path, error);
-    if (status == MM_OK) status = mm_io_write(fd, header.data, header.size, path, error);
-    mm_text_free(&header);
-    for (int i = 0; i < count && status == MM_OK; i++) {
-        status = mm_io_write(fd, tensors[i].data, mm_tensor_bytes(&tensors[i]), path, error);
-    }
-    if (status == MM_OK) return mm_io_finish(fd, path, error);
-    if (fd >= 0) close(fd);
-    return status;
+mm_status mm_safetensors_read_float(const mm_safetensors *file, const mm_safetensors_entry *entry, float *out,
+                                    mm_error *error) {
+    size_t size = entry->known ? mm_type_bytes(entry->tensor.type) : 1;
+    return mm_safetensors_read_part(file, entry, 0, (size_t)entry->bytes / size, out, error);
 }

@@ -21,9 +21,20 @@ static layer_room place_layer(const mm_config *c, int64_t rows, mm_arena *arena)
     };
 }
 
-static int64_t widest_row(const mm_config *c) {
-    int64_t widest = c->hidden, q = (int64_t)c->heads * c->head_dim;
-    return q > widest ? q : widest;
+static int64_t most(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+// A layer's norm, or those of q and k side by side.
+static int64_t widest_norms(const mm_config *c) {
+    return most(c->hidden, ((int64_t)c->heads + c->kv_heads) * c->head_dim);
+}
+
+size_t mm_model_scratch(const mm_model *model) {
+    const mm_config *c = &model->config;
+    size_t widest_bias = (size_t)most(c->hidden, (int64_t)c->heads * c->head_dim);
+    size_t attention = mm_attention_scratch(c->heads, c->kv_heads, c->head_dim);
+    return attention > widest_bias ? attention : widest_bias;
 }
 
 mm_activations *mm_activations_place(const mm_model *model, int64_t rows, bool backward, mm_arena *arena) {
@@ -41,13 +52,13 @@ mm_activations *mm_activations_place(const mm_model *model, int64_t rows, bool b
     a.branch = take(arena, rows, c->hidden);
     a.wide = take(arena, rows, c->intermediate);
     a.logits = take(arena, rows < MM_LOGIT_ROWS ? rows : MM_LOGIT_ROWS, c->vocab);
-    a.attention = take(arena, 1, (int64_t)mm_attention_scratch(c->heads, c->kv_heads, c->head_dim));
+    a.losses = mm_arena_take(arena, (size_t)rows, sizeof *a.losses);
     if (backward) {
         a.x_final = take(arena, rows, c->hidden);
         a.dx = take(arena, rows, c->hidden);
         a.d_qkv = take(arena, rows, (c->heads + 2 * c->kv_heads) * (int64_t)c->head_dim);
         a.d_o = take(arena, rows, (int64_t)c->heads * c->head_dim);
-        a.column = take(arena, 1, widest_row(c));
+        a.partials = take(arena, mm_rmsnorm_partials(rows), widest_norms(c));
     } else if (rooms) {
         a.x_final = rooms[0].x;
     }
@@ -72,15 +83,32 @@ float *gradient_of(const leaf_run *run, int index) {
     return run->gradient + run->model->parameters.offsets[index];
 }
 
-void look(const leaf_run *run, const look_at *at, bool output, const char *tensor, float *data, int64_t rows,
-          int64_t columns, int64_t ld) {
-    if (!mm_probe_wants(run->probe, at->level)) return;
+void part_of(const leaf_run *run, int64_t n, int64_t *begin, int64_t *end) {
+    long first, last;
+    mm_par_slice((long)n, LEAF_GRAIN, run->member->worker, run->member->team->workers, &first, &last);
+    *begin = first;
+    *end = last;
+}
+
+void together(const leaf_run *run) {
+    mm_team_wait(run->member->team);
+}
+
+static void see(const leaf_run *run, const look_at *at, bool output, mm_tensor tensor, int64_t ld) {
     mm_sight sight = {.level = at->level,
                       .pass = at->pass,
                       .layer = at->layer,
                       .operation = at->operation,
                       .output = output,
-                      .tensor = mm_tensor_2d(tensor, data, rows, columns),
+                      .tensor = tensor,
                       .ld = ld};
     run->probe->see(run->probe->self, &sight);
+}
+
+void look(const leaf_run *run, const look_at *at, bool output, const char *tensor, float *data, int64_t rows,
+          int64_t columns, int64_t ld) {
+    if (!mm_probe_wants(run->probe, at->level)) return;
+    together(run);
+    if (run->member->worker == 0) see(run, at, output, mm_tensor_2d(tensor, data, rows, columns), ld);
+    together(run);
 }

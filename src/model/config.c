@@ -36,8 +36,9 @@ mm_status mm_config_preset(const char *name, mm_config *config, mm_error *error)
                               .rope_theta = 1e6,
                               .max_positions = 32768,
                               .bos = 1,
-                              .eos = 2,
-                              .pad = 0};
+                              .pad = 0,
+                              .eos_count = 1,
+                              .eos = {2}};
         return MM_OK;
     }
     return mm_trouble(error, "--preset %s: no such preset; expected tiny, small or minimind-3", name);
@@ -95,50 +96,88 @@ static bool is_string(const mm_json *value, const char *expected) {
     return mm_json_kind_of(value) == MM_JSON_STRING && strcmp(mm_json_string(value, NULL), expected) == 0;
 }
 
+// A number that must be 1 where it is there.
+static mm_status check_one(reading *r, const mm_json *object, const char *key, const char *name) {
+    double number = mm_json_number(mm_json_get(object, key));
+    return has(object, key) && !(number >= 1 && number <= 1) ? refuse(r, name, "1") : MM_OK;
+}
+
 // What would change the arithmetic: each must be absent or have the value that means "not used".
 static mm_status check_unsupported(reading *r) {
     static const char *const must_be_false[] = {"use_sliding_window", "mlp_bias", "use_mla",
                                                 "parallel_residual"};
-    for (size_t i = 0; i < sizeof must_be_false / sizeof must_be_false[0]; i++) {
+    static const char *const must_be_absent[] = {"quantization_config", "compression_config", "quantization"};
+    mm_status status = MM_OK;
+    for (size_t i = 0; !status && i < sizeof must_be_false / sizeof must_be_false[0]; i++) {
         bool on;
-        mm_status status = maybe_flag(r, must_be_false[i], &on);
-        if (status) return status;
-        if (on) return refuse(r, must_be_false[i], "false");
+        status = maybe_flag(r, must_be_false[i], &on);
+        if (!status && on) status = refuse(r, must_be_false[i], "false");
     }
-    if (has(r->root, "hidden_act") && !is_string(mm_json_get(r->root, "hidden_act"), "silu"))
-        return refuse(r, "hidden_act", "\"silu\"");
-    if (has(r->root, "rope_scaling")) return refuse(r, "rope_scaling", "null");
-    if (has(r->root, "quantization_config")) return refuse(r, "quantization_config", "none");
-    static const char *const must_be_one[] = {"partial_rotary_factor", "pretraining_tp"};
-    for (size_t i = 0; i < sizeof must_be_one / sizeof must_be_one[0]; i++) {
-        const mm_json *found = mm_json_get(r->root, must_be_one[i]);
-        if (has(r->root, must_be_one[i]) && !(mm_json_number(found) >= 1 && mm_json_number(found) <= 1))
-            return refuse(r, must_be_one[i], "1");
-    }
-    const mm_json *types = mm_json_get(r->root, "layer_types");
+    for (size_t i = 0; !status && i < sizeof must_be_absent / sizeof must_be_absent[0]; i++)
+        if (has(r->root, must_be_absent[i])) status = refuse(r, must_be_absent[i], "none");
+    if (!status && has(r->root, "hidden_act") && !is_string(mm_json_get(r->root, "hidden_act"), "silu"))
+        status = refuse(r, "hidden_act", "\"silu\"");
+    if (!status) status = check_one(r, r->root, "partial_rotary_factor", "partial_rotary_factor");
+    if (!status) status = check_one(r, r->root, "pretraining_tp", "pretraining_tp");
+    return status;
+}
+
+// Transformers 5 writes the kind of each layer.
+static mm_status check_layer_types(reading *r, const mm_config *config) {
+    if (!has(r->root, "layer_types")) return MM_OK;
+    const mm_json *types;
+    mm_status status = mm_json_need(r->document, r->root, "layer_types", MM_JSON_ARRAY, &types, r->error);
+    if (status) return status;
     for (size_t i = 0; i < mm_json_size(types); i++)
         if (!is_string(mm_json_at(types, i), "full_attention"))
             return refuse(r, "layer_types", "\"full_attention\" for every layer");
-    return MM_OK;
+    if (mm_json_size(types) == (size_t)config->layers) return MM_OK;
+    return mm_trouble(r->error, "%s: layer_types has %zu layers, num_hidden_layers is %d",
+                      mm_json_name(r->document), mm_json_size(types), config->layers);
 }
 
-// rope_theta, or as transformers 5 writes it: rope_parameters {rope_theta, rope_type}.
-static mm_status read_rope(reading *r, mm_config *config) {
-    config->rope_theta = 1e4; // transformers' default of both kinds
-    const mm_json *holder = r->root;
-    if (has(r->root, "rope_parameters")) {
-        mm_status status =
-            mm_json_need(r->document, r->root, "rope_parameters", MM_JSON_OBJECT, &holder, r->error);
-        if (status) return status;
-        if (has(holder, "rope_type") && !is_string(mm_json_get(holder, "rope_type"), "default"))
-            return refuse(r, "rope_parameters.rope_type", "\"default\"");
-        const mm_json *factor = mm_json_get(holder, "partial_rotary_factor");
-        if (has(holder, "partial_rotary_factor") &&
-            !(mm_json_number(factor) >= 1 && mm_json_number(factor) <= 1))
-            return refuse(r, "rope_parameters.partial_rotary_factor", "1");
+// An object that says how positions are scaled: only that they are not.
+static mm_status check_unscaled(reading *r, const mm_json *rope, const char *name) {
+    static const char *const kinds[] = {"rope_type", "type"};
+    char member[128];
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        snprintf(member, sizeof member, "%s.%s", name, kinds[i]);
+        if (has(rope, kinds[i]) && !is_string(mm_json_get(rope, kinds[i]), "default"))
+            return refuse(r, member, "\"default\"");
     }
-    if (!has(holder, "rope_theta")) return MM_OK;
+    for (const void *i = mm_json_first(rope); i; i = mm_json_next(rope, i)) {
+        snprintf(member, sizeof member, "%s.%.60s", name, mm_json_key(i, NULL));
+        if (mm_json_kind_of(mm_json_value(i)) == MM_JSON_OBJECT)
+            return refuse(r, member, "the same for all layers");
+    }
+    snprintf(member, sizeof member, "%s.partial_rotary_factor", name);
+    return check_one(r, rope, "partial_rotary_factor", member);
+}
+
+static mm_status need_theta(reading *r, const mm_json *holder, mm_config *config) {
     return mm_json_need_number(r->document, holder, "rope_theta", 1e-3, 1e12, &config->rope_theta, r->error);
+}
+
+// rope_theta, or as transformers 5 writes it: rope_parameters {rope_theta, rope_type}, which comes first.
+// What transformers 4 calls rope_scaling may say that there is none.
+static mm_status read_rope(reading *r, mm_config *config) {
+    static const char *const holders[] = {"rope_scaling", "rope_parameters"};
+    config->rope_theta = 1e4; // transformers' default of both kinds
+    mm_status status = has(r->root, "rope_theta") ? need_theta(r, r->root, config) : MM_OK;
+    for (size_t i = 0; !status && i < 2; i++) {
+        const mm_json *holder;
+        if (!has(r->root, holders[i])) continue;
+        if (i == 1 && has(r->root, "rope_scaling"))
+            return refuse(r, "rope_scaling", "null beside rope_parameters");
+        status = mm_json_need(r->document, r->root, holders[i], MM_JSON_OBJECT, &holder, r->error);
+        if (!status) status = check_unscaled(r, holder, holders[i]);
+        if (status || !has(holder, "rope_theta")) continue;
+        if (i == 0)
+            status = refuse(r, "rope_scaling.rope_theta", "rope_theta beside it");
+        else
+            status = need_theta(r, holder, config);
+    }
+    return status;
 }
 
 static mm_status read_shape(reading *r, mm_config *config) {
@@ -147,9 +186,12 @@ static mm_status read_shape(reading *r, mm_config *config) {
     if (!status) status = need_size(r, "num_hidden_layers", &config->layers);
     if (!status) status = need_size(r, "num_attention_heads", &config->heads);
     if (!status) status = need_size(r, "intermediate_size", &config->intermediate);
-    if (!status) status = maybe_size(r, "num_key_value_heads", config->heads, &config->kv_heads);
     if (status) return status;
-    int otherwise = config->kind == MM_MODEL_QWEN3 ? 128 : config->hidden / config->heads;
+    bool qwen = config->kind == MM_MODEL_QWEN3;
+    bool absent = !mm_json_get(r->root, "num_key_value_heads"); // null is another thing
+    status = maybe_size(r, "num_key_value_heads", qwen && absent ? 32 : config->heads, &config->kv_heads);
+    if (status) return status;
+    int otherwise = qwen ? 128 : config->hidden / config->heads;
     if (otherwise < 1) otherwise = 1;
     return maybe_size(r, "head_dim", otherwise, &config->head_dim);
 }
@@ -170,13 +212,54 @@ static mm_status check_shape(reading *r, const mm_config *config) {
     return MM_OK;
 }
 
-// A token id, or the first of a list of them; -1 if null or absent.
-static int32_t token_id(const mm_json *root, const char *key, int vocab) {
-    const mm_json *value = mm_json_get(root, key);
-    if (mm_json_kind_of(value) == MM_JSON_ARRAY) value = mm_json_at(value, 0);
-    if (mm_json_kind_of(value) != MM_JSON_INTEGER) return -1;
-    int64_t id = mm_json_integer(value);
-    return id >= 0 && id < vocab ? (int32_t)id : -1;
+// The id, or `otherwise` if it is absent; -1 if null or outside the vocabulary, where no text has it.
+static mm_status read_token(reading *r, const char *key, int32_t otherwise, int vocab, int32_t *id) {
+    const mm_json *value = mm_json_get(r->root, key);
+    int64_t found = otherwise;
+    mm_status status = MM_OK;
+    *id = -1;
+    if (value && !has(r->root, key)) return MM_OK;
+    if (mm_json_kind_of(value) == MM_JSON_ARRAY)
+        found = mm_json_integer(mm_json_at(value, 0));
+    else if (value)
+        status = mm_json_need_integer(r->document, r->root, key, INT64_MIN, INT64_MAX, &found, r->error);
+    if (!status && found >= 0 && found < vocab) *id = (int32_t)found;
+    return status;
+}
+
+static mm_status refuse_eos(reading *r) {
+    return mm_trouble(r->error,
+                      "%s: \"eos_token_id\": expected a token's number, null, or a list of up to %d numbers",
+                      mm_json_name(r->document), MM_EOS_MOST);
+}
+
+// One number or a list of them; ids outside the vocabulary end no text and are left out.
+static mm_status read_eos(reading *r, mm_config *config) {
+    const mm_json *value = mm_json_get(r->root, "eos_token_id");
+    bool list = mm_json_kind_of(value) == MM_JSON_ARRAY;
+    size_t count = list ? mm_json_size(value) : 1;
+    config->eos_count = 0;
+    if (count > MM_EOS_MOST) return refuse_eos(r);
+    for (size_t i = 0; i < count; i++) {
+        const mm_json *one = list ? mm_json_at(value, i) : value;
+        if (mm_json_kind_of(one) != MM_JSON_INTEGER) return refuse_eos(r);
+        int64_t id = mm_json_integer(one);
+        if (id >= 0 && id < config->vocab) config->eos[config->eos_count++] = (int32_t)id;
+    }
+    return MM_OK;
+}
+
+// transformers takes a Llama model that names no tokens to have these.
+static mm_status read_tokens(reading *r, mm_config *config) {
+    enum { LLAMA_BOS = 1, LLAMA_EOS = 2 };
+    bool llama = config->kind == MM_MODEL_LLAMA;
+    mm_status status = read_token(r, "bos_token_id", llama ? LLAMA_BOS : -1, config->vocab, &config->bos);
+    if (!status) status = read_token(r, "pad_token_id", -1, config->vocab, &config->pad);
+    if (status) return status;
+    if (has(r->root, "eos_token_id")) return read_eos(r, config);
+    config->eos_count = llama && !mm_json_get(r->root, "eos_token_id") && config->vocab > LLAMA_EOS;
+    config->eos[0] = LLAMA_EOS;
+    return MM_OK;
 }
 
 static mm_status read_kind(reading *r, mm_config *config) {
@@ -201,14 +284,11 @@ static mm_status read_rest(reading *r, mm_config *config) {
             mm_json_need_number(r->document, r->root, "rms_norm_eps", 0, 1, &config->rms_norm_eps, r->error);
     if (!status) status = maybe_flag(r, "tie_word_embeddings", &config->tied);
     if (!status) status = maybe_flag(r, "attention_bias", &config->attention_bias);
-    config->max_positions = 32768;
+    config->max_positions = config->kind == MM_MODEL_QWEN3 ? 32768 : 2048;
     if (!status && has(r->root, "max_position_embeddings"))
         status = mm_json_need_integer(r->document, r->root, "max_position_embeddings", 1, INT32_MAX,
                                       &config->max_positions, r->error);
-    config->bos = token_id(r->root, "bos_token_id", config->vocab);
-    config->eos = token_id(r->root, "eos_token_id", config->vocab);
-    config->pad = token_id(r->root, "pad_token_id", config->vocab);
-    return status;
+    return status ? status : read_tokens(r, config);
 }
 
 static mm_status read_document(const mm_json_document *document, mm_config *config, mm_error *error) {
@@ -218,6 +298,7 @@ static mm_status read_document(const mm_json_document *document, mm_config *conf
     if (!status) status = check_unsupported(&r);
     if (!status) status = read_shape(&r, config);
     if (!status) status = check_shape(&r, config);
+    if (!status) status = check_layer_types(&r, config);
     if (!status) status = read_rope(&r, config);
     if (!status) status = read_rest(&r, config);
     return status;
@@ -233,19 +314,34 @@ mm_status mm_config_parse(const char *text, size_t size, const char *name, mm_co
     return status;
 }
 
-mm_status mm_config_read(const char *path, mm_config *config, mm_error *error) {
-    char inside[PATH_MAX];
-    if (mm_is_folder(path)) {
-        mm_status status = mm_path_join(inside, sizeof inside, path, "config.json", error);
-        if (status) return status;
-        path = inside;
-    }
+static mm_status read_file(const char *path, mm_config *config, mm_error *error) {
     mm_json_document *document;
     mm_status status = mm_json_read(path, CONFIG_LIMIT, &document, error);
     if (status) return status;
     status = read_document(document, config, error);
     mm_json_free(document);
     return status;
+}
+
+static mm_status read_generation(const char *folder, mm_config *config, mm_error *error) {
+    char path[PATH_MAX];
+    mm_json_document *document;
+    mm_status status = mm_path_join(path, sizeof path, folder, "generation_config.json", error);
+    if (status || !mm_is_file(path)) return status;
+    status = mm_json_read(path, CONFIG_LIMIT, &document, error);
+    if (status) return status;
+    reading r = {document, mm_json_root(document), error};
+    if (has(r.root, "eos_token_id")) status = read_eos(&r, config);
+    mm_json_free(document);
+    return status;
+}
+
+mm_status mm_config_read(const char *path, mm_config *config, mm_error *error) {
+    char inside[PATH_MAX];
+    if (!mm_is_folder(path)) return read_file(path, config, error);
+    mm_status status = mm_path_join(inside, sizeof inside, path, "config.json", error);
+    if (!status) status = read_file(inside, config, error);
+    return status ? status : read_generation(path, config, error);
 }
 
 static void put_token(mm_json_writer *w, const char *key, int32_t id) {
@@ -256,7 +352,22 @@ static void put_token(mm_json_writer *w, const char *key, int32_t id) {
         mm_json_put_integer(w, id);
 }
 
-void mm_config_write(const mm_config *config, mm_text *out) {
+static void put_eos(mm_json_writer *w, const mm_config *config) {
+    if (config->eos_count < 2) {
+        put_token(w, "eos_token_id", config->eos_count ? config->eos[0] : -1);
+        return;
+    }
+    mm_json_put_key(w, "eos_token_id");
+    mm_json_open_inline_array(w);
+    for (int i = 0; i < config->eos_count; i++) mm_json_put_integer(w, config->eos[i]);
+    mm_json_close(w);
+}
+
+static const char *type_name(mm_type type) {
+    return type == MM_F16 ? "float16" : type == MM_BF16 ? "bfloat16" : "float32";
+}
+
+void mm_config_write(const mm_config *config, mm_type type, mm_text *out) {
     mm_json_writer writer = mm_json_writer_on(out, 2), *w = &writer;
     bool qwen = config->kind == MM_MODEL_QWEN3;
     mm_json_open_object(w);
@@ -286,9 +397,10 @@ void mm_config_write(const mm_config *config, mm_text *out) {
     mm_json_pair_integer(w, "max_position_embeddings", config->max_positions);
     if (qwen) mm_json_pair_bool(w, "use_sliding_window", false);
     put_token(w, "bos_token_id", config->bos);
-    put_token(w, "eos_token_id", config->eos);
+    put_eos(w, config);
     put_token(w, "pad_token_id", config->pad);
-    mm_json_pair_string(w, "torch_dtype", "float32");
+    mm_json_pair_string(w, "torch_dtype", type_name(type)); // transformers 4
+    mm_json_pair_string(w, "dtype", type_name(type));       // and 5
     mm_json_close(w);
     mm_text_add_string(out, "\n");
 }

@@ -217,7 +217,7 @@ static void project_out(const decode_pass *p, float *y, const float *x, int weig
     if (bias >= 0)
         m->kernels->bias->forward(y + begin, hidden, weight_at(p, bias) + begin, p->rows, end - begin);
     for (int64_t at = begin; at < p->rows * hidden; at += hidden)
-        m->kernels->dropout->apply(y + at, y + at, residual + at, NULL, 0, 1, end - begin);
+        m->kernels->dropout->apply(y + at, y + at, residual + at, NULL, 0, 0, 1, end - begin);
     mm_team_wait(p->team);
 }
 

@@ -32,18 +32,27 @@ struct mm_activations {
     float *d_qkv;       // rows x (heads + 2 kv_heads) * head_dim
     float *d_o;         // rows x heads * head_dim
     float *logits;      // MM_LOGIT_ROWS x vocab
-    float *attention;   // mm_attention_scratch
-    float *column;      // the widest row: partial sums of norms and biases
+    double *losses;     // rows
+    float *partials;    // of norms' weights: mm_rmsnorm_partials(rows) x the widest groups side by side
 };
 
-// One leaf's way through the model.
+// One member's way through the model with a leaf. What is done by rows is done for rows begin to end alone,
+// so that a chain of such operations needs no waiting.
 typedef struct leaf_run {
     const mm_model *model;
     mm_activations *room;
     const mm_leaf *leaf;
     float *gradient; // NULL: forward only
     const mm_probe *probe;
+    const mm_member *member;
+    int64_t begin, end;
 } leaf_run;
+
+enum { LEAF_GRAIN = 48 }; // outputs or columns that parts are multiples of: whole tiles of GEMM's kernels
+// The member's part of n outputs or columns.
+void part_of(const leaf_run *run, int64_t n, int64_t *begin, int64_t *end);
+// What all members wrote is seen by all.
+void together(const leaf_run *run);
 
 layer_room *room_of(const leaf_run *run, int layer);
 // Where the layer's output goes: the next layer's input, or x_final.
@@ -51,7 +60,8 @@ float *layer_output(const leaf_run *run, int layer);
 const float *weight_of(const leaf_run *run, int index);
 float *gradient_of(const leaf_run *run, int index);
 
-// A probe's look at rows x columns floats, `ld` apart. Costs a comparison when nobody looks.
+// A probe's look at rows x columns floats, `ld` apart, which the members wrote: when somebody looks, they
+// wait for each other before and after. Costs a comparison when nobody does.
 typedef struct look_at {
     mm_level level;
     mm_pass pass;
@@ -61,24 +71,26 @@ typedef struct look_at {
 void look(const leaf_run *run, const look_at *at, bool output, const char *tensor, float *data, int64_t rows,
           int64_t columns, int64_t ld);
 
-// y = x w^T; dx = dy w; dw += dy^T x. x is rows x in, y rows x out, w out x in.
+// y = x w^T and dx = dy w, by rows; dw += dy^T x, by outputs, from the rows of all. x is rows x in, y rows x
+// out, w out x in.
 void linear_forward(const leaf_run *run, float *y, const float *x, const float *w, int64_t out, int64_t in);
 void linear_input_gradient(const leaf_run *run, float *dx, const float *dy, const float *w, int64_t out,
                            int64_t in);
 void linear_weight_gradient(const leaf_run *run, float *dw, const float *dy, const float *x, int64_t out,
                             int64_t in);
 
-// room->norm = the layer norm of x (rows x hidden) by the table's tensor `norm`.
+// By rows: room->norm = the layer norm of x (rows x hidden) by the table's tensor `norm`.
 void norm_forward(const leaf_run *run, const float *x, int norm, float *rstd);
-// room->dx = the gradient of x from room->norm's, plus `residual` (NULL for none, may be room->dx).
+// By rows, then together: room->dx = the gradient of x from room->norm's, plus `residual` (NULL for none, may
+// be room->dx).
 void norm_backward(const leaf_run *run, const float *x, int norm, const float *rstd, const float *residual);
 
-// y = residual + dropout(x) on rows of the hidden size, sample by sample; residual may be NULL.
+// By rows: y = residual + dropout(x) on rows of the hidden size, sample by sample; residual may be NULL.
 void drop_rows(const leaf_run *run, mm_purpose purpose, int layer, float *y, const float *x,
                const float *residual);
 
 void layer_forward(const leaf_run *run, int layer);
-// room->dx holds the gradient of the layer's output, and then that of its input.
+// room->dx holds the gradient of the layer's output, and then that of its input. Both begin and end by rows.
 void layer_backward(const leaf_run *run, int layer);
 
 #endif

@@ -1,5 +1,6 @@
 #include "internal.h"
 #include <assert.h>
+#include <mm/base/profile.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,44 +33,105 @@ static void embed(const leaf_run *run) {
     const mm_model *m = run->model;
     int64_t rows = run->leaf->rows, hidden = m->config.hidden;
     float *x = room_of(run, 0)->x;
-    m->kernels->embedding->forward(x, weight_of(run, m->parameters.embedding), run->leaf->inputs, rows,
-                                   hidden);
+    m->kernels->embedding->forward(x + run->begin * hidden, weight_of(run, m->parameters.embedding),
+                                   run->leaf->inputs + run->begin, run->end - run->begin, hidden);
+    mm_profile_mark(MM_PROFILE_EMBEDDING, MM_PASS_FORWARD);
     look_at at = {MM_LEVEL_OP, MM_PASS_FORWARD, -1, "embedding"};
     look(run, &at, true, "x", x, rows, hidden, hidden);
     drop_rows(run, MM_PURPOSE_EMBEDDING_DROPOUT, 0, x, x, NULL);
+    mm_profile_mark(MM_PROFILE_EMBEDDING, MM_PASS_FORWARD);
     at = (look_at){MM_LEVEL_LAYER, MM_PASS_FORWARD, -1, "embedding_dropout"};
     look(run, &at, true, "x", x, rows, hidden, hidden);
 }
 
+// An id's rows are added in their order, so it is columns that are cut.
 static void embed_backward(const leaf_run *run) {
     const mm_model *m = run->model;
-    int64_t rows = run->leaf->rows, hidden = m->config.hidden;
+    int64_t begin, end, rows = run->leaf->rows, hidden = m->config.hidden;
     float *d_table = gradient_of(run, m->parameters.embedding);
     drop_rows(run, MM_PURPOSE_EMBEDDING_DROPOUT, 0, run->room->branch, run->room->dx, NULL);
-    m->kernels->embedding->backward(d_table, run->room->branch, run->leaf->inputs, rows, hidden);
+    together(run);
+    part_of(run, hidden, &begin, &end);
+    m->kernels->embedding->backward(d_table + begin, run->room->branch + begin, hidden, run->leaf->inputs,
+                                    rows, end - begin);
+    together(run);
+    mm_profile_mark(MM_PROFILE_EMBEDDING, MM_PASS_BACKWARD);
     look_at at = {MM_LEVEL_OP, MM_PASS_BACKWARD, -1, "embedding"};
     look(run, &at, true, "embed_tokens.weight", d_table, m->config.vocab, hidden, hidden);
 }
 
-// One chunk of rows: logits, loss, and with a gradient also the head's and, in place of the chunk's norm, its
-// own.
-static double chunk_loss(const leaf_run *run, int64_t first, int64_t rows) {
+// Rows of a chunk of logits.
+typedef struct chunk {
+    int64_t first, rows;
+} chunk;
+
+// The member's part of the chunk's rows, counted within it.
+static void chunk_part(const leaf_run *run, const chunk *c, int64_t *begin, int64_t *end) {
+    long first, last;
+    mm_par_slice((long)c->rows, 1, run->member->worker, run->member->team->workers, &first, &last);
+    *begin = first;
+    *end = last;
+}
+
+static void chunk_logits(const leaf_run *run, const chunk *c) {
     const mm_model *m = run->model;
-    int64_t hidden = m->config.hidden, vocab = m->config.vocab;
+    int64_t begin, end, hidden = m->config.hidden, vocab = m->config.vocab;
     const float *head = weight_of(run, m->parameters.head);
-    const int32_t *targets = run->leaf->targets + first;
-    float *logits = run->room->logits, *norm = run->room->norm + first * hidden;
-    mm_gemm_run(m->gemm, false, true, rows, vocab, hidden, 1, norm, hidden, head, hidden, 0, logits, vocab);
+    float *logits = run->room->logits;
+    part_of(run, vocab, &begin, &end);
+    mm_gemm_run(m->gemm, false, true, c->rows, end - begin, hidden, 1, run->room->norm + c->first * hidden,
+                hidden, head + begin * hidden, hidden, 0, logits + begin, vocab);
+    together(run);
+    mm_profile_mark(MM_PROFILE_LOGITS, MM_PASS_FORWARD);
     look_at at = {MM_LEVEL_OP, MM_PASS_FORWARD, -1, "lm_head"};
-    look(run, &at, true, "logits", logits, rows, vocab, vocab);
-    if (!run->gradient) return m->kernels->cross_entropy->forward(logits, targets, rows, vocab);
-    double loss = m->kernels->cross_entropy->backward(logits, targets, rows, vocab, (float)run->leaf->scale);
-    at = (look_at){MM_LEVEL_OP, MM_PASS_BACKWARD, -1, "cross_entropy"};
-    look(run, &at, true, "d_logits", logits, rows, vocab, vocab);
-    mm_gemm_run(m->gemm, true, false, vocab, hidden, rows, 1, logits, vocab, norm, hidden, 1,
-                gradient_of(run, m->parameters.head), hidden);
-    mm_gemm_run(m->gemm, false, false, rows, hidden, vocab, 1, logits, vocab, head, hidden, 0, norm, hidden);
-    return loss;
+    look(run, &at, true, "logits", logits, c->rows, vocab, vocab);
+}
+
+// The chunk's losses, and with a gradient logits become theirs.
+static void chunk_losses(const leaf_run *run, const chunk *c) {
+    const mm_cross_entropy_kernels *k = run->model->kernels->cross_entropy;
+    int64_t begin, end, vocab = run->model->config.vocab;
+    chunk_part(run, c, &begin, &end);
+    const int32_t *targets = run->leaf->targets + c->first + begin;
+    double *losses = run->room->losses + c->first + begin;
+    float *logits = run->room->logits + begin * vocab;
+    if (run->gradient)
+        k->backward(losses, logits, targets, end - begin, vocab, (float)run->leaf->scale);
+    else
+        k->forward(losses, logits, targets, end - begin, vocab);
+    together(run);
+    mm_profile_mark(MM_PROFILE_CROSS_ENTROPY, run->gradient ? MM_PASS_BACKWARD : MM_PASS_FORWARD);
+}
+
+// The head's gradient and, in place of the chunk's norm, its own.
+static void chunk_backward(const leaf_run *run, const chunk *c) {
+    const mm_model *m = run->model;
+    int64_t begin, end, hidden = m->config.hidden, vocab = m->config.vocab;
+    const float *logits = run->room->logits, *head = weight_of(run, m->parameters.head);
+    float *norm = run->room->norm + c->first * hidden;
+    look_at at = {MM_LEVEL_OP, MM_PASS_BACKWARD, -1, "cross_entropy"};
+    look(run, &at, true, "d_logits", run->room->logits, c->rows, vocab, vocab);
+    part_of(run, vocab, &begin, &end);
+    mm_gemm_run(m->gemm, true, false, end - begin, hidden, c->rows, 1, logits + begin, vocab, norm, hidden, 1,
+                gradient_of(run, m->parameters.head) + begin * hidden, hidden);
+    together(run);
+    part_of(run, hidden, &begin, &end);
+    mm_gemm_run(m->gemm, false, false, c->rows, end - begin, vocab, 1, logits, vocab, head + begin, hidden, 0,
+                norm + begin, hidden);
+    together(run);
+    mm_profile_mark(MM_PROFILE_LOGITS, MM_PASS_BACKWARD);
+}
+
+// Chunk by chunk, each in order of its rows.
+static double sum_of_losses(const leaf_run *run) {
+    double sum = 0;
+    for (int64_t first = 0; first < run->leaf->rows; first += MM_LOGIT_ROWS) {
+        double part = 0;
+        for (int64_t row = first; row < run->leaf->rows && row < first + MM_LOGIT_ROWS; row++)
+            part += run->room->losses[row];
+        sum += part;
+    }
+    return sum;
 }
 
 // Final norm, logits and loss; with a gradient, room->dx then holds that of the last layer's output.
@@ -79,42 +141,58 @@ static double head_loss(const leaf_run *run) {
     int64_t rows = run->leaf->rows, hidden = m->config.hidden;
     int norm = m->parameters.final_norm;
     norm_forward(run, r->x_final, norm, r->rstd_final);
+    mm_profile_mark(MM_PROFILE_FINAL_NORM, MM_PASS_FORWARD);
     look_at at = {MM_LEVEL_LAYER, MM_PASS_FORWARD, -1, "norm"};
     look(run, &at, true, "norm", r->norm, rows, hidden, hidden);
-    double loss = 0;
-    for (int64_t first = 0; first < rows; first += MM_LOGIT_ROWS)
-        loss += chunk_loss(run, first, rows - first < MM_LOGIT_ROWS ? rows - first : MM_LOGIT_ROWS);
+    together(run);
+    for (chunk c = {0}; c.first < rows; c.first += c.rows) {
+        c.rows = rows - c.first < MM_LOGIT_ROWS ? rows - c.first : MM_LOGIT_ROWS;
+        chunk_logits(run, &c);
+        chunk_losses(run, &c);
+        if (run->gradient) chunk_backward(run, &c);
+    }
+    double loss = sum_of_losses(run);
     if (!run->gradient) return loss;
     at = (look_at){MM_LEVEL_OP, MM_PASS_BACKWARD, -1, "lm_head"};
     look(run, &at, true, "head.weight", gradient_of(run, m->parameters.head), m->config.vocab, hidden,
          hidden);
     look(run, &at, true, "d_norm", r->norm, rows, hidden, hidden);
     norm_backward(run, r->x_final, norm, r->rstd_final, NULL);
+    mm_profile_mark(MM_PROFILE_FINAL_NORM, MM_PASS_BACKWARD);
     at = (look_at){MM_LEVEL_LAYER, MM_PASS_BACKWARD, -1, "norm"};
     look(run, &at, true, "dx", r->dx, rows, hidden, hidden);
     return loss;
 }
 
-static double run_leaf(const leaf_run *run) {
-    assert(run->leaf->rows >= 1 && run->leaf->rows <= run->room->rows);
-    embed(run);
-    for (int layer = 0; layer < run->model->config.layers; layer++) layer_forward(run, layer);
-    double loss = head_loss(run);
-    if (!run->gradient) return loss;
-    for (int layer = run->model->config.layers - 1; layer >= 0; layer--) layer_backward(run, layer);
-    embed_backward(run);
+static double run_leaf(leaf_run run) {
+    assert(run.leaf->rows >= 1 && run.leaf->rows <= run.room->rows);
+    long begin, end; // whole blocks of norms' partial sums
+    mm_par_slice((long)run.leaf->rows, MM_RMSNORM_BLOCK, run.member->worker, run.member->team->workers,
+                 &begin, &end);
+    run.begin = begin;
+    run.end = end;
+    embed(&run);
+    for (int layer = 0; layer < run.model->config.layers; layer++) layer_forward(&run, layer);
+    double loss = head_loss(&run);
+    if (!run.gradient) return loss;
+    for (int layer = run.model->config.layers - 1; layer >= 0; layer--) layer_backward(&run, layer);
+    embed_backward(&run);
     return loss;
 }
 
 double mm_model_train(const mm_model *model, mm_activations *activations, const mm_leaf *leaf,
-                      float *gradient, const mm_probe *probe) {
+                      float *gradient, const mm_probe *probe, const mm_member *member) {
     assert(activations->backward && gradient);
-    leaf_run run = {model, activations, leaf, gradient, probe};
-    return run_leaf(&run);
+    return run_leaf((leaf_run){.model = model,
+                               .room = activations,
+                               .leaf = leaf,
+                               .gradient = gradient,
+                               .probe = probe,
+                               .member = member});
 }
 
 double mm_model_loss(const mm_model *model, mm_activations *activations, const mm_leaf *leaf,
-                     const mm_probe *probe) {
-    leaf_run run = {model, activations, leaf, NULL, probe};
-    return run_leaf(&run);
+                     const mm_probe *probe, const mm_member *member) {
+    return run_leaf(
+        (leaf_run){.model = model, .room = activations, .leaf = leaf, .probe = probe, .member = member});
 }

@@ -13,6 +13,7 @@ enum { TILE = MM_ATTENTION_TILE, HALF = TILE / 2, ROWS = 8 };
 typedef struct tile {
     const mm_attention *a;
     const mm_gemm *gemm;
+    const mm_philox *words; // of the dropped weights' stream
     int group, per_group;
     int64_t query, queries; // the first and their number
     int64_t key, keys;      // 128, or on the diagonal as many as queries
@@ -88,7 +89,7 @@ static void row_words(const tile *t, int64_t r, int head, uint32_t words[TILE]) 
     int64_t row = ((int64_t)t->group * t->per_group + head) * a->mask_rows + t->query + r;
     uint64_t first = (uint64_t)(row * a->mask_ld + t->key);
     for (int i = 0, width = row_width(t, r); i < width; i += MM_PHILOX_WORDS)
-        mm_philox_words(a->dropout, first + (uint64_t)i, words + i);
+        mm_philox_words(t->words, first + (uint64_t)i, words + i);
 }
 
 static float keep_scale(const mm_attention *a) {
@@ -157,10 +158,12 @@ static void finish_tile(const tile *t, const softmax_state *state, float *o, flo
     }
 }
 
-static tile query_tile(const mm_attention *a, const mm_gemm *gemm, int group, int64_t query) {
+static tile query_tile(const mm_attention *a, const mm_gemm *gemm, const mm_philox *words, int group,
+                       int64_t query) {
     int64_t left = a->rows - query;
     return (tile){.a = a,
                   .gemm = gemm,
+                  .words = words,
                   .group = group,
                   .per_group = a->heads / a->kv_heads,
                   .query = query,
@@ -184,6 +187,8 @@ static void check(const mm_attention *a) {
 static void attention_forward(const mm_attention *a, const mm_gemm *gemm, float *o, float *lse,
                               const float *q, const float *k, const float *v, float *scratch) {
     check(a);
+    mm_philox words;
+    if (a->dropout) mm_philox_open(&words, a->dropout);
     const int64_t hd = a->head_dim, rows = (int64_t)(a->heads / a->kv_heads) * TILE;
     float *queries = scratch, *scores = queries + rows * hd;
     softmax_state state = {.values = scores + rows * TILE};
@@ -192,7 +197,7 @@ static void attention_forward(const mm_attention *a, const mm_gemm *gemm, float 
     for (int group = a->group_begin; group < a->group_end; group++) {
         const float *keys = k + group * hd, *values = v + group * hd;
         for (int64_t query = 0; query < a->rows; query += TILE) {
-            tile t = query_tile(a, gemm, group, query);
+            tile t = query_tile(a, gemm, &words, group, query);
             pack(&t, queries, q, a->ld_q);
             for (int64_t key = 0; key <= query; key += TILE) {
                 at_key(&t, key);
@@ -246,6 +251,8 @@ static void attention_backward(const mm_attention *a, const mm_gemm *gemm, float
                                const float *d_o, const float *o, const float *lse, const float *q,
                                const float *k, const float *v, float *scratch) {
     check(a);
+    mm_philox words;
+    if (a->dropout) mm_philox_open(&words, a->dropout);
     const int64_t hd = a->head_dim, rows = (int64_t)(a->heads / a->kv_heads) * TILE;
     const float kept = keep_scale(a);
     float *queries = scratch, *d_out = queries + rows * hd, *d_queries = d_out + rows * hd;
@@ -253,7 +260,7 @@ static void attention_backward(const mm_attention *a, const mm_gemm *gemm, float
           *delta = d_scores + rows * TILE;
     for (int group = a->group_begin; group < a->group_end; group++) {
         for (int64_t query = 0; query < a->rows; query += TILE) {
-            tile t = query_tile(a, gemm, group, query);
+            tile t = query_tile(a, gemm, &words, group, query);
             pack(&t, queries, q, a->ld_q);
             pack(&t, d_out, d_o, a->ld_o);
             delta_tile(&t, delta, d_o, o);

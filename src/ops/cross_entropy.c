@@ -45,31 +45,29 @@ static double loss_of(float most, float sum, float target) {
     return mm_log((double)sum) + ((double)most - (double)target);
 }
 
-static double forward(const float *logits, const int32_t *targets, int64_t rows, int64_t vocab) {
-    double loss = 0;
+static void forward(double *losses, const float *logits, const int32_t *targets, int64_t rows,
+                    int64_t vocab) {
     for (int64_t row = 0; row < rows; row++) {
         const float *x = logits + row * vocab;
         assert(targets[row] >= 0 && targets[row] < vocab);
         float most = largest(x, vocab);
-        loss += loss_of(most, sum_exp(x, vocab, most), x[targets[row]]);
+        losses[row] = loss_of(most, sum_exp(x, vocab, most), x[targets[row]]);
     }
-    return loss;
 }
 
-static double backward(float *logits, const int32_t *targets, int64_t rows, int64_t vocab, float scale) {
-    double loss = 0;
+static void backward(double *losses, float *logits, const int32_t *targets, int64_t rows, int64_t vocab,
+                     float scale) {
     for (int64_t row = 0; row < rows; row++) {
         float *x = logits + row * vocab;
         const int32_t target = targets[row];
         assert(target >= 0 && target < vocab);
         float most = largest(x, vocab), x_target = x[target];
         float sum = make_exp(x, vocab, most), e_target = x[target];
-        loss += loss_of(most, sum, x_target);
+        losses[row] = loss_of(most, sum, x_target);
         const float inverse = 1.0f / sum, factor = inverse * scale;
         for (int64_t i = 0; i < vocab; i++) x[i] = mm_flush(x[i] * factor);
         x[target] = mm_flush(fmaf(e_target, inverse, -1.0f) * scale);
     }
-    return loss;
 }
 
 const mm_cross_entropy_kernels MM_BUILD(mm_cross_entropy) = {forward, backward};

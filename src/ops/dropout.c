@@ -34,7 +34,7 @@ static void unmasked(float *y, const float *x, const float *residual, int64_t n)
 }
 
 static void apply(float *y, const float *x, const float *residual, const mm_stream *stream, double p,
-                  int64_t rows, int64_t n) {
+                  int64_t first, int64_t rows, int64_t n) {
     if (!stream) {
         unmasked(y, x, residual, rows * n);
         return;
@@ -43,10 +43,12 @@ static void apply(float *y, const float *x, const float *residual, const mm_stre
     const uint32_t threshold = mm_dropout_threshold(p);
     const float scale = (float)(1 / (1 - p));
     const int64_t ld = (n + MM_PHILOX_WORDS - 1) / MM_PHILOX_WORDS * MM_PHILOX_WORDS;
+    mm_philox philox;
+    mm_philox_open(&philox, stream);
     for (int64_t row = 0; row < rows; row++)
         for (int64_t column = 0; column < n; column += MM_PHILOX_WORDS) {
             uint32_t words[MM_PHILOX_WORDS];
-            mm_philox_words(stream, (uint64_t)(row * ld + column), words);
+            mm_philox_words(&philox, (uint64_t)((first + row) * ld + column), words);
             const int64_t at = row * n + column, left = n - column;
             masked(y + at, x + at, residual ? residual + at : NULL, words, threshold, scale,
                    left < MM_PHILOX_WORDS ? left : MM_PHILOX_WORDS);

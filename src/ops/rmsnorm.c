@@ -4,8 +4,6 @@
 #include "lanes.h"
 #include <string.h>
 
-enum { BLOCK = 64 }; // groups of one partial sum of dw
-
 static float sum_squares(const float *restrict x, int64_t n) {
     float sums[MM_LANES] = {0};
     int64_t i = 0;
@@ -59,23 +57,29 @@ static void input_gradient(float *dx, const float *dy, const float *x, const flo
     }
 }
 
-static void backward(float *dx, int64_t lddx, float *dw, const float *dy, int64_t lddy, const float *x,
+static void backward(float *dx, int64_t lddx, float *partials, const float *dy, int64_t lddy, const float *x,
                      int64_t ldx, const float *w, const float *rstd, const float *add, int64_t ldadd,
-                     int64_t rows, int heads, int64_t n, float *scratch) {
+                     int64_t rows, int heads, int64_t n) {
     const int64_t groups = rows * heads;
-    for (int64_t first = 0; first < groups; first += BLOCK) {
-        const int64_t last = first + BLOCK < groups ? first + BLOCK : groups;
-        memset(scratch, 0, (size_t)n * sizeof *scratch);
+    float *partial = partials;
+    for (int64_t first = 0; first < groups; first += MM_RMSNORM_BLOCK, partial += n) {
+        const int64_t last = first + MM_RMSNORM_BLOCK < groups ? first + MM_RMSNORM_BLOCK : groups;
+        memset(partial, 0, (size_t)n * sizeof *partial);
         for (int64_t group = first; group < last; group++) {
             const int64_t row = group / heads, column = group % heads * n;
             const float *dy_group = dy + row * lddy + column, *x_group = x + row * ldx + column;
             const float r = rstd[group];
-            const float share = weight_gradient(scratch, dy_group, x_group, w, r, n) * r * r / (float)n;
+            const float share = weight_gradient(partial, dy_group, x_group, w, r, n) * r * r / (float)n;
             input_gradient(dx + row * lddx + column, dy_group, x_group, w,
                            add ? add + row * ldadd + column : NULL, r, share, n);
         }
-        for (int64_t i = 0; i < n; i++) dw[i] += scratch[i];
     }
 }
 
-const mm_rmsnorm_kernels MM_BUILD(mm_rmsnorm) = {forward, backward};
+static void add_partials(float *restrict dw, const float *restrict partials, int64_t count, int64_t n,
+                         int64_t columns) {
+    for (int64_t block = 0; block < count; block++)
+        for (int64_t i = 0; i < columns; i++) dw[i] += partials[block * n + i];
+}
+
+const mm_rmsnorm_kernels MM_BUILD(mm_rmsnorm) = {forward, backward, add_partials};

@@ -1,5 +1,8 @@
 #include <assert.h>
+#include <errno.h>
+#include <mm/base/profile.h>
 #include <mm/rank/reduce.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +26,10 @@ struct mm_tree {
     node **nodes; // nodes[l] for l in 1..levels: mm_tree_width(leaves, l) of them
     mm_partial root;
     atomic_llong next; // leaf
+    atomic_bool stopped;
     int64_t buffer_count;
     buffer *buffers;
+    sem_t free_buffers; // of the step in work
 };
 
 int mm_tree_levels(int64_t leaves) {
@@ -37,10 +42,25 @@ int64_t mm_tree_width(int64_t leaves, int level) {
     return (leaves + ((int64_t)1 << level) - 1) >> level;
 }
 
-// Each worker holds its leaf's buffer, and each node above a leaf in work can have one child waiting. A
-// worker between two leaves holds none, which pays for what waits above the next leaf to be taken.
+// Why these are enough. When exactly the first n leaves are given, what waits for a sibling is one whole
+// subtree for each bit that is set in n (n < leaves). So workers that take leaves n to n + workers - 1 at
+// once, in turns, hold that many buffers and one each: the loop below. Where their times differ, a worker may
+// wait a while for another's leaf.
+//
+// No wait is for ever. A worker has its permit for a buffer BEFORE it takes a leaf's number, so the leaves
+// taken are always the first n, and each of them has its buffer. If every worker waited, all n leaves would
+// be given and the buffers held would be those of the bits of n < leaves, at most floor(log2(leaves)) of
+// them; there is one more, so one is free and its permit wakes a worker. (With the number first, later leaves
+// could fill all buffers with subtrees that wait for a leaf that waits for a buffer.) A worker that waits
+// holds nothing, and one that has not started holds nothing, so none is counted on.
 int64_t mm_tree_buffers(int64_t leaves, int workers) {
-    int64_t most = workers * (int64_t)(1 + mm_tree_levels(leaves));
+    int64_t most = 1;
+    while ((int64_t)1 << most <= leaves) most++; // 1 + floor(log2(leaves))
+    for (int64_t n = 0; n < leaves; n += workers) {
+        int64_t in_work = leaves - n < workers ? leaves - n : workers;
+        int64_t held = __builtin_popcountll((unsigned long long)n) + in_work;
+        if (held > most) most = held;
+    }
     return most < leaves ? most : leaves;
 }
 
@@ -59,6 +79,7 @@ mm_status mm_tree_open(mm_tree **out, int64_t leaves, int workers, size_t floats
     mm_tree *tree = calloc(1, sizeof *tree);
     *out = tree;
     if (!tree) return mm_trouble(error, "gradient tree: out of memory");
+    sem_init(&tree->free_buffers, 0, 0);
     tree->leaves = leaves;
     tree->levels = mm_tree_levels(leaves);
     tree->floats = floats;
@@ -87,6 +108,7 @@ void mm_tree_close(mm_tree *tree) {
     for (int level = 1; tree->nodes && level <= tree->levels; level++) free(tree->nodes[level]);
     free(tree->nodes);
     free(tree->buffers);
+    sem_destroy(&tree->free_buffers);
     free(tree);
 }
 
@@ -95,12 +117,11 @@ void mm_tree_begin(mm_tree *tree) {
         for (int64_t i = 0; i < mm_tree_width(tree->leaves, level); i++)
             atomic_store_explicit(&tree->nodes[level][i].arrived, 0, memory_order_relaxed);
     tree->root = (mm_partial){0};
+    for (int64_t i = 0; i < tree->buffer_count; i++) atomic_store(&tree->buffers[i].used, false);
+    sem_destroy(&tree->free_buffers);
+    sem_init(&tree->free_buffers, 0, (unsigned)tree->buffer_count);
+    atomic_store(&tree->stopped, false);
     atomic_store(&tree->next, 0);
-}
-
-int64_t mm_tree_take(mm_tree *tree) {
-    int64_t leaf = atomic_fetch_add_explicit(&tree->next, 1, memory_order_relaxed);
-    return leaf < tree->leaves ? leaf : -1;
 }
 
 static float *buffer_data(const buffer *b) {
@@ -108,7 +129,7 @@ static float *buffer_data(const buffer *b) {
 }
 
 float *mm_tree_buffer(mm_tree *tree) {
-    for (;;) { // the count of buffers guarantees a free one; another worker may be about to take or return it
+    for (;;) { // one is free; who else looks for another may take it first, and then has left that one
         for (int64_t i = 0; i < tree->buffer_count; i++) {
             buffer *b = &tree->buffers[i];
             if (atomic_exchange_explicit(&b->used, true, memory_order_acquire)) continue;
@@ -122,15 +143,67 @@ void mm_tree_return(mm_tree *tree, float *data) {
     for (int64_t i = 0; i < tree->buffer_count; i++) {
         if (buffer_data(&tree->buffers[i]) != data) continue;
         atomic_store_explicit(&tree->buffers[i].used, false, memory_order_release);
+        sem_post(&tree->free_buffers);
         return;
     }
     assert(false && "a buffer of this tree");
+}
+
+static bool all_taken(mm_tree *tree, int64_t limit) {
+    return atomic_load(&tree->stopped) || atomic_load(&tree->next) >= limit;
+}
+
+// The next leaf below the limit, or -1.
+static int64_t next_leaf(mm_tree *tree, int64_t limit) {
+    long long leaf = atomic_load(&tree->next);
+    while (leaf < limit)
+        if (atomic_compare_exchange_weak(&tree->next, &leaf, leaf + 1)) return leaf;
+    return -1;
+}
+
+// Leaves take from milliseconds up, so whoever finds no buffer sleeps after a short look.
+static void wait_for_buffer(mm_tree *tree) {
+    enum { LOOKS = 200 };
+    for (int i = 0; i < LOOKS; i++)
+        if (sem_trywait(&tree->free_buffers) == 0) return;
+    while (sem_wait(&tree->free_buffers) && errno == EINTR) {} // a signal's handler came between
+}
+
+// A permit that nobody needs any more wakes one who waits for it in vain, who passes it on.
+static int64_t nothing_left(mm_tree *tree) {
+    sem_post(&tree->free_buffers);
+    return -1;
+}
+
+// Who waits in vain for a leaf below a limit short of the last is woken by the merges of those that are in
+// work: when all of them are given, a buffer is free.
+int64_t mm_tree_take_below(mm_tree *tree, int64_t limit, float **gradient) {
+    if (all_taken(tree, limit)) return -1;
+    wait_for_buffer(tree);
+    mm_profile_mark(MM_PROFILE_WAIT, MM_PASS_NONE);
+    if (all_taken(tree, limit)) return nothing_left(tree);
+    int64_t leaf = next_leaf(tree, limit);
+    if (leaf < 0) return nothing_left(tree);
+    if (leaf + 1 == tree->leaves) sem_post(&tree->free_buffers); // for those who wait in vain
+    *gradient = mm_tree_buffer(tree);
+    mm_profile_mark(MM_PROFILE_CLEAR, MM_PASS_NONE);
+    return leaf;
+}
+
+int64_t mm_tree_take(mm_tree *tree, float **gradient) {
+    return mm_tree_take_below(tree, tree->leaves, gradient);
+}
+
+void mm_tree_stop(mm_tree *tree) {
+    atomic_store(&tree->stopped, true);
+    sem_post(&tree->free_buffers);
 }
 
 static mm_partial merge(mm_tree *tree, const mm_partial *left, const mm_partial *right) {
     float *restrict sum = left->gradient;
     const float *restrict other = right->gradient;
     for (size_t i = 0; i < tree->floats; i++) sum[i] += other[i];
+    mm_profile_mark(MM_PROFILE_MERGE, MM_PASS_NONE);
     mm_tree_return(tree, right->gradient);
     return (mm_partial){.gradient = left->gradient,
                         .loss = left->loss + right->loss,

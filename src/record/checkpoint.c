@@ -8,6 +8,7 @@
 #include <mm/files/json.h>
 #include <mm/files/publish.h>
 #include <mm/files/safetensors.h>
+#include <mm/files/tensor_files.h>
 #include <mm/record/checkpoint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +68,9 @@ static mm_status write_model(const char *folder, const mm_checkpoint *c, mm_hash
     if (!status) status = write_tensors(folder, "model.safetensors", c->tensors, c->count, hash, error);
     if (!status && c->tokenizer)
         status = write_text(folder, "tokenizer.json", c->tokenizer, c->tokenizer_size, error);
+    if (!status && c->tokenizer_config)
+        status = write_text(folder, "tokenizer_config.json", c->tokenizer_config, strlen(c->tokenizer_config),
+                            error);
     return status;
 }
 
@@ -83,6 +87,7 @@ static mm_status write_state(const char *folder, const mm_checkpoint_state *s, m
     mm_json_pair_integer(w, "streams", s->streams_version);
     mm_json_pair_hash(w, "model_xxh128", s->model);
     mm_json_pair_hash(w, "optimizer_xxh128", s->optimizer);
+    if (s->has_tokenizer_config) mm_json_pair_hash(w, "tokenizer_config_xxh128", s->tokenizer_config);
     seal_close(w);
     mm_status status = text.failed ? mm_trouble(error, "%s/state.json: out of memory", folder)
                                    : write_text(folder, "state.json", text.data, text.size, error);
@@ -97,6 +102,9 @@ static mm_status write_draft(const mm_checkpoint *c, bool whole, const char *pat
     if (status) return status;
     const char *folder = mm_draft_path(*draft);
     *state = c->state;
+    state->has_tokenizer_config = c->tokenizer_config != NULL;
+    if (c->tokenizer_config)
+        state->tokenizer_config = mm_hash_bytes(c->tokenizer_config, strlen(c->tokenizer_config));
     status = write_model(folder, c, whole ? &state->model : NULL, error);
     if (!status && whole)
         status = write_tensors(folder, "optimizer.safetensors", c->optimizer, c->optimizer_count,
@@ -136,7 +144,9 @@ static bool is_same(const mm_checkpoint *c, const mm_checkpoint_state *state, co
                 old.arithmetic_version == state->arithmetic_version &&
                 mm_hash_equal(old.model, state->model) && mm_hash_equal(old.optimizer, state->optimizer);
     return same && holds(path, "config.json", c->config, strlen(c->config)) &&
-           (!c->tokenizer || holds(path, "tokenizer.json", c->tokenizer, c->tokenizer_size));
+           (!c->tokenizer || holds(path, "tokenizer.json", c->tokenizer, c->tokenizer_size)) &&
+           (!c->tokenizer_config ||
+            holds(path, "tokenizer_config.json", c->tokenizer_config, strlen(c->tokenizer_config)));
 }
 
 // Puts the folder `from` in the place of `path` in one step; where the file system cannot, in two.
@@ -248,6 +258,9 @@ static mm_status read_state(const mm_json_document *document, mm_checkpoint_stat
     if (!status) status = mm_json_need_integer(document, root, "streams", 1, INT32_MAX, &streams, error);
     if (!status) status = mm_json_need_hash(document, root, "model_xxh128", &s->model, error);
     if (!status) status = mm_json_need_hash(document, root, "optimizer_xxh128", &s->optimizer, error);
+    s->has_tokenizer_config = mm_json_get(root, "tokenizer_config_xxh128") != NULL;
+    if (!status && s->has_tokenizer_config)
+        status = mm_json_need_hash(document, root, "tokenizer_config_xxh128", &s->tokenizer_config, error);
     s->position = (uint64_t)position;
     s->arithmetic_version = (int)arithmetic;
     s->streams_version = (int)streams;
@@ -287,38 +300,9 @@ mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state,
     if (!status) status = parse_state(file, state, error);
     if (!status) status = check_file(path, "model.safetensors", state->model, error);
     if (!status) status = check_file(path, "optimizer.safetensors", state->optimizer, error);
+    if (!status && state->has_tokenizer_config)
+        status = check_file(path, "tokenizer_config.json", state->tokenizer_config, error);
     return status;
-}
-
-static void print_shape(char *out, size_t size, const mm_tensor *tensor) {
-    size_t used = (size_t)snprintf(out, size, "[");
-    for (int i = 0; i < tensor->dims && used < size; i++)
-        used +=
-            (size_t)snprintf(out + used, size - used, "%s%lld", i ? ", " : "", (long long)tensor->shape[i]);
-    if (used < size) snprintf(out + used, size - used, "]");
-}
-
-static bool same_shape(const mm_tensor *a, const mm_tensor *b) {
-    if (a->dims != b->dims) return false;
-    for (int i = 0; i < a->dims; i++)
-        if (a->shape[i] != b->shape[i]) return false;
-    return true;
-}
-
-static mm_status read_one(const mm_safetensors *file, const mm_tensor *tensor, mm_error *error) {
-    const mm_safetensors_entry *entry = mm_safetensors_find(file, tensor->name);
-    const char *path = mm_safetensors_path(file);
-    char found[128], expected[128];
-    print_shape(expected, sizeof expected, tensor);
-    if (!entry)
-        return mm_trouble(error, "%s: has no tensor %s, expected one of shape %s", path, tensor->name,
-                          expected);
-    if (!entry->known || !same_shape(&entry->tensor, tensor)) {
-        print_shape(found, sizeof found, &entry->tensor);
-        return mm_trouble(error, "%s: tensor %s is %s %s, expected floats of shape %s", path, tensor->name,
-                          entry->type_name, found, expected);
-    }
-    return mm_safetensors_read_float(file, entry, tensor->data, error);
 }
 
 static bool asked_for(const mm_tensor *tensors, int count, const char *name) {
@@ -328,15 +312,15 @@ static bool asked_for(const mm_tensor *tensors, int count, const char *name) {
 }
 
 mm_status mm_tensors_read(const char *path, const mm_tensor *tensors, int count, bool all, mm_error *error) {
-    mm_safetensors *file;
-    mm_status status = mm_safetensors_open(path, &file, error);
+    mm_tensor_files *files;
+    mm_status status = mm_tensor_files_open_one(path, &files, error);
     if (status) return status;
-    for (int i = 0; !status && i < count; i++) status = read_one(file, &tensors[i], error);
-    for (int i = 0; !status && all && i < mm_safetensors_count(file); i++) {
-        const char *name = mm_safetensors_at(file, i)->tensor.name;
+    for (int i = 0; !status && i < count; i++) status = mm_tensor_files_read(files, &tensors[i], error);
+    for (int i = 0; !status && all && i < mm_tensor_files_count(files); i++) {
+        const char *name = mm_tensor_files_at(files, i).entry->tensor.name;
         if (!asked_for(tensors, count, name))
             status = mm_trouble(error, "%s: holds the tensor %s, which the model does not have", path, name);
     }
-    mm_safetensors_close(file);
+    mm_tensor_files_close(files);
     return status;
 }

@@ -121,7 +121,9 @@ static mm_status check_row(mm_side *side, mm_error *error) {
 
 mm_status mm_side_check(mm_side *side, mm_error *error) {
     mm_status status = MM_OK;
-    side->failed = mm_side_failed(side);
+    const mm_metrics_row *row = &side->row;
+    side->failed = mm_side_failed(side) ||
+                   (side->has_row && (row->spoiled || (row->has_val && !isfinite(row->val_loss))));
     if (mm_side_traced(side)) {
         status = mm_trace_step_parse(&side->step, mm_trace_steps_path(side->trace), error);
         if (!status && !mm_side_failed(side)) status = side_check_whole(side, error);

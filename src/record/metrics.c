@@ -136,18 +136,17 @@ static void put_numbers(mm_json_writer *w, const metric *numbers, int count) {
     for (int i = 0; i < count; i++) mm_json_pair_double(w, numbers[i].key, numbers[i].value);
 }
 
-static void put_nonfinite(mm_json_writer *w, const metric *numbers, int count) {
-    bool any = false;
-    for (int i = 0; i < count; i++) {
-        if (isfinite(numbers[i].value)) continue;
-        if (!any) {
-            mm_json_put_key(w, "nonfinite");
-            mm_json_open_array(w);
-        }
-        mm_json_put_string(w, numbers[i].key);
-        any = true;
-    }
-    if (any) mm_json_close(w);
+// `spoiled`: what the line does not show, the update's numbers.
+static void put_nonfinite(mm_json_writer *w, const metric *numbers, int count, bool spoiled) {
+    bool any = spoiled;
+    for (int i = 0; i < count; i++) any |= !isfinite(numbers[i].value);
+    if (!any) return;
+    mm_json_put_key(w, "nonfinite");
+    mm_json_open_array(w);
+    for (int i = 0; i < count; i++)
+        if (!isfinite(numbers[i].value)) mm_json_put_string(w, numbers[i].key);
+    if (spoiled) mm_json_put_string(w, "update");
+    mm_json_close(w);
 }
 
 static mm_status add_line(append_file *file, mm_text *line, mm_error *error) {
@@ -166,7 +165,7 @@ static mm_status add_row(mm_metrics *m, const mm_metrics_row *row, mm_error *err
     put_numbers(&w, before, 3);
     mm_json_pair_integer(&w, "tokens", row->tokens);
     if (row->has_val) put_numbers(&w, all + 3, 1);
-    put_nonfinite(&w, all, row->has_val ? 4 : 3);
+    put_nonfinite(&w, all, row->has_val ? 4 : 3, row->spoiled);
     mm_json_close(&w);
     return add_line(&m->metrics, &m->line, error);
 }
@@ -180,7 +179,7 @@ static mm_status add_timing(mm_metrics *m, const mm_timing_row *row, mm_error *e
     mm_json_open_object(&w);
     mm_json_pair_integer(&w, "step", row->step);
     put_numbers(&w, numbers, 3);
-    put_nonfinite(&w, numbers, 3);
+    put_nonfinite(&w, numbers, 3, false);
     mm_json_close(&w);
     return add_line(&m->timing, &m->line, error);
 }
@@ -248,6 +247,7 @@ static mm_status read_row(const mm_json_document *document, mm_metrics_row *row,
     if (!status) status = number_of(document, "lr", &row->lr, error);
     if (!status) status = number_of(document, "grad_norm", &row->grad_norm, error);
     if (!status) status = mm_json_need_integer(document, root, "tokens", 0, INT64_MAX, &row->tokens, error);
+    row->spoiled = is_named(mm_json_get(root, "nonfinite"), "update");
     row->has_val = mm_json_get(root, "val_loss") != NULL;
     if (!status && row->has_val) status = number_of(document, "val_loss", &row->val_loss, error);
     return status;

@@ -127,10 +127,11 @@ mm_status mm_run_open(const char *path, mm_run **run, mm_error *error) {
     char file[PATH_MAX];
     *run = NULL;
     mm_status status = mm_path_join(file, sizeof file, path, "run.json", error);
+    bool there = false;
+    if (!status) status = mm_find_file(file, &there, error);
     if (status) return status;
     // Before the lock: nothing is put into a folder that is no run.
-    if (!mm_is_file(file))
-        return mm_trouble(error, "%s: not there; expected the run.json of a run directory", file);
+    if (!there) return mm_trouble(error, "%s: not there; expected the run.json of a run directory", file);
     return open_folder(path, run, error);
 }
 

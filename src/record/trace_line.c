@@ -185,7 +185,7 @@ static mm_status read_place(const mm_json_document *document, mm_trace_record *r
 mm_status trace_line_read(const mm_json_document *document, mm_trace_record *r, mm_error *error) {
     const mm_json *root = mm_json_root(document);
     *r = (mm_trace_record){.node_level = -1};
-    const char *io = "";
+    const char *io = NULL;
     mm_status status = read_place(document, r, error);
     if (!status) status = read_pass(document, r, error);
     if (!status) status = read_node(document, r, error);
@@ -194,7 +194,7 @@ mm_status trace_line_read(const mm_json_document *document, mm_trace_record *r, 
     if (!status) status = mm_json_need_string(document, root, "tensor", &r->tensor, error);
     if (!status) status = read_shape(document, r, error);
     if (!status) status = mm_json_need_hash(document, root, "xxh128", &r->hash, error);
+    if (status) return status;
     r->output = strcmp(io, "out") == 0;
-    if (!status && !r->output && strcmp(io, "in") != 0) status = damaged(document, "io", "in or out", error);
-    return status;
+    return r->output || strcmp(io, "in") == 0 ? MM_OK : damaged(document, "io", "in or out", error);
 }

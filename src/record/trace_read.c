@@ -8,12 +8,16 @@
 #include <string.h>
 
 enum { PIECE = 1 << 16, LINE_LIMIT = 1 << 16 };
+// Most bytes of a step, which readers hold whole: at least STEP_BYTES, and STEP_RATIO for each byte of the
+// file so far. Hashes hardly shrink, so a step that is packed more tightly was not written by mm.
+enum { STEP_BYTES = 1 << 24, STEP_RATIO = 64 };
 
 struct mm_trace_reader {
     char path[PATH_MAX];
     mm_gzin *in;
     trace_position at;
-    bool inside;  // a record of that step has been read
+    bool inside; // a record of that step has been read
+    uint64_t step_bytes;
     char *buffer; // LINE_LIMIT + PIECE
     size_t begin, end;
     bool ended;
@@ -83,7 +87,7 @@ static mm_status take_header(mm_trace_reader *r, const char *line, size_t size, 
     return MM_OK;
 }
 
-static mm_status take_record(mm_trace_reader *r, int64_t step, mm_error *error) {
+static mm_status take_record(mm_trace_reader *r, int64_t step, size_t size, mm_error *error) {
     bool fits = step == r->at.step + 1 || (step == r->at.step && r->inside);
     if (r->at.level == MM_LEVEL_OFF || !fits) {
         char what[160];
@@ -91,8 +95,11 @@ static mm_status take_record(mm_trace_reader *r, int64_t step, mm_error *error) 
                  (long long)r->at.step);
         return damaged(r, what, error);
     }
+    r->step_bytes = (step == r->at.step ? r->step_bytes : 0) + size;
     r->at.step = step;
     r->inside = true;
+    if (r->step_bytes > STEP_BYTES + STEP_RATIO * mm_gzin_position(r->in))
+        return damaged(r, "found more records of one step than the file can hold as mm writes it", error);
     return MM_OK;
 }
 
@@ -105,7 +112,7 @@ mm_status trace_reader_any(mm_trace_reader *r, const char **line, size_t *size, 
     mm_status status = next_line(r, &found, size, error);
     if (status || !found) return status;
     *header = r->line == 1 || !trace_line_peek(found, &step);
-    status = *header ? take_header(r, found, *size, error) : take_record(r, step, error);
+    status = *header ? take_header(r, found, *size, error) : take_record(r, step, *size, error);
     if (!status) *line = found;
     return status;
 }

@@ -104,16 +104,16 @@ static bool eat_number(char **at, int64_t *out) {
     int64_t number = 0;
     char *c = *at;
     for (; *c >= '0' && *c <= '9' && number < INT64_MAX / 20; c++) number = number * 10 + (*c - '0');
-    if (c == *at) return false;
+    if (c == *at || (**at == '0' && c - *at > 1)) return false;
     *at = c;
     *out = number;
     return true;
 }
 
-// Up to the closing quote, whose place takes the string's end.
+// Up to the closing quote, whose place takes the string's end. Names are of ASCII.
 static bool eat_string(char **at, const char **out) {
     char *c = *at;
-    while (*c && *c != '"' && *c != '\\') c++;
+    while (*c >= ' ' && *c <= '~' && *c != '"' && *c != '\\') c++;
     if (*c != '"') return false;
     *out = *at;
     *c = 0;
@@ -139,8 +139,8 @@ static bool eat_place(char **at, mm_trace_record *r) {
         if (!r->pass) return false;
     }
     if (eat(at, ",\"leaf\":") && !eat_number(at, &r->leaf)) return false;
-    if (eat(at, ",\"node\":[") &&
-        !(eat_int(at, &r->node_level) && eat(at, ",") && eat_number(at, &r->node_index) && eat(at, "]")))
+    if (eat(at, ",\"node\":[") && !(eat_int(at, &r->node_level) && r->node_level < 63 && eat(at, ",") &&
+                                    eat_number(at, &r->node_index) && eat(at, "]")))
         return false;
     if (eat(at, ",\"rank\":") && !eat_int(at, &r->rank)) return false;
     return !eat(at, ",\"layer\":") || eat_int(at, &r->layer);

@@ -37,9 +37,3 @@ void __wrap_mm_tree_begin(mm_tree *tree) {
     }
     __real_mm_tree_begin(tree);
 }
-
-int64_t __wrap_mm_tree_take(mm_tree *tree) {
-    int64_t leaf = __real_mm_tree_take(tree);
-    here.leaf = leaf;
-    return leaf;
-}

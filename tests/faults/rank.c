@@ -49,11 +49,12 @@ static void keep_stale(int64_t leaf, const mm_partial *partial) {
     memcpy(stale, partial->gradient, bytes);
 }
 
-float *__wrap_mm_tree_buffer(mm_tree *tree) {
-    float *buffer = __real_mm_tree_buffer(tree);
-    if (fault_strikes_here("stale-buffer") && stale)
-        memcpy(buffer, stale, model_in_work->parameters.floats * sizeof *stale);
-    return buffer;
+int64_t __wrap_mm_tree_take(mm_tree *tree, float **gradient) {
+    int64_t leaf = __real_mm_tree_take(tree, gradient);
+    here.leaf = leaf;
+    if (fault_strikes("stale-buffer") && stale && leaf == leaf_of_fault(planted.rank))
+        memcpy(*gradient, stale, model_in_work->parameters.floats * sizeof *stale);
+    return leaf;
 }
 
 // Gives a node's children in exchanged places, and says of each what it was.

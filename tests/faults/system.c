@@ -1,6 +1,8 @@
-// The end of the process at its Nth call that changes the disk.
+// The end of the process at its Nth call that changes the disk, a disk that is full from then on, and one
+// that takes each write in two parts.
 #include "fault.h"
 #include "wrap.h"
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -9,7 +11,7 @@
 
 // "kill-write": when a write is done by half; "kill-call": before any other call. "count-calls" says at the
 // end how many of both there were. They count from the fault's step on.
-static atomic_llong calls, writes;
+static atomic_llong calls, writes, syncs;
 
 static void die(void) {
     kill(getpid(), SIGKILL);
@@ -27,7 +29,8 @@ static void before_call(void) {
 
 __attribute__((destructor)) static void tell(void) {
     if (fault_is("count-calls"))
-        fprintf(stderr, "%lld calls %lld writes\n", (long long)calls, (long long)writes);
+        fprintf(stderr, "%lld calls %lld writes %lld fsyncs\n", (long long)calls, (long long)writes,
+                (long long)syncs);
 }
 
 // The terminal is not the disk.
@@ -36,17 +39,31 @@ static bool on_disk(int fd) {
     return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && fd > STDERR_FILENO;
 }
 
+// "full-disk": the write takes half of the bytes, and those behind it none. "failed-fsync": a disk that
+// breaks.
+static bool is_full(void) {
+    return fault_is("full-disk") && writes > planted.call;
+}
+
 ssize_t __wrap_write(int fd, const void *data, size_t size) {
-    if (on_disk(fd) && is_the(&writes, "kill-write")) {
-        ssize_t half = __real_write(fd, data, size / 2);
-        (void)half;
-        die();
+    if (!on_disk(fd)) return __real_write(fd, data, size);
+    bool struck = is_the(&writes, planted.name);
+    if (is_full()) {
+        errno = ENOSPC;
+        return -1;
     }
-    return __real_write(fd, data, size);
+    bool half = (struck && (fault_is("kill-write") || fault_is("full-disk"))) || fault_is("short-writes");
+    ssize_t done = __real_write(fd, data, half && size > 1 ? size / 2 : size);
+    if (struck && fault_is("kill-write")) die();
+    return done;
 }
 
 int __wrap_fsync(int fd) {
     before_call();
+    if (is_the(&syncs, "failed-fsync")) {
+        errno = EIO;
+        return -1;
+    }
     return __real_fsync(fd);
 }
 

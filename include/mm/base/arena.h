@@ -23,6 +23,9 @@ mm_arena mm_arena_measure(void);
 // Maps `size` bytes of zeros (huge pages where the system gives them). MM_TROUBLE if memory is not to be had.
 MM_CHECKED mm_status mm_arena_open(mm_arena *arena, size_t size, mm_error *error);
 void mm_arena_close(mm_arena *arena);
+// What stays resident of an arena of `size` bytes that is used to its end: whole huge pages where the system
+// gives them, else whole pages.
+size_t mm_arena_resident(size_t size);
 
 // `count` objects of `bytes` each, aligned to MM_ARENA_ALIGNMENT; zeros the first time, whatever was there
 // after a release. Asserts that it fits: sizes were measured before. NULL from a measuring arena.
@@ -36,5 +39,7 @@ void mm_arena_release(mm_arena *arena, size_t mark);
 // and the control groups' limits; infinity where nothing is said. Pages come when they are touched, so what
 // is planned in several pieces is to be compared as a whole.
 double mm_memory_available(void);
+// A bound of the user's for all that this process takes, in bytes. Before other threads are started.
+void mm_memory_limit(double bytes);
 
 #endif

@@ -9,24 +9,33 @@
 
 enum { MM_LANES = 16 }; // a sum's lanes: element i goes to lane i mod 16, the tail is filled with +0
 
-// The fixed tree over the lanes of a sum: lane l takes lane l + h for h = 8, 4, 2, 1. Written out, which
-// keeps it in registers: worth as much as the whole sum over a short row.
+// Vectors for the trees below: of halves and quarters of the lanes. From loops over arrays compilers make
+// single numbers by way of memory, worth as much as the whole sum over a short row.
+typedef float mm_lanes_8 __attribute__((vector_size(32)));
+typedef float mm_lanes_4 __attribute__((vector_size(16)));
+typedef int32_t mm_lanes_8_mask __attribute__((vector_size(32)));
+typedef int32_t mm_lanes_4_mask __attribute__((vector_size(16)));
+
+// The fixed tree over the lanes of a sum: lane l takes lane l + h for h = 8, 4, 2, 1.
 static inline __attribute__((always_inline)) float mm_lane_sum(const float lanes[MM_LANES]) {
-    float t8[MM_LANES / 2], t4[MM_LANES / 4];
-    for (int l = 0; l < MM_LANES / 2; l++) t8[l] = lanes[l] + lanes[l + MM_LANES / 2];
-    for (int l = 0; l < MM_LANES / 4; l++) t4[l] = t8[l] + t8[l + MM_LANES / 4];
+    mm_lanes_8 low, high;
+    memcpy(&low, lanes, sizeof low);
+    memcpy(&high, lanes + MM_LANES / 2, sizeof high);
+    const mm_lanes_8 t8 = low + high;
+    const mm_lanes_4 t4 = (mm_lanes_4){t8[0], t8[1], t8[2], t8[3]} + (mm_lanes_4){t8[4], t8[5], t8[6], t8[7]};
     return (t4[0] + t4[2]) + (t4[1] + t4[3]);
 }
 
 // The same for the largest; any order gives the same.
 static inline __attribute__((always_inline)) float mm_lane_max(const float lanes[MM_LANES]) {
-    float t8[MM_LANES / 2], t4[MM_LANES / 4];
-    for (int l = 0; l < MM_LANES / 2; l++) {
-        float other = lanes[l + MM_LANES / 2];
-        t8[l] = other > lanes[l] ? other : lanes[l];
-    }
-    for (int l = 0; l < MM_LANES / 4; l++)
-        t4[l] = t8[l + MM_LANES / 4] > t8[l] ? t8[l + MM_LANES / 4] : t8[l];
+    mm_lanes_8 low, high;
+    memcpy(&low, lanes, sizeof low);
+    memcpy(&high, lanes + MM_LANES / 2, sizeof high);
+    const mm_lanes_8_mask m8 = high > low;
+    const mm_lanes_8 t8 = (mm_lanes_8)(((mm_lanes_8_mask)high & m8) | ((mm_lanes_8_mask)low & ~m8));
+    const mm_lanes_4 a = {t8[0], t8[1], t8[2], t8[3]}, b = {t8[4], t8[5], t8[6], t8[7]};
+    const mm_lanes_4_mask m4 = b > a;
+    const mm_lanes_4 t4 = (mm_lanes_4)(((mm_lanes_4_mask)b & m4) | ((mm_lanes_4_mask)a & ~m4));
     float even = t4[2] > t4[0] ? t4[2] : t4[0], odd = t4[3] > t4[1] ? t4[3] : t4[1];
     return odd > even ? odd : even;
 }
@@ -39,10 +48,9 @@ static inline float mm_flush(float x) {
 // e^x: exactly +0 below -87 and for -infinity, +infinity above 88.72283, NaN for NaN, within 2 ulp between.
 // Cody-Waite reduction and the minimax polynomial of Cephes' expf.
 static inline float mm_expf(float x) {
-    float c = x > -87.0f ? x : -87.0f; // NaN goes to -87: no conversion below may see it
-    c = c < 89.0f ? c : 89.0f;
-    float n = fmaf(c, 1.44269504f, 12582912.0f) - 12582912.0f;
-    float r = fmaf(n, -0.693359375f, c);
+    float shifted = fmaf(x, 1.44269504f, 12582912.0f); // its low bits are the nearest whole number
+    float n = shifted - 12582912.0f;
+    float r = fmaf(n, -0.693359375f, x);
     r = fmaf(n, 2.12194440e-4f, r);
     float p = 1.9875691500e-4f;
     p = fmaf(p, r, 1.3981999507e-3f);
@@ -51,16 +59,15 @@ static inline float mm_expf(float x) {
     p = fmaf(p, r, 1.6666665459e-1f);
     p = fmaf(p, r, 5.0000001201e-1f);
     p = fmaf(p * r, r, r) + 1.0f;
-    // 2^n in two factors, so that n = 128 does not overflow before the product does.
-    int32_t whole = (int32_t)n, half = whole >> 1;
-    int32_t first = (half + 127) << 23, second = (whole - half + 127) << 23;
-    float a, b;
-    memcpy(&a, &first, sizeof a);
-    memcpy(&b, &second, sizeof b);
-    float y = p * a * b;
+    // Times 2^n: added to the exponent, which is exact as long as the result is finite and not subnormal.
+    uint32_t bits, power;
+    memcpy(&bits, &p, sizeof bits);
+    memcpy(&power, &shifted, sizeof power);
+    bits += power << 23;
+    float y;
+    memcpy(&y, &bits, sizeof y);
     y = x < -87.0f ? 0.0f : y;
-    y = x > 88.72283f ? INFINITY : y;
-    return x != x ? x : y;
+    return x <= 88.72283f ? y : x + INFINITY; // NaN stays
 }
 
 // 1 / (1 + e^-x).

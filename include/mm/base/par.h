@@ -16,16 +16,24 @@ void mm_par_run(int workers, void (*work)(void *self, int worker), void *self);
 typedef struct mm_team {
     int workers; // how many there are
     struct mm_barrier *barrier;
+    struct mm_barrier *parts; // of its parts; NULL: it is one
 } mm_team;
 
+// One worker, who waits for nobody.
+extern const mm_team mm_team_alone;
+
 // Calls work(self, team, w) for each worker w in 0..team->workers-1, all at once, and returns when all have
-// returned. There are `workers` of them, or fewer where the system gives fewer threads: they cut their work
-// by team->workers. Worker 0 is the caller's thread. IEEE defaults as above.
+// returned. There are `workers` of them, or fewer where the system gives fewer threads or no memory: they cut
+// their work by team->workers. Worker 0 is the caller's thread. IEEE defaults as above.
 void mm_par_team(int workers, void (*work)(void *self, const mm_team *team, int worker), void *self);
 // Every worker of the team waits here for the others; what each wrote before is seen by all after. A worker
 // waits awake for some microseconds (not where there are more workers than cores), then asleep, so that a
 // team takes little time from others on busy cores.
 void mm_team_wait(const mm_team *team);
+// Splits a team into `parts` teams of neighbours, at most as many as there are workers. Fills `part` with
+// that of `worker`, sets *worker to its number there and returns the part's. All workers must have left the
+// parts of an earlier split before the first enters those of the next. A part is not split again.
+int mm_team_split(const mm_team *team, int parts, int *worker, mm_team *part);
 
 // IEEE defaults for the calling thread.
 void mm_par_ieee(void);

@@ -33,7 +33,7 @@ typedef struct mm_draw {
 typedef struct mm_stream {
     uint64_t key;
     uint32_t word1, word2, word3; // word 1 without the element block
-    uint64_t origin;              // element number of the first element; a multiple of 4
+    uint64_t origin;              // element number of the first element; a multiple of 64
 } mm_stream;
 
 // The stream of one purpose and layer for one sample, whose elements are `per_sample` in number (rounded up

@@ -20,5 +20,7 @@ void mm_text_add_string(mm_text *text, const char *string);
 __attribute__((format(printf, 2, 3))) void mm_text_format(mm_text *text, const char *format, ...);
 // Number with commas: "21,843".
 void mm_text_add_grouped(mm_text *text, long long number);
+// Memory in binary units: "3.4 GiB", "151 MiB".
+void mm_text_add_size(mm_text *text, double bytes);
 
 #endif

@@ -27,8 +27,7 @@ uint64_t mm_dataset_text_bytes(const mm_dataset *dataset); // of the text that w
 // "15.0.0": the Unicode version that the text was cut into words with; "14.0.0, NFC 15.0.0" if it was
 // normalized, too.
 const char *mm_dataset_unicode(const mm_dataset *dataset);
-// Of its tokenizer.json, owned by the dataset; bos and eos are dataset.json's.
-const mm_tokenizer *mm_dataset_tokenizer(const mm_dataset *dataset);
+// Of its tokenizer.json.
 mm_hash mm_dataset_tokenizer_hash(const mm_dataset *dataset);
 // Of dataset.json's shard hashes in order: names the data whatever its path.
 mm_hash mm_dataset_hash(const mm_dataset *dataset);

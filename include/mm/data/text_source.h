@@ -24,13 +24,10 @@ typedef struct mm_text_options {
 // anything is read. Files without a known ending are taken as .txt. NULL options: none.
 MM_CHECKED mm_status mm_text_open(const char *const *inputs, int count, const mm_text_options *options,
                                   mm_text_source **source, mm_error *error);
-// The next document: *text is the source's own, valid until the next call. *more false at the end. A bad line
-// is named by file, line and byte.
-MM_CHECKED mm_status mm_text_next(mm_text_source *source, const char **text, size_t *size, bool *more,
-                                  mm_error *error);
-// The same in pieces, so that memory does not grow with a document: one of .txt is cut where mm_text_cut
-// (text_cut.h) allows it, at `most` bytes or as soon after as can be. *ends: the document ends with this
-// piece.
+// The next document, in pieces, so that memory does not grow with it: one of .txt is cut where mm_text_cut
+// (text_cut.h) allows it, at `most` bytes or as soon after as can be; SIZE_MAX: it is whole. *text is the
+// source's own, valid until the next call. *ends: the document ends with this piece. *more false at the end
+// of all. A bad line is named by file, line and byte.
 MM_CHECKED mm_status mm_text_next_piece(mm_text_source *source, size_t most, const char **text, size_t *size,
                                         bool *ends, bool *more, mm_error *error);
 // Bad lines left out since the first document, and what was wrong with the first ("" if there was none).

@@ -26,13 +26,15 @@ MM_CHECKED mm_status mm_tokenizer_trainer_read(mm_tokenizer_trainer *trainer, mm
 // Exactly `vocab_size` entries (at least 3 + 256): <|endoftext|> 0, <|im_start|> 1, <|im_end|> 2, the 256
 // byte symbols in the library's order, then merges. Appends tokenizer.json's text to `out`. Too little text
 // for that many merges is trouble, which says how many there are. `progress` (may be NULL) is called now and
-// then with merges done of wanted.
+// then with merges done of wanted. *stop as above.
 MM_CHECKED mm_status mm_tokenizer_trainer_finish(mm_tokenizer_trainer *trainer, int vocab_size, mm_text *out,
+                                                 const volatile sig_atomic_t *stop,
                                                  void (*progress)(void *self, long done, long wanted),
                                                  void *self, mm_error *error);
 
 // The same with as many merges as the text gives, up to `most` entries.
 MM_CHECKED mm_status mm_tokenizer_trainer_fit(mm_tokenizer_trainer *trainer, int most, mm_text *out,
+                                              const volatile sig_atomic_t *stop,
                                               void (*progress)(void *self, long done, long wanted),
                                               void *self, mm_error *error);
 

@@ -113,7 +113,6 @@ void mm_json_pair_string(mm_json_writer *w, const char *key, const char *value);
 void mm_json_pair_integer(mm_json_writer *w, const char *key, int64_t value);
 void mm_json_pair_bool(mm_json_writer *w, const char *key, bool value);
 void mm_json_pair_double(mm_json_writer *w, const char *key, double value);
-void mm_json_pair_float(mm_json_writer *w, const char *key, float value);
 void mm_json_pair_hash(mm_json_writer *w, const char *key, mm_hash value);
 void mm_json_pair_hex64(mm_json_writer *w, const char *key, uint64_t value);
 

@@ -24,6 +24,8 @@ void mm_draft_abandon(mm_draft *draft);
 MM_CHECKED mm_status mm_publish_link(const char *path, const char *target, mm_error *error);
 // mkdir -p.
 MM_CHECKED mm_status mm_make_folders(const char *path, mm_error *error);
+// The same for the folder that `path` is to lie in.
+MM_CHECKED mm_status mm_make_parent(const char *path, mm_error *error);
 // Removes a folder and what is in it; a missing one is no trouble.
 MM_CHECKED mm_status mm_remove_folder(const char *path, mm_error *error);
 // Renames a folder to a temporary name beside it, which goes to `out`: to be removed then, and never seen by
@@ -41,6 +43,8 @@ MM_CHECKED mm_status mm_sync_folder(const char *path, mm_error *error);
 MM_CHECKED mm_status mm_read_file(const char *path, size_t limit, char **data, size_t *size, mm_error *error);
 bool mm_is_folder(const char *path);
 bool mm_is_file(const char *path);
+// *there: is it a regular file? Trouble where that cannot be seen, as in a folder that may not be entered.
+MM_CHECKED mm_status mm_find_file(const char *path, bool *there, mm_error *error);
 // "a/b" of at most PATH_MAX bytes into `out`; trouble if it does not fit.
 MM_CHECKED mm_status mm_path_join(char *out, size_t size, const char *folder, const char *name,
                                   mm_error *error);

@@ -37,6 +37,9 @@ const char *mm_safetensors_metadata(const mm_safetensors *file, const char *key)
 // trouble.
 MM_CHECKED mm_status mm_safetensors_read_float(const mm_safetensors *file, const mm_safetensors_entry *entry,
                                                float *out, mm_error *error);
+// `count` of them from number `first` on, which the tensor must have.
+MM_CHECKED mm_status mm_safetensors_read_part(const mm_safetensors *file, const mm_safetensors_entry *entry,
+                                              uint64_t first, size_t count, float *out, mm_error *error);
 // The tensor's bytes as they are.
 MM_CHECKED mm_status mm_safetensors_read(const mm_safetensors *file, const mm_safetensors_entry *entry,
                                          void *out, mm_error *error);
@@ -45,5 +48,21 @@ MM_CHECKED mm_status mm_safetensors_read(const mm_safetensors *file, const mm_sa
 // {"format": "pt"}, header padded with spaces to a multiple of 8.
 MM_CHECKED mm_status mm_safetensors_write(const char *path, const mm_tensor *tensors, int count,
                                           mm_error *error);
+
+// The same piece by piece, for data that memory need not hold.
+typedef struct mm_safetensors_writer mm_safetensors_writer;
+// Makes the file and writes its header; the tensors' data are not looked at.
+MM_CHECKED mm_status mm_safetensors_begin(const char *path, const mm_tensor *tensors, int count,
+                                          mm_safetensors_writer **writer, mm_error *error);
+// The next bytes of the data, all tensors one behind the other.
+MM_CHECKED mm_status mm_safetensors_add(mm_safetensors_writer *writer, const void *data, size_t bytes,
+                                        mm_error *error);
+// Bytes from byte `at` of the data on. Thread safe.
+MM_CHECKED mm_status mm_safetensors_put(mm_safetensors_writer *writer, uint64_t at, const void *data,
+                                        size_t bytes, mm_error *error);
+// All data have been given: fsync and close. Both free the writer; abandon (NULL is allowed) removes the
+// file.
+MM_CHECKED mm_status mm_safetensors_end(mm_safetensors_writer *writer, mm_error *error);
+void mm_safetensors_abandon(mm_safetensors_writer *writer);
 
 #endif

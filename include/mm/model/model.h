@@ -4,6 +4,7 @@
 #define MM_MODEL_MODEL_H
 
 #include <mm/base/arena.h>
+#include <mm/base/par.h>
 #include <mm/base/probe.h>
 #include <mm/base/rng.h>
 #include <mm/model/config.h>
@@ -30,11 +31,23 @@ MM_CHECKED mm_status mm_model_open(mm_model *model, const mm_config *config, con
                                    const mm_gemm *gemm, int64_t positions, float *weights, mm_error *error);
 void mm_model_close(mm_model *model);
 
-// What one worker keeps of a leaf between forward and backward, and its scratch. Opaque but for its making.
+// What is kept of a leaf between forward and backward. Opaque but for its making.
 typedef struct mm_activations mm_activations;
 // Takes room for leaves of at most `rows` rows from the arena; NULL from a measuring one. With `backward`
 // false only mm_model_loss may use it, which needs one layer's room instead of all layers'.
 mm_activations *mm_activations_place(const mm_model *model, int64_t rows, bool backward, mm_arena *arena);
+
+// Floats that each worker of a leaf needs to itself.
+size_t mm_model_scratch(const mm_model *model);
+
+// A worker's part in a leaf. The workers of a team share it: rows are cut among them, weights' gradients by
+// outputs, attention by samples and groups of heads, and no sum crosses a cut, so bits do not show who took
+// part.
+typedef struct mm_member {
+    const mm_team *team; // mm_team_alone for a leaf of one's own
+    int worker;          // of the team
+    float *scratch;      // mm_model_scratch
+} mm_member;
 
 typedef struct mm_leaf {
     int samples;
@@ -49,10 +62,12 @@ typedef struct mm_leaf {
 } mm_leaf;
 
 // Sum of the leaf's losses in double; adds scale * their gradient to `gradient` (laid out by the table).
+// Every member of the team calls it with the same arguments but its own membership, and gets the same sum;
+// when one returns, the gradient is whole. The first member looks through the probe.
 double mm_model_train(const mm_model *model, mm_activations *activations, const mm_leaf *leaf,
-                      float *gradient, const mm_probe *probe);
+                      float *gradient, const mm_probe *probe, const mm_member *member);
 // The same sum without gradients.
 double mm_model_loss(const mm_model *model, mm_activations *activations, const mm_leaf *leaf,
-                     const mm_probe *probe);
+                     const mm_probe *probe, const mm_member *member);
 
 #endif

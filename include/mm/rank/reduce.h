@@ -19,19 +19,28 @@ typedef struct mm_partial {
 
 typedef struct mm_tree mm_tree;
 
-// A tree of `leaves` leaves for at most `workers` workers over buffers of `floats` floats. Buffers are mapped
-// when first used, at most mm_tree_buffers of them.
+// A tree of `leaves` leaves for `workers` workers over buffers of `floats` floats. A worker is whoever takes
+// a leaf: a team that shares leaves counts once. mm_tree_buffers buffers are mapped; the system gives their
+// pages as they are first touched.
 MM_CHECKED mm_status mm_tree_open(mm_tree **tree, int64_t leaves, int workers, size_t floats,
                                   mm_error *error);
 void mm_tree_close(mm_tree *tree);
-// min(leaves, workers * (1 + log2 of leaves, rounded up)).
+// Buffers of a tree: what workers need who take their leaves in turns, all at once. It is about workers +
+// log2(leaves) - log2(workers), and no more than leaves.
 int64_t mm_tree_buffers(int64_t leaves, int workers);
 
-// Begins a step.
+// Begins a step, with every buffer free: nothing that an earlier step has given is used any more.
 void mm_tree_begin(mm_tree *tree);
-// The next leaf in order, or -1 when all are taken. Any worker; lock-free.
-int64_t mm_tree_take(mm_tree *tree);
-// A buffer of +0 for a leaf's gradient.
+// The next leaf in order and a buffer of +0 for its gradient; -1 when all are taken or the step has been
+// stopped. Waits, asleep, while every buffer is held; that ends whatever the other workers do, as long as
+// each that took a leaf gives it or stops the step. Any worker; no lock unless it waits.
+int64_t mm_tree_take(mm_tree *tree, float **gradient);
+// The same, but -1 also when the next leaf is not below `limit`; it may be taken later.
+int64_t mm_tree_take_below(mm_tree *tree, int64_t limit, float **gradient);
+// A worker that cannot give the leaf it took says so: no leaf is handed out any more, no worker waits on, and
+// the step has no root.
+void mm_tree_stop(mm_tree *tree);
+// A buffer of +0 between steps; at least one is free while no step runs.
 float *mm_tree_buffer(mm_tree *tree);
 
 // Called for each node as it is completed, before it is merged into its parent, by the worker that completed
@@ -43,7 +52,8 @@ typedef struct mm_tree_watch {
 
 // Gives leaf `leaf`'s result to the tree and carries it up as far as its siblings are complete.
 void mm_tree_give(mm_tree *tree, int64_t leaf, mm_partial partial, const mm_tree_watch *watch);
-// The root, after every leaf has been given and every worker has returned; the caller gives its buffer back.
+// The root, after every leaf has been given and every worker has returned; the caller gives its buffer back
+// with mm_tree_return, as one of mm_tree_buffer.
 mm_partial mm_tree_root(mm_tree *tree);
 void mm_tree_return(mm_tree *tree, float *buffer);
 

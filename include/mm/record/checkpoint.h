@@ -1,5 +1,6 @@
-// checkpoints/step-NNNNNN: config.json, model.safetensors, tokenizer.json, optimizer.safetensors, state.json,
-// published by one rename; `model` leads to the newest. Hugging Face's layout, so it opens in transformers.
+// checkpoints/step-NNNNNN: config.json, model.safetensors, tokenizer.json, tokenizer_config.json,
+// optimizer.safetensors, state.json, published by one rename; `model` leads to the newest. Hugging Face's
+// layout, so it opens in transformers.
 #ifndef MM_RECORD_CHECKPOINT_H
 #define MM_RECORD_CHECKPOINT_H
 
@@ -16,14 +17,18 @@ typedef struct mm_checkpoint_state {
     uint64_t position; // samples taken: the next step's first position
     int64_t tokens;    // targets seen
     int streams_version, arithmetic_version;
-    mm_hash model, optimizer; // of the two safetensors files, filled by the writer and checked by the reader
+    // Of the two safetensors files and of tokenizer_config.json, filled by the writer and checked by the
+    // reader.
+    mm_hash model, optimizer, tokenizer_config;
+    bool has_tokenizer_config;
 } mm_checkpoint_state;
 
 typedef struct mm_checkpoint {
     const char *config;    // config.json's text
     const char *tokenizer; // tokenizer.json's bytes; NULL: none
     size_t tokenizer_size;
-    const mm_tensor *tensors; // the model's
+    const char *tokenizer_config; // tokenizer_config.json's text; NULL: none
+    const mm_tensor *tensors;     // the model's
     int count;
     const mm_tensor *optimizer; // "exp_avg.NAME", "exp_avg_sq.NAME" (PyTorch's names); NULL: a model only
     int optimizer_count;

@@ -64,7 +64,7 @@ typedef struct mm_side {
     int64_t steps;           // seen in trace or metrics
     int64_t rows;            // and in the metrics: one less if the run was killed between the two
     int64_t tokens;          // up to them
-    bool failed;             // the last step's loss or gradient was not finite: the run stopped there
+    bool failed;             // the last step had a number that is not finite: the run stopped there
     mm_trace_record damaged; // of a contradiction: its place; step 0: none
     char damaged_tensor[160];
 } mm_side;

@@ -12,6 +12,7 @@ typedef struct mm_metrics_row {
     double lr;
     double grad_norm; // before clipping
     int64_t tokens;   // targets
+    bool spoiled;     // the update made a number that is not finite: "nonfinite" holds "update"
     bool has_val;
     double val_loss;
 } mm_metrics_row;

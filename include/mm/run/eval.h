@@ -1,5 +1,5 @@
-// Loss of a model over a dataset: every window of it once, in order, no dropout, the same bits for any
-// workers.
+// Loss of a model over a dataset: every token of it but the first is a target once, in windows, in order, no
+// dropout; the same bits for any workers.
 #ifndef MM_RUN_EVAL_H
 #define MM_RUN_EVAL_H
 
@@ -7,16 +7,30 @@
 #include <signal.h>
 #include <stdint.h>
 
+typedef struct mm_eval_request {
+    const char *model_path, *data_path;
+    int64_t seq_len; // of a window; 0: 256
+    int workers;
+    // If not NULL, a .safetensors file that is made: "targets" I32 {tokens} and "logits" F32 {tokens,
+    // vocabulary}, of each target in the data's order.
+    const char *logits_path;
+    void (*progress)(void *self, uint64_t done, uint64_t total); // windows; may be NULL
+    void *self;
+    const volatile sig_atomic_t *stop; // true: soon ends with MM_INTERRUPTED; may be NULL
+} mm_eval_request;
+
 typedef struct mm_eval_result {
-    double loss, perplexity;
-    int64_t tokens; // targets counted
+    double loss; // nats, the mean over the targets
+    double perplexity;
+    int64_t tokens;     // targets counted: each document's eos is one, and its bos but for the first's
+    int64_t text_bytes; // of the text that the dataset was packed from; 0: it does not know
+    // loss * tokens / ln 2 / text_bytes: what the model needs for a byte of text with all that stands about
+    // it. NaN where text_bytes is 0.
+    double bits_per_byte;
     double seconds;
 } mm_eval_result;
 
-// seq_len 0: 256. `progress` may be NULL: samples done of all. *stop (may be NULL) true: soon ends with
-// MM_INTERRUPTED. Trouble if the model has a tokenizer and it is not the dataset's.
-MM_CHECKED mm_status mm_eval(const char *model_path, const char *data_path, int64_t seq_len, int workers,
-                             void (*progress)(void *self, uint64_t done, uint64_t total), void *self,
-                             const volatile sig_atomic_t *stop, mm_eval_result *result, mm_error *error);
+// Trouble if the model has a tokenizer and it is not the dataset's.
+MM_CHECKED mm_status mm_eval(const mm_eval_request *request, mm_eval_result *result, mm_error *error);
 
 #endif

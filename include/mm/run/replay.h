@@ -13,8 +13,9 @@ typedef struct mm_replay_watch {
 
 typedef struct mm_replay mm_replay;
 // Trouble: the run's data or initial model are gone or others, or another arithmetic or streams made it.
-MM_CHECKED mm_status mm_replay_open(const char *run_path, const mm_replay_watch *watch, mm_replay **replay,
-                                    mm_error *error);
+// `validation`: opens its validation data too, for mm_replay_validate.
+MM_CHECKED mm_status mm_replay_open(const char *run_path, bool validation, const mm_replay_watch *watch,
+                                    mm_replay **replay, mm_error *error);
 void mm_replay_close(mm_replay *replay);
 // To the run's checkpoint of `step`; 0: the initial weights, built again and checked by hash.
 MM_CHECKED mm_status mm_replay_seek(mm_replay *replay, int64_t step, mm_error *error);
@@ -23,6 +24,8 @@ int64_t mm_replay_at(const mm_replay *replay);
 // is no trouble here: *finite is false, and the records go as far as it went.
 MM_CHECKED mm_status mm_replay_step(mm_replay *replay, mm_level level, mm_trace_step *out,
                                     mm_metrics_row *row, bool *finite, mm_error *error);
+// The validation loss at the replay's step. MM_DIFFERS: the run has no validation.
+MM_CHECKED mm_status mm_replay_validate(mm_replay *replay, double *loss, mm_error *error);
 // From where it is to the end of step `step`, without records.
 MM_CHECKED mm_status mm_replay_go(mm_replay *replay, int64_t step, mm_error *error);
 

@@ -2,11 +2,22 @@
 #ifndef MM_RUN_TRAIN_H
 #define MM_RUN_TRAIN_H
 
+#include <mm/base/profile.h>
 #include <mm/base/status.h>
 #include <mm/record/settings.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+// What a run takes, in bytes.
+typedef struct mm_memory {
+    double total;     // the most that the process will have
+    double weights;   // and moments
+    double gradients; // the buffers of the tree
+    double activations;
+    double process;   // the program, its libraries and threads, data, trace
+    double available; // that it may have in all; infinity: not known
+} mm_memory;
 
 // What is known before step 1. Strings live as long as the call.
 typedef struct mm_train_header {
@@ -21,9 +32,9 @@ typedef struct mm_train_header {
     int64_t leaves; // of a step
     const char *gemm_kernel, *isa;
     const char *policy_words; // the seed policy in words
-    double memory_bytes;      // that the run will take
-    double start_loss;        // ln(V), to be expected at the start
-    int64_t resumed_step;     // 0: from the beginning
+    mm_memory memory;
+    double start_loss;    // ln(V), to be expected at the start
+    int64_t resumed_step; // 0: from the beginning
 } mm_train_header;
 
 typedef struct mm_train_step {
@@ -35,6 +46,7 @@ typedef struct mm_train_step {
     int64_t tokens;           // targets of this step
     double tokens_per_second; // over the last steps
     double seconds_left;      // estimate for the rest of the run; negative: not known yet
+    double seconds_whole;     // and for all of it, from when this process began to train
 } mm_train_step;
 
 typedef struct mm_train_result {
@@ -63,6 +75,8 @@ typedef struct mm_train_watch {
                   double share); // "evaluating", "saving", "reading data"; share 0..1 or -1
     void (*warning)(void *self, const char *sentence);
     void (*sample)(void *self, const mm_train_sample *sample);
+    // Where the time of the steps went, once, after the last; who gives it has the run profiled.
+    void (*profile)(void *self, const mm_profile_sum *sum);
 } mm_train_watch;
 
 // Settings of the command line: every field resolved but what depends on data and model (vocab). The run

@@ -1,0 +1,87 @@
+#include "bpe_tail.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool filled(const mm_bpe *bpe, size_t slot, int32_t *first, int32_t *second) {
+    *first = (int32_t)(bpe->keys[slot] >> 32);
+    *second = (int32_t)(uint32_t)bpe->keys[slot];
+    return bpe->keys[slot] != UINT64_MAX;
+}
+
+static int32_t larger(int32_t a, int32_t b) {
+    return a > b ? a : b;
+}
+
+static void list_pairs(mm_bpe_tail *tail, const mm_bpe *bpe) {
+    int32_t first, second;
+    for (size_t slot = 0; slot <= bpe->mask; slot++)
+        if (filled(bpe, slot, &first, &second)) tail->starts[first + 1]++;
+    for (int32_t i = 0; i < tail->limit; i++) tail->starts[i + 1] += tail->starts[i];
+    // starts[first] walks to its end, which is where the next one's begin: then all move up by one.
+    for (size_t slot = 0; slot <= bpe->mask; slot++)
+        if (filled(bpe, slot, &first, &second))
+            tail->pairs[tail->starts[first]++] = (mm_bpe_tail_pair){second, bpe->merges[slot].rank};
+    memmove(tail->starts + 1, tail->starts, (size_t)tail->limit * sizeof *tail->starts);
+    tail->starts[0] = 0;
+}
+
+// A token may be made in several ways; what its parts take counts too. As many passes as tokens are deep, but
+// for odd lists: there every rank may be the one.
+static void find_latest(mm_bpe_tail *tail, const mm_bpe *bpe) {
+    enum { PASSES = 100 };
+    int32_t first, second;
+    memset(tail->latest, 0xff, (size_t)tail->limit * sizeof *tail->latest);
+    bool changed = true;
+    for (int pass = 0; pass < PASSES && changed; pass++) {
+        changed = false;
+        for (size_t slot = 0; slot <= bpe->mask; slot++) {
+            if (!filled(bpe, slot, &first, &second)) continue;
+            int32_t parts = larger(tail->latest[first], tail->latest[second]);
+            int32_t rank = larger(parts, bpe->merges[slot].rank),
+                    *made = &tail->latest[bpe->merges[slot].made];
+            changed |= rank > *made;
+            *made = larger(rank, *made);
+        }
+    }
+    for (int32_t i = 0; changed && i < tail->limit; i++) tail->latest[i] = INT32_MAX;
+}
+
+bool mm_bpe_tail_make(mm_bpe_tail *tail, const mm_bpe *bpe) {
+    int32_t limit = 0, first, second;
+    size_t count = 0;
+    for (size_t slot = 0; slot <= bpe->mask; slot++) {
+        if (!filled(bpe, slot, &first, &second)) continue;
+        limit = larger(limit, larger(larger(first, second), bpe->merges[slot].made) + 1);
+        count++;
+    }
+    *tail = (mm_bpe_tail){.limit = limit};
+    tail->starts = calloc((size_t)limit + 1, sizeof *tail->starts);
+    tail->pairs = malloc((count + 1) * sizeof *tail->pairs);
+    tail->latest = malloc(((size_t)limit + 1) * sizeof *tail->latest);
+    if (!tail->starts || !tail->pairs || !tail->latest) {
+        mm_bpe_tail_free(tail);
+        return false;
+    }
+    list_pairs(tail, bpe);
+    find_latest(tail, bpe);
+    return true;
+}
+
+void mm_bpe_tail_free(mm_bpe_tail *tail) {
+    free(tail->starts);
+    free(tail->pairs);
+    free(tail->latest);
+    *tail = (mm_bpe_tail){0};
+}
+
+int32_t mm_bpe_tail_rank(const mm_bpe_tail *tail, int32_t last, int32_t behind, int32_t since) {
+    int32_t least = INT32_MAX;
+    if (last >= tail->limit) return least;
+    for (size_t i = tail->starts[last]; i < tail->starts[last + 1]; i++) {
+        const mm_bpe_tail_pair *pair = &tail->pairs[i];
+        bool possible = pair->second == behind || tail->latest[pair->second] >= since;
+        if (possible && pair->rank < least) least = pair->rank;
+    }
+    return least;
+}

@@ -1,0 +1,19 @@
+// The logits of an evaluation, into a file, whoever computes them.
+#ifndef MM_SRC_EVAL_LOGITS_H
+#define MM_SRC_EVAL_LOGITS_H
+
+#include "evaluate.h"
+#include <mm/files/safetensors.h>
+
+typedef struct mm_logits_file mm_logits_file;
+
+// Makes the file and lets the evaluators' probes write to it; they must live as long. Their plan has windows.
+MM_CHECKED mm_status mm_logits_open(const char *path, const mm_plan *plan, int vocab,
+                                    mm_evaluator *evaluators, int workers, mm_logits_file **file,
+                                    mm_error *error);
+// After the evaluation: trouble if the file did not take all.
+MM_CHECKED mm_status mm_logits_end(mm_logits_file *file, mm_error *error);
+// Instead of it, and NULL is allowed: removes the file.
+void mm_logits_abandon(mm_logits_file *file);
+
+#endif

@@ -1,0 +1,39 @@
+// How fast a run goes and how long it will take yet, from clocks that are passed in.
+#ifndef MM_SRC_PACE_H
+#define MM_SRC_PACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum mm_pace_part { MM_PACE_STEP, MM_PACE_VALIDATION, MM_PACE_SAMPLE, MM_PACE_SAVE } mm_pace_part;
+enum { MM_PACE_PARTS = 4, MM_PACE_WINDOW = 256 };
+
+// When a part comes besides the steps, and what it costs as long as none was seen.
+typedef struct mm_pace_cost {
+    int64_t every; // steps; 0: never
+    bool at_end;   // after the last step too
+    double steps;  // as many steps' time,
+    double seconds;
+} mm_pace_cost;
+
+typedef struct mm_pace {
+    int64_t first, last;               // the step before this process's first, and the run's last
+    mm_pace_cost costs[MM_PACE_PARTS]; // but of steps
+    double began, marked;
+    int64_t counts[MM_PACE_PARTS];
+    double sums[MM_PACE_PARTS];   // seconds
+    double steps[MM_PACE_WINDOW]; // seconds of the last steps: step i of the process at i mod window
+} mm_pace;
+
+// Begins at `now`, after step `first`; the costs are set before.
+void mm_pace_begin(mm_pace *pace, double now);
+// The time since the last mark went to this part, which is at its end.
+void mm_pace_mark(mm_pace *pace, mm_pace_part part, double now);
+// Seconds of a step: the mean over the last ones, of which the first of the process does not count and none
+// for more than three times the median: a page of memory that is touched the first time, or another program,
+// takes once what it takes. 0 before the first.
+double mm_pace_step_seconds(const mm_pace *pace);
+// Seconds until the run's end; negative before the third step.
+double mm_pace_left(const mm_pace *pace);
+
+#endif

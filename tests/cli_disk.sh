@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Files that change while they are read, and folders that may not be read or written: exit 2 with the file named, and
+# what was there before is whole.
+# shellcheck source=tests/cli_lib.sh
+. "${0%/*}/cli_lib.sh"
+
+make_text 9000 7 >text.txt
+"$mm" tokenizer train --vocab-size 300 --out tokenizer.json text.txt >/dev/null || fail "tokenizer train"
+"$mm" pack --tokenizer tokenizer.json --out data text.txt >/dev/null || fail "pack"
+small=(--seq-len 16 --batch 8 --micro-batch 1 --threads 2 --save-every 5)
+
+# --- a dataset that changes under training: what is read before is as it was, a run goes on once it is whole again
+
+# changes NAME TEXT: a run of $copy from which CHANGE, a function, takes something at step 5.
+changes() {
+    local name=$1
+    rm -rf copy
+    cp -r data copy
+    "$mm" train --data copy "${small[@]}" --steps 100000 --out "$name" >out 2>err </dev/null &
+    trainer=$!
+    for _ in $(seq 600); do
+        [ -e "$name/checkpoints/step-000005" ] && break
+        sleep 0.05
+    done
+    "$name" copy/tokens-00000.gz
+    for _ in $(seq 200); do
+        kill -0 "$trainer" 2>/dev/null || break
+        sleep 0.05
+    done
+    kill -KILL "$trainer" 2>/dev/null && fail "$name: training did not see it"
+    wait "$trainer"
+    [ $? = 2 ] || fail "$name: not exit 2: $(tail -n 2 err)"
+    tail -n 1 err >said
+    has said "copy/tokens-00000.gz" "$2"
+    run inspect "$name"
+    [ "$status" = 0 ] || fail "$name: the run is not whole: $(tail -n 1 err)"
+}
+cut_short() { truncate -s 1000 "$1"; }
+overwritten() { dd if=/dev/zero of="$1" bs=1000 seek=1 count=100 conv=notrunc status=none; }
+changes cut_short "it was cut"
+changes overwritten "than when the file was opened"
+rm -r copy
+cp -r data copy
+at=$(wc -l <cut_short/metrics.jsonl)
+"$mm" --resume cut_short >out 2>err </dev/null &
+trainer=$!
+for _ in $(seq 600); do
+    [ "$(wc -l <cut_short/metrics.jsonl)" -gt $((at + 5)) ] && break
+    sleep 0.05
+done
+kill -INT "$trainer"
+wait "$trainer"
+[ $? = 130 ] || fail "a run does not go on with its dataset whole again: $(tail -n 1 err)"
+
+# Another file in its place: a run keeps reading the one that it opened.
+"$mm" train --data copy "${small[@]}" --steps 20 --out alone >/dev/null 2>&1 || fail "training"
+"$mm" train --data copy "${small[@]}" --steps 20 --out replaced >out 2>err </dev/null &
+trainer=$!
+for _ in $(seq 600); do
+    [ -s replaced/metrics.jsonl ] && break
+    sleep 0.02
+done
+echo other >other && mv other copy/tokens-00000.gz
+wait "$trainer"
+[ $? = 0 ] || fail "a dataset replaced under a run: $(tail -n 1 err)"
+cmp -s alone/metrics.jsonl replaced/metrics.jsonl || fail "a dataset replaced under a run moved it"
+trouble 'copy/tokens-00000.gz' train --data copy "${small[@]}" --steps 1 --out never
+
+# --- folders, by one who may not
+if [ "$(id -u)" = 0 ]; then
+    other=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+    "${other[@]}" true 2>/dev/null || { echo "nobody else to be: the rest is left out" && finish; }
+    chmod 755 "$folder"
+else
+    other=()
+fi
+as_other() {
+    "${other[@]}" "$mm" "$@" >out 2>err </dev/null
+    status=$?
+}
+# may_not TEXT ARGUMENT...
+may_not() {
+    local text=$1
+    shift
+    as_other "$@"
+    [ "$status" = 2 ] || fail "mm $*: exit $status, expected 2: $(cat err)"
+    grep -v ' \.\.\.$' err >said
+    [ "$(wc -l <said)" = 1 ] || fail "mm $*: expected one line on stderr, found: $(head -c 600 err)"
+    has said "$text" "Permission denied"
+}
+"${other[@]}" test -x "$mm" || { echo "$mm is not for others: the rest is left out" && finish; }
+mkdir closed closed/inner full
+cp text.txt closed/inner
+cp -r data closed
+chmod 777 full
+before=$(state_of closed; state_of full; state_of alone)
+chmod 000 closed/inner
+may_not closed/inner pack --tokenizer tokenizer.json --out full/set closed
+may_not closed/inner tokenizer train --vocab-size 300 --out full/t.json closed
+chmod 755 closed/inner
+chmod 000 closed/inner/text.txt
+may_not closed/inner/text.txt pack --tokenizer tokenizer.json --out full/set closed/inner
+chmod 644 closed/inner/text.txt
+chmod 000 closed/data
+may_not closed/data train --data closed/data --out full/run "${small[@]}" --steps 1
+may_not closed/data inspect closed/data
+may_not closed/data eval --model alone/model --data closed/data
+chmod 755 closed/data
+chmod 000 closed/data/tokens-00000.gz
+may_not closed/data/tokens-00000.gz train --data closed/data --out full/run "${small[@]}" --steps 1
+chmod 644 closed/data/tokens-00000.gz
+chmod 555 full
+may_not full pack --tokenizer tokenizer.json --out full/set text.txt
+may_not full tokenizer train --vocab-size 300 --out full/t.json text.txt
+may_not full train --data data --out full/run "${small[@]}" --steps 1
+chmod 755 full
+[ "$(state_of closed; state_of full; state_of alone)" = "$before" ] || fail "something was written"
+finish
