@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# One fuzz target for a short time, from its committed seeds, in a folder of its own. fuzz.sh TARGET DICTIONARY SEEDS
+set -u
+scratch=$(mktemp -d) || exit 2
+trap 'rm -rf "$scratch"' EXIT
+mkdir "$scratch/corpus"
+TMPDIR=$scratch "$1" -max_total_time="${MM_FUZZ_SECONDS:-12}" -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=256 \
+    -dict="$2" -print_final_stats=1 -artifact_prefix="$scratch/" "$scratch/corpus" "$3"
