@@ -1,5 +1,7 @@
 #include "eval_logits.h"
 #include <assert.h>
+#include <limits.h>
+#include <mm/files/publish.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +15,10 @@ typedef struct recorder {
     mm_error error;
 } recorder;
 
+static const char draft_name[] = "logits.safetensors";
+
 struct mm_logits_file {
+    mm_draft *draft; // of a folder; the file in it gets the path when it is whole
     mm_safetensors_writer *writer;
     uint64_t targets; // of all samples
     int vocab, workers;
@@ -63,12 +68,16 @@ mm_status mm_logits_open(const char *path, const mm_plan *plan, int vocab, mm_ev
     int64_t rows = (int64_t)made->targets;
     const mm_tensor tensors[] = {{.name = "targets", .type = MM_I32, .dims = 1, .shape = {rows}},
                                  {.name = "logits", .type = MM_F32, .dims = 2, .shape = {rows, vocab}}};
-    return mm_safetensors_begin(path, tensors, 2, &made->writer, error);
+    char inside[PATH_MAX];
+    mm_status status = mm_draft_begin(path, &made->draft, error);
+    if (!status) status = mm_path_join(inside, sizeof inside, mm_draft_path(made->draft), draft_name, error);
+    return status ? status : mm_safetensors_begin(inside, tensors, 2, &made->writer, error);
 }
 
 void mm_logits_abandon(mm_logits_file *file) {
     if (!file) return;
     mm_safetensors_abandon(file->writer);
+    mm_draft_abandon(file->draft);
     free(file->recorders);
     free(file);
 }
@@ -82,6 +91,10 @@ mm_status mm_logits_end(mm_logits_file *file, mm_error *error) {
     if (!status) {
         status = mm_safetensors_end(file->writer, error);
         file->writer = NULL;
+    }
+    if (!status) {
+        status = mm_draft_commit_file(file->draft, draft_name, error);
+        file->draft = NULL;
     }
     mm_logits_abandon(file);
     return status;

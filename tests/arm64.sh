@@ -100,8 +100,8 @@ END
     meson setup --cross-file "$build/cross.ini" "$build" "$source"
 fi
 # Arithmetic and random numbers against their committed hashes, and where chars or sizes may differ.
-tests='adamw attention bias cross_entropy dropout embedding gemm hash json kernels mathfn model pack par reduce rmsnorm
-    rng rope safetensors schedule streams swiglu text tokenizer'
+tests='adamw attention attention_query bias cross_entropy dropout embedding gemm gemv half hash json kernels mathfn
+    model pack par reduce rmsnorm rng rope safetensors schedule streams swiglu text tokenizer'
 targets=$(for test in $tests; do echo "tests/test_$test"; done)
 # shellcheck disable=SC2086
 nice ninja -C "$build" tools/mm $targets

@@ -38,6 +38,14 @@ grep -qF "${escape}[2m" dumb && fail "colour in spite of TERM=dumb"
 tr '\r' '\n' <coloured | sed "s/${escape}\[[0-9;]*[A-Za-z]//g" | grep '^step' | sed '$d' |
     awk 'length > 59 {print "FAILED: a redrawn line of " length " columns: " $0; bad = 1} END {exit bad}' || failed=1
 
+# What stands in a file is not the terminal's to obey.
+header=$'{"a\\u001b[31m\\u007fb": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}'
+{ printf "\\$(printf %03o ${#header})"'\0\0\0\0\0\0\0%s' "$header"; } >names.safetensors
+terminal named "'$mm' inspect names.safetensors"
+has named "a[31mb"
+expect 0 inspect names.safetensors
+has out "a${escape}[31m"$'\177'b
+
 wait_for() { # FILE TEXT
     local tries=0
     until grep -qF -- "$2" "$1" 2>/dev/null; do

@@ -79,6 +79,12 @@ strike nothing_left tokenizer train --vocab-size 320 --out made text.txt
 strike nothing_left pack --tokenizer tokenizer.json --split % --shard-tokens 500 --val-share 0.3 --out made split.txt
 strike goes_on "${small[@]}" --out made
 
+# What is made of a run, which `whole` is now.
+mv whole trained
+command=()
+strike nothing_left export --dtype bf16 --out made trained
+strike nothing_left eval --model trained/model --data data --workers 1 --logits made
+
 # A checkpoint that cannot be saved leaves those before it, and what was there of a run.
 expect 0 "${small[@]}" --steps 2 --out begun --schedule constant
 state_of begun/checkpoints >before

@@ -145,6 +145,7 @@ trouble "--dtype f64|f32, bf16 or f16" export --dtype f64 --out never run
 trouble "--out is missing" export run
 trouble "missing|no such folder" export --out never missing
 trouble "data/config.json" export --out never data
+trouble "run/config.json|no such file|RUN/model" eval --model run --data held
 cp -rL run/model loud
 rm loud/state.json
 size=$(stat -c %s loud/model.safetensors)
@@ -195,5 +196,52 @@ grep -q "bits per byte" out && fail "bits per byte of an unknown text"
 expect 0 inspect logits-1.safetensors
 rows=$(sed 's/.*"tokens": \([0-9]*\).*/\1/' eval-run)
 has out "I32  $rows " "F32  $rows x 300 "
-trouble "logits-1.safetensors|exists" eval --model run/model --data held --logits logits-1.safetensors
+trouble "logits-1.safetensors|already there" eval --model run/model --data held --logits logits-1.safetensors
+trouble "none/|No such file" eval --model run/model --data held --logits none/logits.safetensors
+
+# stop SIGNAL NAME ARGUMENT...: a command that is to make NAME gets the signal when it has begun to.
+stop() {
+    local signal=$1 name=$2 i
+    shift 2
+    "$mm" "$@" >out 2>err </dev/null &
+    local work=$!
+    for ((i = 0; i < 1000; i++)); do
+        compgen -G ".$name.tmp-*/*.safetensors" >found && break
+        sleep 0.01
+    done
+    kill "-$signal" $work
+    { wait $work; } 2>said
+    status=$?
+    [ -e "$name" ] && fail "mm $*: $signal left $name"
+}
+
+# Ctrl-C leaves nothing, a kill only what has a temporary's name. A large model of zeros is no large file.
+make_text 2000 9 >long.txt
+expect 0 pack --tokenizer tokenizer.json --out long long.txt
+mkdir zeros
+cat >zeros/config.json <<'END'
+{"model_type": "llama", "vocab_size": 300000, "hidden_size": 512, "num_hidden_layers": 1, "num_attention_heads": 4,
+ "intermediate_size": 8, "tie_word_embeddings": true}
+END
+at=0
+text=
+for tensor in embed_tokens:300000,512 norm:512 {layers.0.input_layernorm,layers.0.post_attention_layernorm}:512 \
+    layers.0.self_attn.{q,k,v,o}_proj:512,512 layers.0.mlp.{gate,up}_proj:8,512 layers.0.mlp.down_proj:512,8; do
+    shape=${tensor#*:}
+    end=$((at + 4 * (${shape/,/*})))
+    text+=", \"model.${tensor%:*}.weight\": {\"dtype\": \"F32\", \"shape\": [$shape], \"data_offsets\": [$at, $end]}"
+    at=$end
+done
+{ little_endian $((${#text} + 1)); printf '{%s}' "${text:1}"; } >zeros/model.safetensors
+truncate -s $((8 + ${#text} + 1 + at)) zeros/model.safetensors
+for signal in INT KILL; do
+    stop $signal stopped export --out stopped zeros
+    [ $signal = KILL ] || { [ "$status" = 130 ] && has err "nothing was kept"; } || fail "export: Ctrl-C: exit $status: $(cat err)"
+    [ $signal = KILL ] || ! compgen -G ".stopped.*" >found || fail "export: Ctrl-C left something"
+    rm -rf .stopped.*
+    stop $signal stopped eval --model run/model --data long --logits stopped
+    [ $signal = KILL ] || { [ "$status" = 130 ] && has err "no loss was taken"; } || fail "eval: Ctrl-C: exit $status: $(cat err)"
+    [ $signal = KILL ] || ! compgen -G ".stopped.*" >found || fail "eval: Ctrl-C left something"
+    rm -rf .stopped.*
+done
 finish

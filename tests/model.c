@@ -508,6 +508,16 @@ static void every_eos_is_read(void **state) {
     }
 }
 
+// Of bos and pad the first of a list; an empty one names none.
+static void other_tokens_are_read(void **state) {
+    (void)state;
+    mm_config c;
+    OK(parse_with("llama", "\"bos_token_id\": [], \"pad_token_id\": [9, 3]", &c));
+    assert_true(c.bos == -1 && c.pad == 9);
+    OK(parse_with("llama", "\"bos_token_id\": 210, \"pad_token_id\": [211]", &c));
+    assert_true(c.bos == 210 && c.pad == -1);
+}
+
 static void config_refuses_by_name(void **state) {
     (void)state;
     static const char *const bad[][2] = {
@@ -537,6 +547,9 @@ static void config_refuses_by_name(void **state) {
         {"\"attention_bias\": 1", "attention_bias"},
         {"\"tie_word_embeddings\": \"yes\"", "tie_word_embeddings"},
         {"\"bos_token_id\": \"<s>\"", "bos_token_id"},
+        {"\"bos_token_id\": [\"x\"]", "bos_token_id"},
+        {"\"pad_token_id\": [null, 1]", "pad_token_id"},
+        {"\"pad_token_id\": 0.0", "pad_token_id"},
         {"\"vocab_size\": 0", "vocab_size"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -566,6 +579,7 @@ int main(void) {
         cmocka_unit_test(absent_members_are_as_in_transformers),
         cmocka_unit_test(both_versions_say_the_same),
         cmocka_unit_test(every_eos_is_read),
+        cmocka_unit_test(other_tokens_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

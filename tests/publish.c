@@ -277,6 +277,35 @@ static void abandoned_draft_leaves_nothing(void **state) {
     assert_trouble(mm_draft_begin(path, &draft, &error), &error, "none", strerror(ENOENT));
 }
 
+// The draft's one file takes the path, after its folder's fsync or not at all, and replaces nothing.
+static void a_file_of_a_draft_appears_alone(void **state) {
+    (void)state;
+    mm_error error;
+    mm_draft *draft, *late;
+    const char *path = in_root("file");
+    for (int failing = 1; failing >= 0; failing--) {
+        assert_int_equal(mm_draft_begin(path, &draft, &error), MM_OK);
+        assert_int_equal(mm_draft_begin(path, &late, &error), MM_OK);
+        write_into(mm_draft_path(draft), "new", "1");
+        write_into(mm_draft_path(draft), "rest", "2");
+        world.syncs = 0;
+        world.failing = failing;
+        mm_status status = mm_draft_commit_file(draft, "new", &error);
+        world.failing = 0;
+        assert_int_equal(status, failing ? MM_TROUBLE : MM_OK);
+        assert_true(was_synced(root));
+        assert_int_equal(mm_is_file(path), !failing);
+        write_into(mm_draft_path(late), "new", "3");
+        if (failing) mm_draft_abandon(late);
+    }
+    assert_trouble(mm_draft_commit_file(late, "new", &error), &error, path, "already there");
+    assert_holds(path, "1");
+    assert_int_equal(entries_of(root), 1);
+    assert_int_equal(mm_draft_begin(in_root("other"), &draft, &error), MM_OK);
+    assert_trouble(mm_draft_commit_file(draft, "none", &error), &error, "other", strerror(ENOENT));
+    assert_int_equal(entries_of(root), 1);
+}
+
 static void link_moves_over(void **state) {
     (void)state;
     mm_error error;
@@ -350,6 +379,7 @@ int main(void) {
         EACH(draft_is_on_disk_before_it_appears),
         EACH(file_is_on_disk_before_it_appears),
         EACH(abandoned_draft_leaves_nothing),
+        EACH(a_file_of_a_draft_appears_alone),
         EACH(link_moves_over),
         EACH(folders_are_made_and_removed),
         EACH(reading_has_limits),

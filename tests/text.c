@@ -121,6 +121,8 @@ static void sentences_are_one_line(void **state) {
     assert_string_equal(error.text, "a b: c  d");
     assert_int_equal(mm_trouble(&error, "outer: %s", error.text), MM_TROUBLE); // may quote what it replaces
     assert_string_equal(error.text, "outer: a b: c  d");
+    assert_int_equal(mm_trouble(&error, "\"%s\"", "\033[31m\t\177\303\251"), MM_TROUBLE); // a terminal's
+    assert_string_equal(error.text, "\" [31m  \303\251\"");
     assert_int_equal(mm_fail(NULL, MM_DIFFERS, "%d", 1), MM_DIFFERS);
     errno = ENOENT;
     assert_int_equal(mm_trouble_errno(&error, "run.json", "open"), MM_TROUBLE);

@@ -1,5 +1,6 @@
 // A trained vocabulary is laid out as the library's trainer does it, with the same merges, and is used as it
 // was learned.
+#include "../src/data/tokenizer_train_merge.h"
 #include "fixture.h"
 #include "golden/tokenizer.h"
 
@@ -259,6 +260,32 @@ static void a_stop_ends_the_merging(void **state) {
     mm_text_free(&text);
 }
 
+// Words that a hash which all know puts in one place: they are spread, so counting them takes no square.
+static void words_made_to_collide_are_spread(void **state) {
+    (void)state;
+    enum { WORDS = 1000, MASK = 4095, LONGEST = 200 }; // of random places 30 or so follow one another
+    mm_word_counts words = {0};
+    char word[32];
+    for (int i = 0; words.count < WORDS; i++) {
+        size_t size = (size_t)snprintf(word, sizeof word, "word%d", i);
+        if (mm_word_hash(word, size) & MASK) continue;
+        good(mm_word_counts_add(&words, word, size, 1, &error));
+        good(mm_word_counts_add(&words, word, size, 1, &error));
+    }
+    assert_int_equal(words.slot_mask, MASK);
+    size_t filled = 0, run = 0, longest = 0;
+    for (size_t slot = 0; slot <= words.slot_mask; slot++) {
+        run = words.slots[slot] ? run + 1 : 0;
+        filled += words.slots[slot] != 0;
+        if (run > longest) longest = run;
+    }
+    assert_int_equal(filled, WORDS);
+    for (int i = 0; i < WORDS; i++) assert_int_equal(words.counts[i], 2);
+    print_message("at most %zu words follow one another\n", longest);
+    assert_in_range(longest, 1, LONGEST);
+    mm_word_counts_free(&words);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_library_learns_the_same),
@@ -271,6 +298,7 @@ int main(void) {
         cmocka_unit_test(a_stop_ends_the_merging),
         cmocka_unit_test(equal_letters_halve),
         cmocka_unit_test(workers_do_not_show),
+        cmocka_unit_test(words_made_to_collide_are_spread),
     };
     return cmocka_run_group_tests(tests, fixture_folder, fixture_remove);
 }

@@ -98,18 +98,6 @@ typedef struct writer {
     bool begun;
 } writer;
 
-// A file gets every byte, a terminal no control characters but tabs and newlines: the text is the model's,
-// the terminal is not.
-static bool put(const char *text, size_t size) {
-    bool terminal = isatty(STDOUT_FILENO);
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)text[i];
-        bool control = (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
-        if (!(terminal && control)) putc_unlocked(c, stdout);
-    }
-    return !fflush(stdout) && !ferror(stdout);
-}
-
 static mm_status write_text(void *self, const char *text, size_t size, mm_error *error) {
     writer *w = self;
     if (!w->begun) {
@@ -121,8 +109,8 @@ static mm_status write_text(void *self, const char *text, size_t size, mm_error 
         }
     }
     w->begun = true;
-    if (put(text, size)) return MM_OK;
-    return mm_trouble_errno(error, "standard output", "write to it");
+    mm_status status = print_bytes(text, size, error);
+    return status ? status : print_flush(error);
 }
 
 // JSON waits for the end; till then something moves.

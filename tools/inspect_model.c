@@ -24,7 +24,8 @@ static weights_sum sum_up(const mm_tensor_files *files) {
         const mm_safetensors_entry *e = mm_tensor_files_at(files, i).entry;
         int64_t numbers = 1;
         for (int d = 0; d < e->tensor.dims; d++) numbers *= e->tensor.shape[d];
-        sum.numbers += numbers;
+        if (__builtin_add_overflow(sum.numbers, numbers, &sum.numbers))
+            sum.numbers = INT64_MAX; // of an unknown type
         sum.bytes += e->bytes;
         if (i == 0)
             sum.type = e->type_name;

@@ -4,10 +4,25 @@
 #include <string.h>
 #include <unistd.h>
 
+static bool is_control(char c) {
+    return ((unsigned char)c < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
+}
+
+mm_status print_bytes(const char *bytes, size_t size, mm_error *error) {
+    bool terminal = isatty(STDOUT_FILENO);
+    for (size_t at = 0; at < size;) {
+        size_t end = terminal ? at : size;
+        while (end < size && !is_control(bytes[end])) end++;
+        if (fwrite(bytes + at, 1, end - at, stdout) != end - at)
+            return mm_trouble_errno(error, "standard output", "write to it");
+        at = end + (end < size);
+    }
+    return MM_OK;
+}
+
 mm_status print_text(const mm_text *text, mm_error *error) {
     if (text->failed) return mm_trouble(error, "standard output: out of memory for what is to be written");
-    if (fwrite(text->data ? text->data : "", 1, text->size, stdout) == text->size) return MM_OK;
-    return mm_trouble_errno(error, "standard output", "write to it");
+    return print_bytes(text->data, text->size, error);
 }
 
 mm_status print_flush(mm_error *error) {

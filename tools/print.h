@@ -8,6 +8,9 @@
 
 // The text to standard output, whole; trouble if it does not take it or the text had no memory.
 MM_CHECKED mm_status print_text(const mm_text *text, mm_error *error);
+// The same of bytes. A file gets every one, a terminal no control characters but tabs and newlines: they come
+// from files, the terminal does not.
+MM_CHECKED mm_status print_bytes(const char *bytes, size_t size, mm_error *error);
 // What standard output still holds.
 MM_CHECKED mm_status print_flush(mm_error *error);
 

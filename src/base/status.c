@@ -11,8 +11,9 @@ static void fill(mm_error *error, const char *format, va_list arguments) {
     // Written aside first: the arguments may hold the text that is replaced.
     char text[sizeof error->text];
     if (vsnprintf(text, sizeof text, format, arguments) < 0) text[0] = 0;
+    // One line, and none that a terminal obeys: names in it may be a file's.
     for (char *c = text; *c; c++)
-        if (*c == '\n' || *c == '\r') *c = ' ';
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = ' ';
     memcpy(error->text, text, strlen(text) + 1);
     errno = kept;
 }

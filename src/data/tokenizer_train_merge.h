@@ -17,6 +17,7 @@ typedef struct mm_word_counts {
     size_t *ends; // count: where in the pool each word ends
     uint64_t *counts;
     uint32_t *slots; // open addressing by the word's hash: its number + 1, 0 where empty
+    uint64_t key[2]; // of that hash; drawn with the first slots
     size_t count, capacity, slot_mask;
 } mm_word_counts;
 

@@ -53,19 +53,25 @@ static mm_status parse_trouble(const char *name, json_error_t *found, mm_error *
                       expectation(found));
 }
 
-// An empty array takes Jansson 50 times its two bytes, so a text of nothing else would fill memory. Those of
-// any file that mm reads are further apart.
-static mm_status check_containers(const char *text, size_t size, const char *name, mm_error *error) {
-    enum { LEAST = 1 << 18, BYTES_EACH = 16 };
+// An empty array takes Jansson 50 times its two bytes, an empty string 30 times, so a text of nothing else
+// would fill memory. Those of any file that mm reads are further apart. Values are counted by their commas.
+static mm_status check_values(const char *text, size_t size, const char *name, mm_error *error) {
+    enum { LEAST = 1 << 18, BYTES_EACH = 16, LEAST_COMMAS = 1 << 20, BYTES_A_COMMA = 8 };
     size_t most = LEAST + size / BYTES_EACH, found = 0;
+    size_t most_commas = LEAST_COMMAS + size / BYTES_A_COMMA, commas = 0;
     if (size / 2 < LEAST) return MM_OK;
     for (size_t i = 0; i < size; i++) {
         if (text[i] == '"') { // to the end of the string
             while (++i < size && text[i] != '"') i += text[i] == '\\';
         } else if (text[i] == '[' || text[i] == '{') {
             found++;
+        } else {
+            commas += text[i] == ',';
         }
     }
+    if (commas > most_commas)
+        return mm_trouble(error, "%s: found %zu values in %zu bytes, expected at most %zu", name, commas,
+                          size, most_commas);
     if (found <= most) return MM_OK;
     return mm_trouble(error, "%s: found %zu arrays and objects in %zu bytes, expected at most %zu", name,
                       found, size, most);
@@ -74,7 +80,7 @@ static mm_status check_containers(const char *text, size_t size, const char *nam
 mm_status mm_json_parse(const char *text, size_t size, const char *name, mm_json_document **document,
                         mm_error *error) {
     *document = NULL;
-    mm_status status = check_containers(text, size, name, error);
+    mm_status status = check_values(text, size, name, error);
     if (status) return status;
     mm_json_document *made = calloc(1, sizeof *made);
     if (!made || !(made->name = strdup(name))) {

@@ -200,7 +200,7 @@ static mm_status rename_to_new(const char *from, const char *to, mm_error *error
         if (rename(from, to) == 0) return MM_OK;
     }
     if (errno == EEXIST) return taken(to, error);
-    return mm_io_trouble(error, to, "put the new folder in its place");
+    return mm_io_trouble(error, to, "put it in its place");
 }
 
 mm_status mm_draft_commit(mm_draft *draft, mm_error *error) {
@@ -217,6 +217,18 @@ mm_status mm_draft_commit(mm_draft *draft, mm_error *error) {
         (void)removed;
     }
     free(draft);
+    return status;
+}
+
+mm_status mm_draft_commit_file(mm_draft *draft, const char *name, mm_error *error) {
+    char file[PATH_MAX];
+    mm_status status = mm_path_join(file, sizeof file, draft->temporary, name, error);
+    if (status == MM_OK) status = rename_to_new(file, draft->path, error);
+    if (status == MM_OK) {
+        status = mm_sync_folder(draft->at.folder, error);
+        if (status != MM_OK) unlink(draft->path); // as above
+    }
+    mm_draft_abandon(draft);
     return status;
 }
 

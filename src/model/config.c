@@ -212,25 +212,23 @@ static mm_status check_shape(reading *r, const mm_config *config) {
     return MM_OK;
 }
 
-// The id, or `otherwise` if it is absent; -1 if null or outside the vocabulary, where no text has it.
-static mm_status read_token(reading *r, const char *key, int32_t otherwise, int vocab, int32_t *id) {
-    const mm_json *value = mm_json_get(r->root, key);
-    int64_t found = otherwise;
-    mm_status status = MM_OK;
-    *id = -1;
-    if (value && !has(r->root, key)) return MM_OK;
-    if (mm_json_kind_of(value) == MM_JSON_ARRAY)
-        found = mm_json_integer(mm_json_at(value, 0));
-    else if (value)
-        status = mm_json_need_integer(r->document, r->root, key, INT64_MIN, INT64_MAX, &found, r->error);
-    if (!status && found >= 0 && found < vocab) *id = (int32_t)found;
-    return status;
+static mm_status refuse_token(reading *r, const char *key) {
+    return mm_trouble(r->error, "%s: \"%s\": expected a token's number, null, or a list of up to %d numbers",
+                      mm_json_name(r->document), key, MM_EOS_MOST);
 }
 
-static mm_status refuse_eos(reading *r) {
-    return mm_trouble(r->error,
-                      "%s: \"eos_token_id\": expected a token's number, null, or a list of up to %d numbers",
-                      mm_json_name(r->document), MM_EOS_MOST);
+// The id, the first where it is a list, or `otherwise` if it is absent; -1 if null or outside the vocabulary,
+// where no text has it.
+static mm_status read_token(reading *r, const char *key, int32_t otherwise, int vocab, int32_t *id) {
+    const mm_json *value = mm_json_get(r->root, key);
+    bool list = mm_json_kind_of(value) == MM_JSON_ARRAY;
+    const mm_json *one = list ? mm_json_at(value, 0) : value;
+    *id = -1;
+    if (value && (list ? !one : !has(r->root, key))) return MM_OK;
+    if (value && mm_json_kind_of(one) != MM_JSON_INTEGER) return refuse_token(r, key);
+    int64_t found = value ? mm_json_integer(one) : otherwise;
+    if (found >= 0 && found < vocab) *id = (int32_t)found;
+    return MM_OK;
 }
 
 // One number or a list of them; ids outside the vocabulary end no text and are left out.
@@ -239,10 +237,10 @@ static mm_status read_eos(reading *r, mm_config *config) {
     bool list = mm_json_kind_of(value) == MM_JSON_ARRAY;
     size_t count = list ? mm_json_size(value) : 1;
     config->eos_count = 0;
-    if (count > MM_EOS_MOST) return refuse_eos(r);
+    if (count > MM_EOS_MOST) return refuse_token(r, "eos_token_id");
     for (size_t i = 0; i < count; i++) {
         const mm_json *one = list ? mm_json_at(value, i) : value;
-        if (mm_json_kind_of(one) != MM_JSON_INTEGER) return refuse_eos(r);
+        if (mm_json_kind_of(one) != MM_JSON_INTEGER) return refuse_token(r, "eos_token_id");
         int64_t id = mm_json_integer(one);
         if (id >= 0 && id < config->vocab) config->eos[config->eos_count++] = (int32_t)id;
     }
@@ -339,7 +337,12 @@ static mm_status read_generation(const char *folder, mm_config *config, mm_error
 mm_status mm_config_read(const char *path, mm_config *config, mm_error *error) {
     char inside[PATH_MAX];
     if (!mm_is_folder(path)) return read_file(path, config, error);
+    bool there = true;
     mm_status status = mm_path_join(inside, sizeof inside, path, "config.json", error);
+    if (!status) status = mm_find_file(inside, &there, error);
+    if (!status && !there)
+        status = mm_trouble(error, "%s: no such file, expected a model's; a run's newest model is RUN/model",
+                            inside);
     if (!status) status = read_file(inside, config, error);
     return status ? status : read_generation(path, config, error);
 }

@@ -19,6 +19,9 @@ const char *mm_draft_path(const mm_draft *draft);
 // Both free the draft; abandon removes what was written, and so does a commit that fails.
 MM_CHECKED mm_status mm_draft_commit(mm_draft *draft, mm_error *error);
 void mm_draft_abandon(mm_draft *draft);
+// A file, written over time: the draft's file `name`, which its writer has fsynced, becomes `path`, and the
+// rest of the draft goes. As commit otherwise.
+MM_CHECKED mm_status mm_draft_commit_file(mm_draft *draft, const char *name, mm_error *error);
 
 // A symbolic link PATH -> target, replacing an older one by rename.
 MM_CHECKED mm_status mm_publish_link(const char *path, const char *target, mm_error *error);
