@@ -71,7 +71,7 @@ static mm_status open_workers(eval_session *e, mm_error *error) {
     mm_arena measure = mm_arena_measure();
     place(e, &e->rooms[0], &e->evaluators[0], &measure);
     for (int w = 0; w < e->workers; w++) {
-        mm_status status = mm_arena_open(&e->rooms[w].arena, measure.peak, error);
+        mm_status status = mm_arena_open(&e->rooms[w].arena, measure.used, error);
         if (status) return status;
         place(e, &e->rooms[w], &e->evaluators[w], &e->rooms[w].arena);
         status = mm_dataset_cursor_new(e->dataset, &e->evaluators[w].cursor, error);

@@ -7,12 +7,10 @@
 
 typedef struct recorder {
     mm_logits_file *file;
-    const mm_evaluator *evaluator;
+    mm_evaluator *evaluator; // its status is where trouble goes
     mm_probe probe;
     uint64_t sample; // that the last rows were of
     int64_t rows;    // of it that are written
-    mm_status status;
-    mm_error error;
 } recorder;
 
 static const char draft_name[] = "logits.safetensors";
@@ -21,11 +19,11 @@ struct mm_logits_file {
     mm_draft *draft; // of a folder; the file in it gets the path when it is whole
     mm_safetensors_writer *writer;
     uint64_t targets; // of all samples
-    int vocab, workers;
+    int vocab;
     recorder *recorders;
 };
 
-static mm_status put(recorder *r, const mm_sight *sight) {
+static mm_status put(recorder *r, const mm_sight *sight, mm_error *error) {
     const mm_logits_file *f = r->file;
     const mm_sample *sample = &r->evaluator->sample;
     if (r->sample != sample->index) r->rows = 0;
@@ -37,16 +35,17 @@ static mm_status put(recorder *r, const mm_sight *sight) {
     assert(sight->ld == f->vocab && row + count <= f->targets);
     r->rows += (int64_t)count;
     mm_status status =
-        mm_safetensors_put(f->writer, row * sizeof *targets, targets, count * sizeof *targets, &r->error);
+        mm_safetensors_put(f->writer, row * sizeof *targets, targets, count * sizeof *targets, error);
     if (status) return status;
     return mm_safetensors_put(f->writer, f->targets * sizeof *targets + row * width, sight->tensor.data,
-                              count * width, &r->error);
+                              count * width, error);
 }
 
 static void see(void *self, const mm_sight *sight) {
     recorder *r = self;
-    if (r->status || strcmp(sight->operation, "lm_head") != 0 || !sight->output) return;
-    r->status = put(r, sight);
+    mm_evaluator *e = r->evaluator;
+    if (e->status || strcmp(sight->operation, "lm_head") != 0 || !sight->output) return;
+    e->status = put(r, sight, &e->error);
 }
 
 mm_status mm_logits_open(const char *path, const mm_plan *plan, int vocab, mm_evaluator *evaluators,
@@ -55,10 +54,8 @@ mm_status mm_logits_open(const char *path, const mm_plan *plan, int vocab, mm_ev
     mm_logits_file *made = *file = calloc(1, sizeof *made);
     if (made) made->recorders = calloc((size_t)workers, sizeof *made->recorders);
     if (!made || !made->recorders) return mm_trouble(error, "%s: out of memory", path);
-    *made = (mm_logits_file){.targets = mm_dataset_tokens(plan->dataset) - 1,
-                             .vocab = vocab,
-                             .workers = workers,
-                             .recorders = made->recorders};
+    *made = (mm_logits_file){
+        .targets = mm_dataset_tokens(plan->dataset) - 1, .vocab = vocab, .recorders = made->recorders};
     for (int w = 0; w < workers; w++) {
         recorder *r = &made->recorders[w];
         *r = (recorder){.file = made, .evaluator = &evaluators[w], .sample = UINT64_MAX};
@@ -83,15 +80,8 @@ void mm_logits_abandon(mm_logits_file *file) {
 }
 
 mm_status mm_logits_end(mm_logits_file *file, mm_error *error) {
-    mm_status status = MM_OK;
-    for (int w = 0; !status && w < file->workers; w++) {
-        status = file->recorders[w].status;
-        if (status && error) *error = file->recorders[w].error;
-    }
-    if (!status) {
-        status = mm_safetensors_end(file->writer, error);
-        file->writer = NULL;
-    }
+    mm_status status = mm_safetensors_end(file->writer, error);
+    file->writer = NULL;
     if (!status) {
         status = mm_draft_commit_file(file->draft, draft_name, error);
         file->draft = NULL;

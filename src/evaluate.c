@@ -37,6 +37,7 @@ static void work_on_samples(void *self, int w) {
                         .seq_len = e->plan->seq_len};
         mine->sample = mm_plan_sample(e->plan, i);
         e->sums[i] = mm_model_loss(e->model, mine->activations, &leaf, mine->probe, &alone);
+        if (mine->status) return;
         if (w == 0 && e->progress) e->progress(e->self, i + 1, e->plan->samples);
     }
 }

@@ -15,7 +15,7 @@ typedef struct mm_evaluator {
     mm_dataset_cursor *cursor;
     const mm_probe *probe; // sees the model at work; NULL: nobody does
     mm_sample sample;      // that it is at
-    mm_status status;
+    mm_status status;      // of its part; a probe that sets it, with the error, ends it
     mm_error error;
 } mm_evaluator;
 

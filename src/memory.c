@@ -6,7 +6,7 @@
 
 // What libraries and threads take for themselves, measured (glibc 2.36, zlib 1.2.13, BLIS 0.9.0).
 enum {
-    THREAD_BYTES = 1 << 19,   // BLIS's packed panel of A, some of the stack and of the thread's own heap
+    THREAD_BYTES = 224 << 10, // some of the stack and of the thread's own heap
     PACKED_ROW_BYTES = 1024,  // of BLIS's packed panel of B: 256 numbers for each column,
     PACKED_ROWS_MOST = 2500,  // of which it packs so many at once
     CURSOR_BYTES = 180 << 10, // of a shard: a block raw and packed, inflate's window and tables
@@ -47,16 +47,29 @@ static double side_bytes(const mm_trainer *t, const mm_settings *s, double leave
     return bytes + trace_bytes(t, s, leaves) + sample_bytes(t, s);
 }
 
-static double thread_bytes(const mm_config *c) {
+// Workers that have something to do where a leaf falls into so many parts.
+static int64_t busy(const mm_settings *s, int64_t hosts, int64_t parts) {
+    return s->workers < hosts * parts ? s->workers : hosts * parts;
+}
+
+// A worker's own, and what it packs of its rows of a leaf and of the widest weights.
+static double thread_bytes(const mm_trainer *t, const mm_settings *s, int64_t hosts) {
+    const mm_config *c = &t->model.config;
+    int64_t rows = s->micro_batch * s->seq_len, blocks = mm_rmsnorm_partials(rows);
+    int64_t packers = busy(s, hosts, blocks), each = (blocks * hosts + packers - 1) / packers;
+    double panel = (double)mm_gemm_packed_bytes(t->gemm);
+    double own = (double)(each * MM_RMSNORM_BLOCK * MM_GEMM_CHUNK) * sizeof(float);
     int widest = c->vocab > 2 * c->intermediate ? c->vocab : 2 * c->intermediate;
     if (widest > PACKED_ROWS_MOST) widest = PACKED_ROWS_MOST;
-    return THREAD_BYTES + (double)widest * PACKED_ROW_BYTES;
+    double packed = (own < panel ? own : panel) + (double)widest * PACKED_ROW_BYTES;
+    return (double)s->workers * THREAD_BYTES + (double)packers * packed;
 }
 
 mm_memory mm_memory_plan(const mm_trainer *t, const mm_settings *s) {
     int64_t leaves = s->batch / s->micro_batch, hosts = s->workers < leaves ? s->workers : leaves;
     size_t floats = t->model.parameters.floats;
-    double helpers = (double)(s->workers - hosts);
+    // Helpers' scratch is attention's, which falls into samples and groups of heads.
+    double helpers = (double)(busy(s, hosts, s->micro_batch * t->model.config.kv_heads) - hosts);
     mm_memory m = {
         .weights = (double)mm_arena_resident(3 * floats * sizeof(float)),
         .gradients =
@@ -65,8 +78,7 @@ mm_memory mm_memory_plan(const mm_trainer *t, const mm_settings *s) {
                        helpers * (double)mm_arena_resident(mm_trainer_worker_bytes(t, s, false)),
         .process = mm_resident_bytes(),
     };
-    double side = side_bytes(t, s, (double)leaves, (double)hosts) +
-                  (double)s->workers * thread_bytes(&t->model.config) + PROCESS_BYTES;
+    double side = side_bytes(t, s, (double)leaves, (double)hosts) + thread_bytes(t, s, hosts) + PROCESS_BYTES;
     m.available = m.process + mm_memory_available();
     m.process += side;
     m.total = m.weights + m.gradients + m.activations + m.process;
@@ -191,7 +203,7 @@ static mm_status refuse(const mm_trainer *t, mm_error *error) {
 }
 
 mm_status mm_memory_check(mm_trainer *t, mm_error *error) {
-    t->memory = mm_memory_plan(t, &t->settings);
+    while (!fits(t, &t->settings, &t->memory) && t->replays && t->settings.workers > 1) t->settings.workers--;
     double peak = mm_resident_peak_bytes(); // packing, for one, came before
     mm_status status = t->memory.total <= t->memory.available ? MM_OK : refuse(t, error);
     if (t->memory.total < peak) {

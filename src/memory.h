@@ -8,7 +8,8 @@
 // memory is then taken. The process is measured as it is now: data are open, weights and workers are not.
 mm_memory mm_memory_plan(const mm_trainer *t, const mm_settings *s);
 
-// Fills t->memory. MM_TROUBLE if the run cannot fit, with the settings that would.
+// Fills t->memory. MM_TROUBLE if the run cannot fit, with the settings that would. A replay takes fewer
+// workers where more do not fit.
 MM_CHECKED mm_status mm_memory_check(mm_trainer *t, mm_error *error);
 
 #endif

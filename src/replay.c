@@ -36,6 +36,7 @@ static mm_status open_trainer(mm_replay *r, const char *run_path, bool validatio
     mm_settings settings = {.out = (char *)run_path};
     mm_status status = mm_trainer_recall(t, &settings, given, error);
     if (status) return status;
+    t->replays = true;
     if (!validation) t->settings.val_every = 0; // it changes nothing else
     if (r->facts.arithmetic_version != MM_ARITHMETIC_VERSION ||
         r->facts.streams_version != MM_STREAMS_VERSION)

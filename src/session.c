@@ -131,7 +131,7 @@ size_t mm_trainer_worker_bytes(const mm_trainer *t, const mm_settings *s, bool h
     mm_worker planned;
     mm_arena arena = mm_arena_measure();
     place_worker(t, s, &planned, host, &arena);
-    return arena.peak;
+    return arena.used;
 }
 
 // Workers that have room for a leaf; those beyond help them.

@@ -119,7 +119,7 @@ mm_status mm_step_run_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf, float
 
 // The next leaf below `limit` into the host's room; false if there is none or it is in trouble.
 static bool take_leaf(mm_trainer *t, mm_worker *host, int64_t limit) {
-    host->leaf = mm_tree_take_below(t->tree, limit, &host->gradient);
+    host->leaf = mm_tree_take(t->tree, limit, &host->gradient);
     if (host->leaf < 0) return false;
     host->list = &t->leaf_lists[host->leaf];
     host->status = fill_leaf(t, host, host->leaf, &host->error);

@@ -65,6 +65,7 @@ typedef struct mm_trainer {
     int64_t leaves, leaves_in_rank;
     mm_memory memory;   // planned
     bool recalled;      // the settings are a run's
+    bool replays;       // and nobody chose its workers: as many as memory has room for
     mm_worker *workers; // as many as there are leaves have room for one; the others help them
     mm_run *run;
     bool unborn; // the run's folder is made, its run.json not yet published

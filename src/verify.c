@@ -50,6 +50,7 @@ static mm_status check_row(verification *v, const mm_metrics_row *again) {
                    {"loss", own->loss, again->loss},
                    {"grad_norm", own->grad_norm, again->grad_norm},
                    {"tokens", (double)own->tokens, (double)again->tokens},
+                   {"validations", own->has_val, again->has_val},
                    {"val_loss", own->val_loss, again->val_loss},
                    {"spoiled updates", own->spoiled, again->spoiled}};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
@@ -64,6 +65,11 @@ static mm_status check_row(verification *v, const mm_metrics_row *again) {
     return MM_OK;
 }
 
+// The last step's is not always: a run that went on may have ended there before.
+static bool must_validate(const mm_trainer *t) {
+    return t->val.dataset && t->settings.val_every > 0 && t->step % t->settings.val_every == 0;
+}
+
 // One step again. Where the run has no records of it, its checkpoint is checked against the replay's.
 static mm_status check_step(verification *v, mm_error *error) {
     mm_side *side = &v->side;
@@ -75,8 +81,9 @@ static mm_status check_step(verification *v, mm_error *error) {
     if (!status && traced) status = mm_replay_compare(&side->step, &v->again, &first, error);
     if (status) return status;
     if (first) return record_differs(v, first);
-    row.has_val = finite && side->has_row && side->row.has_val;
-    if (row.has_val) status = mm_replay_validate(v->replay, &row.val_loss, error);
+    bool has_val = finite && side->has_row && side->row.has_val;
+    if (has_val) status = mm_replay_validate(v->replay, &row.val_loss, error);
+    row.has_val = has_val || (finite && must_validate(&v->replay->trainer));
     if (!status) status = check_row(v, &row);
     if (status) return status;
     if (!finite) {

@@ -1,4 +1,4 @@
-// An arena: what was measured fits, what is handed out is aligned, zero and apart, phases give back, and
+// An arena: what was measured fits, what is handed out is aligned, zero and apart, and
 // memory that is not to be had is an error with a sentence.
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,10 +29,10 @@ static void what_was_measured_fits(void **state) {
     lay_out(&measure, objects);
     for (int i = 0; i < OBJECTS; i++) assert_null(objects[i]);
     mm_error error;
-    assert_int_equal(mm_arena_open(&arena, measure.peak, &error), MM_OK);
+    assert_int_equal(mm_arena_open(&arena, measure.used, &error), MM_OK);
     assert_true((uintptr_t)arena.base % (2 << 20) == 0);
     lay_out(&arena, objects);
-    assert_true(arena.used == measure.used && arena.peak == measure.peak && arena.size == measure.peak);
+    assert_true(arena.used == measure.used && arena.size == measure.used);
     for (int i = 0; i < OBJECTS; i++) {
         size_t size = counts[i] * sizes[i];
         assert_non_null(objects[i]);
@@ -46,30 +46,6 @@ static void what_was_measured_fits(void **state) {
     mm_arena_close(&arena); // a closed one is empty
     mm_arena_close(&measure);
     assert_null(arena.base);
-}
-
-static void phases_give_back(void **state) {
-    (void)state;
-    mm_arena arena;
-    assert_int_equal(mm_arena_open(&arena, 4096, NULL), MM_OK);
-    int *kept = mm_arena_take(&arena, 4, sizeof *kept);
-    *kept = 42;
-    size_t mark = mm_arena_mark(&arena);
-    void *first = mm_arena_take(&arena, 100, 10);
-    mm_arena_release(&arena, mark);
-    void *second = mm_arena_take(&arena, 100, 20);
-    assert_ptr_equal(first, second);
-    mm_arena_release(&arena, mark);
-    assert_true(arena.used == mark && arena.peak >= 2000);
-    assert_int_equal(*kept, 42);
-    mm_arena_close(&arena);
-    // Of two phases one after the other a measuring arena counts the larger.
-    mm_arena measure = mm_arena_measure();
-    mark = mm_arena_mark(&measure);
-    mm_arena_take(&measure, 1, 5000);
-    mm_arena_release(&measure, mark);
-    mm_arena_take(&measure, 1, 300);
-    assert_true(measure.peak == 5000 && measure.used == 300);
 }
 
 static void check_trouble(size_t size, const char *reason) {
@@ -176,7 +152,6 @@ static void tensors_know_their_size(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_measured_fits),
-        cmocka_unit_test(phases_give_back),
         cmocka_unit_test(memory_that_is_not_to_be_had_is_trouble),
         cmocka_unit_test(overruns_stop_the_program),
         cmocka_unit_test(a_refused_mapping_is_trouble),

@@ -361,26 +361,6 @@ static void tensors_that_do_not_fit_are_named(void **state) {
     assert_int_equal(mm_tensors_read("/nonexistent", asked, 2, false, &error), MM_TROUBLE);
 }
 
-static void a_model_alone_is_a_folder_of_its_own(void **state) {
-    char path[FIXTURE_PATH], file[FIXTURE_PATH];
-    small_model m, found;
-    mm_error error;
-    make_model(&m, 5);
-    make_model(&found, 0);
-    mm_checkpoint c = checkpoint_of(&m, 0);
-    c.optimizer = NULL;
-    c.tokenizer = c.tokenizer_config = NULL;
-    fixture_path(path, *state, "alone");
-    if (mm_model_save(path, &c, &error)) fail_msg("%s", error.text);
-    fixture_path(file, path, "model.safetensors");
-    if (mm_tensors_read(file, found.tensors, 2, true, &error)) fail_msg("%s", error.text);
-    assert_memory_equal(found.floats, m.floats, (MATRIX + NORM) * sizeof(float));
-    assert_false(mm_is_file(fixture_path(file, path, "tokenizer.json")));
-    assert_false(mm_is_file(fixture_path(file, path, "state.json")));
-    assert_int_equal(mm_model_save(path, &c, &error), MM_TROUBLE); // nothing is overwritten
-    assert_non_null(strstr(error.text, "alone"));
-}
-
 static void a_full_disk_leaves_what_was_there(void **state) {
     char path[FIXTURE_PATH];
     small_model m;
@@ -433,7 +413,6 @@ int main(void) {
         IN_FOLDER(a_changed_state_is_refused),
         IN_FOLDER(damaged_and_mixed_files_are_named),
         IN_FOLDER(tensors_that_do_not_fit_are_named),
-        IN_FOLDER(a_model_alone_is_a_folder_of_its_own),
         IN_FOLDER(a_full_disk_leaves_what_was_there),
         IN_FOLDER(what_stands_in_the_way_is_named),
     };

@@ -144,7 +144,7 @@ static void keep_logits(void *self, const mm_sight *sight) {
 static float *training_logits(bench *b) {
     mm_arena measure = mm_arena_measure(), arena;
     mm_activations_place(&b->model, b->count, false, &measure);
-    OK(mm_arena_open(&arena, measure.peak, &error));
+    OK(mm_arena_open(&arena, measure.used, &error));
     mm_activations *room = mm_activations_place(&b->model, b->count, false, &arena);
     float *logits = calloc((size_t)(b->count * b->model.config.vocab), sizeof *logits), *at = logits;
     assert_non_null(logits);

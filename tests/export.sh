@@ -167,6 +167,7 @@ rm -r damaged
     trap '' XFSZ
     ulimit -f 600
     trouble "model.safetensors|too large" export --out never run
+    trouble "logits.safetensors|too large" eval --model run/model --data held --logits never
     exit "$failed"
 ) || failed=1
 [ "$(ls -A)" = "$before" ] || fail "what was refused left something: $(diff <(echo "$before") <(ls -A))"

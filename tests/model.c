@@ -47,7 +47,7 @@ static void open_bench(bench *b, const mm_config *config, mm_isa isa) {
     b->model.weights = b->weights;
     mm_arena measure = mm_arena_measure();
     mm_activations_place(&b->model, 512, true, &measure);
-    OK(mm_arena_open(&b->arena, measure.peak, &error));
+    OK(mm_arena_open(&b->arena, measure.used, &error));
     b->room = mm_activations_place(&b->model, 512, true, &b->arena);
     b->scratch = calloc(mm_model_scratch(&b->model), sizeof(float));
     b->alone = (mm_member){.team = &mm_team_alone, .scratch = b->scratch};
@@ -344,7 +344,7 @@ static void loss_alone_is_the_same(void **state) {
     double trained = mm_model_train(&b.model, b.room, &leaf, b.gradient, NULL, &b.alone);
     mm_arena measure = mm_arena_measure(), arena;
     mm_activations_place(&b.model, 512, false, &measure);
-    OK(mm_arena_open(&arena, measure.peak, &error));
+    OK(mm_arena_open(&arena, measure.used, &error));
     double alone =
         mm_model_loss(&b.model, mm_activations_place(&b.model, 512, false, &arena), &leaf, NULL, &b.alone);
     assert_memory_equal(&trained, &alone, sizeof alone);

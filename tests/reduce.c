@@ -80,7 +80,7 @@ static void work(void *self, int worker) {
     (void)worker;
     job *j = self;
     float *gradient;
-    for (int64_t leaf; (leaf = mm_tree_take(j->tree, &gradient)) >= 0;) {
+    for (int64_t leaf; (leaf = mm_tree_take(j->tree, j->leaves, &gradient)) >= 0;) {
         for (int i = 0; i < FLOATS; i++) assert_true(gradient[i] == 0 && !signbit(gradient[i]));
         if (leaf == j->stop_at) {
             mm_tree_stop(j->tree);
@@ -144,10 +144,10 @@ static void two_keep_leaves(void *self, const mm_team *team, int worker) {
     job *j = self;
     if (team->workers < 3) return; // the system gives no such threads: nothing to see
     float *gradient = NULL;
-    if (worker == 0) assert_int_equal(mm_tree_take(j->tree, &gradient), 0);
+    if (worker == 0) assert_int_equal(mm_tree_take(j->tree, j->leaves, &gradient), 0);
     mm_team_wait(team);
     for (int64_t leaf = 1; worker == 1 && leaf <= 3; leaf++) {
-        assert_int_equal(mm_tree_take(j->tree, &gradient), leaf);
+        assert_int_equal(mm_tree_take(j->tree, j->leaves, &gradient), leaf);
         if (leaf < 3) give(j, leaf, gradient);
     }
     mm_team_wait(team);
@@ -163,13 +163,13 @@ static void two_keep_leaves(void *self, const mm_team *team, int worker) {
         give(j, worker == 0 ? 0 : 3, gradient);
     } else {
         for (int64_t leaf = 4; leaf < 11; leaf++) {
-            assert_int_equal(mm_tree_take(j->tree, &gradient), leaf);
+            assert_int_equal(mm_tree_take(j->tree, j->leaves, &gradient), leaf);
             give(j, leaf, gradient);
         }
         began = own_seconds();
-        int64_t leaf = mm_tree_take(j->tree, &gradient); // waits until the two have given theirs
-        assert_true(own_seconds() - began < 0.1);        // it slept
-        assert_true(leaf >= 11 || leaf == -1);           // the others may be quicker
+        int64_t leaf = mm_tree_take(j->tree, j->leaves, &gradient); // waits until the two have given theirs
+        assert_true(own_seconds() - began < 0.1);                   // it slept
+        assert_true(leaf >= 11 || leaf == -1);                      // the others may be quicker
         if (leaf >= 0) give(j, leaf, gradient);
     }
     work(j, worker);

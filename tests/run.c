@@ -73,7 +73,7 @@ static void make_facts(mm_run_facts *f) {
 static mm_run *create(const char *path, const mm_run_facts *facts) {
     mm_run *run;
     mm_error error;
-    if (mm_run_create(path, facts, &run, &error)) fail_msg("%s", error.text);
+    if (mm_run_hold(path, &run, &error) || mm_run_begin(run, facts, &error)) fail_msg("%s", error.text);
     return run;
 }
 
@@ -271,7 +271,7 @@ static void numbered_runs_do_not_meet(void **state) {
         if (children[p]) continue;
         for (int i = 0; i < EACH; i++) {
             mm_run *run;
-            if (mm_run_create(NULL, &f, &run, NULL)) _exit(1);
+            if (mm_run_hold(NULL, &run, NULL) || mm_run_begin(run, &f, NULL)) _exit(1);
             mm_run_close(run);
         }
         _exit(0);
@@ -301,7 +301,7 @@ static void nothing_is_overwritten(void **state) {
     mm_error error;
     make_facts(&f);
     make_run(fixture_path(run_path, *state, "run"));
-    assert_int_equal(mm_run_create(run_path, &f, &run, &error), MM_TROUBLE);
+    assert_int_equal(mm_run_hold(run_path, &run, &error), MM_TROUBLE);
     assert_null(run);
     assert_non_null(strstr(error.text, "run.json"));
     assert_non_null(strstr(error.text, "--resume"));
@@ -309,13 +309,13 @@ static void nothing_is_overwritten(void **state) {
     fixture_path(run_path, *state, "other");
     assert_int_equal(mkdir(run_path, 0777), 0);
     fixture_write(fixture_path(path, run_path, "letter.txt"), "dear", 4);
-    assert_int_equal(mm_run_create(run_path, &f, &run, &error), MM_TROUBLE);
+    assert_int_equal(mm_run_hold(run_path, &run, &error), MM_TROUBLE);
     assert_non_null(strstr(error.text, "letter.txt"));
     assert_false(mm_is_file(fixture_path(path, run_path, "lock")));
     fixture_write(fixture_path(path, *state, "file"), "x", 1);
-    assert_int_equal(mm_run_create(path, &f, &run, &error), MM_TROUBLE);
+    assert_int_equal(mm_run_hold(path, &run, &error), MM_TROUBLE);
     assert_non_null(strstr(error.text, path));
-    assert_int_equal(mm_run_create("/proc/nowhere/run", &f, &run, &error), MM_TROUBLE);
+    assert_int_equal(mm_run_hold("/proc/nowhere/run", &run, &error), MM_TROUBLE);
     mm_run_facts_free(&f);
 }
 

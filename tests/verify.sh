@@ -75,6 +75,9 @@ copy val && sed -i '4s/"val_loss": 5/"val_loss": 4/' B/metrics.jsonl
 expect 0 verify B --steps 3
 expect 1 verify B
 has out "step 4 does not repeat: metrics.jsonl has val_loss 4."
+copy val && sed -i '4s/, "val_loss": [^,}]*//' B/metrics.jsonl
+expect 1 verify B
+has out "step 4 does not repeat: metrics.jsonl has validations 0, run again it is 1"
 copy off && sed -i '4s/}$/, "val_loss": 4.0}/' B/metrics.jsonl
 expect 1 verify B
 has out "the run has no validation"

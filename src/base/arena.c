@@ -68,17 +68,7 @@ void *mm_arena_take(mm_arena *arena, size_t count, size_t bytes) {
     assert(begin >= arena->used && begin <= arena->size && size <= arena->size - begin &&
            "an arena is too small");
     arena->used = begin + size;
-    if (arena->peak < arena->used) arena->peak = arena->used;
     return arena->base ? arena->base + begin : NULL;
-}
-
-size_t mm_arena_mark(const mm_arena *arena) {
-    return arena->used;
-}
-
-void mm_arena_release(mm_arena *arena, size_t mark) {
-    assert(mark <= arena->used);
-    arena->used = mark;
 }
 
 double mm_memory_available(void) {

@@ -180,20 +180,6 @@ static void add_double(mm_json_writer *w, double value) {
     add_real(w, digits);
 }
 
-static void add_float(mm_json_writer *w, float value) {
-    char digits[40];
-    if (!isfinite(value)) {
-        add(w, "null");
-        return;
-    }
-    for (int precision = 6; precision <= 9; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, (double)value);
-        float back = strtof(digits, NULL);
-        if (memcmp(&back, &value, sizeof value) == 0) break;
-    }
-    add_real(w, digits);
-}
-
 void mm_json_put_integer(mm_json_writer *w, int64_t value) {
     before_value(w);
     add_integer(w, value);
@@ -212,11 +198,6 @@ void mm_json_put_null(mm_json_writer *w) {
 void mm_json_put_double(mm_json_writer *w, double value) {
     before_value(w);
     add_double(w, value);
-}
-
-void mm_json_put_float(mm_json_writer *w, float value) {
-    before_value(w);
-    add_float(w, value);
 }
 
 void mm_json_put_hash(mm_json_writer *w, mm_hash hash) {

@@ -18,8 +18,7 @@ struct mm_safetensors {
     int fd;
     uint64_t data;              // offset of the data in the file
     uint64_t data_bytes;        // to the end of the file
-    mm_json_document *document; // owns the names and the metadata
-    const mm_json *metadata;    // NULL if there is none
+    mm_json_document *document; // owns the names
     int count;
     mm_safetensors_entry *entries; // in the order of their bytes
 };
@@ -144,8 +143,7 @@ static mm_status read_entry(const mm_safetensors *file, const char *name, const 
     return status;
 }
 
-static mm_status check_metadata(const mm_safetensors *file, mm_error *error) {
-    const mm_json *metadata = file->metadata;
+static mm_status check_metadata(const mm_safetensors *file, const mm_json *metadata, mm_error *error) {
     if (mm_json_kind_of(metadata) != MM_JSON_OBJECT) {
         return mm_trouble(error, "%s: __metadata__: found %s, expected an object of strings", file->path,
                           mm_json_kind_name(mm_json_kind_of(metadata)));
@@ -170,8 +168,7 @@ static mm_status read_entries(mm_safetensors *file, mm_error *error) {
         const char *name = mm_json_key(i, NULL);
         mm_status status;
         if (strcmp(name, "__metadata__") == 0) {
-            file->metadata = mm_json_value(i);
-            status = check_metadata(file, error);
+            status = check_metadata(file, mm_json_value(i), error);
         } else {
             status = read_entry(file, name, mm_json_value(i), &file->entries[file->count], error);
             file->count++;
@@ -284,10 +281,6 @@ const mm_safetensors_entry *mm_safetensors_find(const mm_safetensors *file, cons
         if (strcmp(file->entries[i].tensor.name, name) == 0) return &file->entries[i];
     }
     return NULL;
-}
-
-const char *mm_safetensors_metadata(const mm_safetensors *file, const char *key) {
-    return mm_json_string(mm_json_get(file->metadata, key), NULL);
 }
 
 mm_status mm_safetensors_read(const mm_safetensors *file, const mm_safetensors_entry *entry, void *out,

@@ -69,7 +69,7 @@ mm_status mm_decoder_open(const mm_model *model, int64_t positions, int workers,
     if (!status) {
         mm_arena measure = mm_arena_measure();
         place(d, &measure);
-        status = mm_arena_open(&d->arena, measure.peak, error);
+        status = mm_arena_open(&d->arena, measure.used, error);
     }
     if (status) {
         mm_decoder_close(d);

@@ -283,6 +283,13 @@ const char *mm_gemm_kernel(const mm_gemm *gemm) {
     return gemm->kernel;
 }
 
+size_t mm_gemm_packed_bytes(const mm_gemm *gemm) {
+    if (!gemm->blis) return 0;      // it packs on the stack
+    cntx_t context = gemm->context; // BLIS's interface lacks const
+    return (size_t)bli_blksz_get_def(BLIS_FLOAT, bli_cntx_get_blksz(BLIS_MC, &context)) * MM_GEMM_CHUNK *
+           sizeof(float);
+}
+
 const char *mm_gemm_version(const mm_gemm *gemm) {
     return gemm->version;
 }

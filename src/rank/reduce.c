@@ -177,7 +177,8 @@ static int64_t nothing_left(mm_tree *tree) {
 
 // Who waits in vain for a leaf below a limit short of the last is woken by the merges of those that are in
 // work: when all of them are given, a buffer is free.
-int64_t mm_tree_take_below(mm_tree *tree, int64_t limit, float **gradient) {
+int64_t mm_tree_take(mm_tree *tree, int64_t limit, float **gradient) {
+    assert(limit <= tree->leaves);
     if (all_taken(tree, limit)) return -1;
     wait_for_buffer(tree);
     mm_profile_mark(MM_PROFILE_WAIT, MM_PASS_NONE);
@@ -188,10 +189,6 @@ int64_t mm_tree_take_below(mm_tree *tree, int64_t limit, float **gradient) {
     *gradient = mm_tree_buffer(tree);
     mm_profile_mark(MM_PROFILE_CLEAR, MM_PASS_NONE);
     return leaf;
-}
-
-int64_t mm_tree_take(mm_tree *tree, float **gradient) {
-    return mm_tree_take_below(tree, tree->leaves, gradient);
 }
 
 void mm_tree_stop(mm_tree *tree) {

@@ -1,6 +1,5 @@
 #include "checkpoint_keep.h"
 #include "seal.h"
-#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -59,7 +58,7 @@ static mm_status write_tensors(const char *folder, const char *name, const mm_te
     char path[PATH_MAX];
     mm_status status = mm_path_join(path, sizeof path, folder, name, error);
     if (!status) status = mm_safetensors_write(path, tensors, count, error);
-    if (!status && hash) status = hash_file(path, hash, error);
+    if (!status) status = hash_file(path, hash, error);
     return status;
 }
 
@@ -95,8 +94,8 @@ static mm_status write_state(const char *folder, const mm_checkpoint_state *s, m
     return status;
 }
 
-// A draft of the whole; with `whole`, *state is what its state.json says.
-static mm_status write_draft(const mm_checkpoint *c, bool whole, const char *path, mm_draft **draft,
+// A draft of the whole; *state is what its state.json says.
+static mm_status write_draft(const mm_checkpoint *c, const char *path, mm_draft **draft,
                              mm_checkpoint_state *state, mm_error *error) {
     mm_status status = mm_draft_begin(path, draft, error);
     if (status) return status;
@@ -105,24 +104,20 @@ static mm_status write_draft(const mm_checkpoint *c, bool whole, const char *pat
     state->has_tokenizer_config = c->tokenizer_config != NULL;
     if (c->tokenizer_config)
         state->tokenizer_config = mm_hash_bytes(c->tokenizer_config, strlen(c->tokenizer_config));
-    status = write_model(folder, c, whole ? &state->model : NULL, error);
-    if (!status && whole)
+    status = write_model(folder, c, &state->model, error);
+    if (!status)
         status = write_tensors(folder, "optimizer.safetensors", c->optimizer, c->optimizer_count,
                                &state->optimizer, error);
-    if (!status && whole) status = write_state(folder, state, error);
+    if (!status) status = write_state(folder, state, error);
     if (status) mm_draft_abandon(*draft);
     return status;
 }
 
-static mm_status publish(const mm_checkpoint *c, bool whole, const char *path, mm_error *error) {
+static mm_status publish(const mm_checkpoint *c, const char *path, mm_error *error) {
     mm_draft *draft;
     mm_checkpoint_state state;
-    mm_status status = write_draft(c, whole, path, &draft, &state, error);
+    mm_status status = write_draft(c, path, &draft, &state, error);
     return status ? status : mm_draft_commit(draft, error);
-}
-
-mm_status mm_model_save(const char *path, const mm_checkpoint *checkpoint, mm_error *error) {
-    return publish(checkpoint, false, path, error);
 }
 
 // Does the folder's file hold the same bytes?
@@ -167,7 +162,7 @@ static mm_status save_again(const mm_checkpoint *c, const char *folder, const ch
     snprintf(name, sizeof name, ".step-%06lld.tmp-0-0", (long long)c->state.step);
     mm_status status = mm_path_join(again, sizeof again, folder, name, error);
     if (!status) status = mm_remove_folder(again, error);
-    if (!status) status = write_draft(c, true, again, &draft, &state, error);
+    if (!status) status = write_draft(c, again, &draft, &state, error);
     if (status) return status;
     if (is_same(c, &state, path)) {
         mm_draft_abandon(draft);
@@ -180,13 +175,11 @@ static mm_status save_again(const mm_checkpoint *c, const char *folder, const ch
 }
 
 mm_status mm_checkpoint_save(const char *run_path, const mm_checkpoint *c, int keep, mm_error *error) {
-    assert(c->optimizer && "a run cannot go on from a model alone");
     char folder[PATH_MAX], path[PATH_MAX];
     mm_status status = mm_path_join(folder, sizeof folder, run_path, "checkpoints", error);
     if (!status) status = mm_make_folders(folder, error);
     if (!status) status = mm_checkpoint_path(run_path, c->state.step, path, sizeof path, error);
-    if (!status)
-        status = mm_is_folder(path) ? save_again(c, folder, path, error) : publish(c, true, path, error);
+    if (!status) status = mm_is_folder(path) ? save_again(c, folder, path, error) : publish(c, path, error);
     return status ? status : mm_checkpoint_settle(run_path, keep, error);
 }
 

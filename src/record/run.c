@@ -213,13 +213,3 @@ mm_status mm_run_begin(mm_run *run, const mm_run_facts *facts, mm_error *error) 
     mm_text_free(&text);
     return status;
 }
-
-mm_status mm_run_create(const char *path, const mm_run_facts *facts, mm_run **out, mm_error *error) {
-    mm_status status = mm_run_hold(path, out, error);
-    if (status) return status;
-    status = mm_run_begin(*out, facts, error);
-    if (!status) return MM_OK;
-    mm_run_close(*out);
-    *out = NULL;
-    return status;
-}

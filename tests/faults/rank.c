@@ -49,8 +49,8 @@ static void keep_stale(int64_t leaf, const mm_partial *partial) {
     memcpy(stale, partial->gradient, bytes);
 }
 
-int64_t __wrap_mm_tree_take(mm_tree *tree, float **gradient) {
-    int64_t leaf = __real_mm_tree_take(tree, gradient);
+int64_t __wrap_mm_tree_take(mm_tree *tree, int64_t limit, float **gradient) {
+    int64_t leaf = __real_mm_tree_take(tree, limit, gradient);
     here.leaf = leaf;
     if (fault_strikes("stale-buffer") && stale && leaf == leaf_of_fault(planted.rank))
         memcpy(*gradient, stale, model_in_work->parameters.floats * sizeof *stale);

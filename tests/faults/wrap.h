@@ -32,7 +32,7 @@ WRAPPED(mm_status, mm_tensors_read, const char *path, const mm_tensor *tensors, 
 WRAPPED(mm_status, mm_batch_fill, mm_batch *batch, const mm_plan *plan, mm_dataset_cursor *cursor,
         uint64_t first, int samples, mm_error *error);
 WRAPPED(void, mm_tree_begin, mm_tree *tree);
-WRAPPED(int64_t, mm_tree_take, mm_tree *tree, float **gradient);
+WRAPPED(int64_t, mm_tree_take, mm_tree *tree, int64_t limit, float **gradient);
 WRAPPED(void, mm_tree_give, mm_tree *tree, int64_t leaf, mm_partial partial, const mm_tree_watch *watch);
 WRAPPED(mm_draw, mm_rank_draw, mm_seed_policy policy, uint64_t seed, int rank, int64_t step,
         int64_t leaf_in_rank, int sample, uint64_t position);

@@ -38,7 +38,6 @@ static void read_tensors(const mm_safetensors *file, uint64_t file_bytes) {
         read_tensor(file, entry);
     }
     fuzz_assert(mm_safetensors_count(file) == 0 || end == file_bytes);
-    (void)mm_safetensors_metadata(file, "format");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -14,10 +14,9 @@ typedef struct mm_arena {
     unsigned char *base; // NULL in a measuring arena
     size_t size;         // bytes
     size_t used;         // bytes handed out
-    size_t peak;         // most that `used` has been
 } mm_arena;
 
-// A measuring arena: mm_arena_take returns NULL and `peak` says what a real one needs.
+// A measuring arena: mm_arena_take returns NULL and `used` says what a real one needs.
 mm_arena mm_arena_measure(void);
 
 // Maps `size` bytes of zeros (huge pages where the system gives them). MM_TROUBLE if memory is not to be had.
@@ -27,13 +26,9 @@ void mm_arena_close(mm_arena *arena);
 // gives them, else whole pages.
 size_t mm_arena_resident(size_t size);
 
-// `count` objects of `bytes` each, aligned to MM_ARENA_ALIGNMENT; zeros the first time, whatever was there
-// after a release. Asserts that it fits: sizes were measured before. NULL from a measuring arena.
+// `count` objects of `bytes` each, aligned to MM_ARENA_ALIGNMENT, zeros. Asserts that it fits: sizes were
+// measured before. NULL from a measuring arena.
 void *mm_arena_take(mm_arena *arena, size_t count, size_t bytes);
-
-// Phases: everything taken since the mark is given back.
-size_t mm_arena_mark(const mm_arena *arena);
-void mm_arena_release(mm_arena *arena, size_t mark);
 
 // Bytes that this process may still take: the smaller of what the kernel says is available (swap included)
 // and the control groups' limits; infinity where nothing is said. Pages come when they are touched, so what

@@ -100,10 +100,9 @@ void mm_json_put_string_n(mm_json_writer *w, const char *text, size_t size);
 void mm_json_put_integer(mm_json_writer *w, int64_t value);
 void mm_json_put_bool(mm_json_writer *w, bool value);
 void mm_json_put_null(mm_json_writer *w);
-// The shortest of %.15g, %.16g, %.17g (double) or %.6g to %.9g (float) that reads back as the same bits;
-// always with a '.' or an 'e', so that it stays a real; null if not finite.
+// The shortest of %.15g, %.16g, %.17g that reads back as the same bits; always with a '.' or an 'e', so that
+// it stays a real; null if not finite.
 void mm_json_put_double(mm_json_writer *w, double value);
-void mm_json_put_float(mm_json_writer *w, float value);
 void mm_json_put_hash(mm_json_writer *w, mm_hash hash);
 void mm_json_put_hex64(mm_json_writer *w, uint64_t value); // 16 hex digits, a string
 // A value as it was read, whole, in the writer's layout (but arrays without containers on one line).

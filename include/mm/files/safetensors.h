@@ -31,8 +31,6 @@ int mm_safetensors_count(const mm_safetensors *file);
 const mm_safetensors_entry *mm_safetensors_at(const mm_safetensors *file, int index);
 // NULL if there is no such tensor.
 const mm_safetensors_entry *mm_safetensors_find(const mm_safetensors *file, const char *name);
-// The value of a key of __metadata__, or NULL.
-const char *mm_safetensors_metadata(const mm_safetensors *file, const char *key);
 // The tensor's numbers as float, F32, F16 or BF16 widened exactly; `out` holds its count. Another type is
 // trouble.
 MM_CHECKED mm_status mm_safetensors_read_float(const mm_safetensors *file, const mm_safetensors_entry *entry,

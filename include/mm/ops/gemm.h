@@ -8,6 +8,7 @@
 #include <mm/base/isa.h>
 #include <mm/base/status.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { MM_GEMM_CHUNK = 256 };
@@ -25,6 +26,8 @@ MM_CHECKED mm_status mm_gemm_open_plain(mm_isa isa, mm_gemm **gemm, mm_error *er
 void mm_gemm_close(mm_gemm *gemm);
 // BLIS's own name of the kernel ("haswell", "zen3", "skx", ...), or "plain".
 const char *mm_gemm_kernel(const mm_gemm *gemm);
+// Bytes of A that each thread's product packs at most.
+size_t mm_gemm_packed_bytes(const mm_gemm *gemm);
 // BLIS's version ("0.9.0"), or "" for plain.
 const char *mm_gemm_version(const mm_gemm *gemm);
 

@@ -31,12 +31,11 @@ int64_t mm_tree_buffers(int64_t leaves, int workers);
 
 // Begins a step, with every buffer free: nothing that an earlier step has given is used any more.
 void mm_tree_begin(mm_tree *tree);
-// The next leaf in order and a buffer of +0 for its gradient; -1 when all are taken or the step has been
-// stopped. Waits, asleep, while every buffer is held; that ends whatever the other workers do, as long as
-// each that took a leaf gives it or stops the step. Any worker; no lock unless it waits.
-int64_t mm_tree_take(mm_tree *tree, float **gradient);
-// The same, but -1 also when the next leaf is not below `limit`; it may be taken later.
-int64_t mm_tree_take_below(mm_tree *tree, int64_t limit, float **gradient);
+// The next leaf in order below `limit` (at most the tree's leaves; those above may be taken later) and a
+// buffer of +0 for its gradient; -1 when all of them are taken or the step has been stopped. Waits, asleep,
+// while every buffer is held; that ends whatever the other workers do, as long as each that took a leaf gives
+// it or stops the step. Any worker; no lock unless it waits.
+int64_t mm_tree_take(mm_tree *tree, int64_t limit, float **gradient);
 // A worker that cannot give the leaf it took says so: no leaf is handed out any more, no worker waits on, and
 // the step has no root.
 void mm_tree_stop(mm_tree *tree);

@@ -30,7 +30,7 @@ typedef struct mm_checkpoint {
     const char *tokenizer_config; // tokenizer_config.json's text; NULL: none
     const mm_tensor *tensors;     // the model's
     int count;
-    const mm_tensor *optimizer; // "exp_avg.NAME", "exp_avg_sq.NAME" (PyTorch's names); NULL: a model only
+    const mm_tensor *optimizer; // "exp_avg.NAME", "exp_avg_sq.NAME" (PyTorch's names)
     int optimizer_count;
     mm_checkpoint_state state;
 } mm_checkpoint;
@@ -43,9 +43,6 @@ MM_CHECKED mm_status mm_checkpoint_save(const char *run_path, const mm_checkpoin
 // Ends what a killed save has left undone: leads RUN/model to the newest checkpoint, removes all but the
 // newest `keep` and what was never published. Changes nothing where nothing is left. The run is locked.
 MM_CHECKED mm_status mm_checkpoint_settle(const char *run_path, int keep, mm_error *error);
-// A model directory of its own (config.json, model.safetensors, tokenizer.json), as a draft published by one
-// rename.
-MM_CHECKED mm_status mm_model_save(const char *path, const mm_checkpoint *checkpoint, mm_error *error);
 
 // Steps of the run's checkpoints, ascending; *steps is malloc'ed, free() it.
 MM_CHECKED mm_status mm_checkpoint_list(const char *run_path, int64_t **steps, int *count, mm_error *error);

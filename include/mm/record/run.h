@@ -58,19 +58,14 @@ void mm_run_data_write(const mm_run_data *data, const char *key, mm_json_writer 
 typedef struct mm_run mm_run;
 
 // Makes the folder of a run that has something to put there before run.json can be written (a packed text):
-// `path`, or with NULL runs/NNNN, the next number (taken by mkdir, so two at once do not meet). Its path goes
-// to `out` (PATH_MAX).
+// `path`, or with NULL runs/NNNN, the next number (taken by mkdir, so two at once do not meet). An existing
+// path is trouble unless it is an empty folder: nothing is overwritten. Its path goes to `out` (PATH_MAX).
 MM_CHECKED mm_status mm_run_reserve(const char *path, char *out, size_t size, mm_error *error);
 
 // The same, locked until closed, without what a killed process left; and its run.json, published (again where
 // a run goes on with other settings).
 MM_CHECKED mm_status mm_run_hold(const char *path, mm_run **run, mm_error *error);
 MM_CHECKED mm_status mm_run_begin(mm_run *run, const mm_run_facts *facts, mm_error *error);
-// Both: `path` NULL: runs/NNNN, the next number (taken by mkdir, so two at once do not meet). An existing
-// path is trouble unless it is an empty folder: nothing is overwritten. run.json is published before this
-// returns.
-MM_CHECKED mm_status mm_run_create(const char *path, const mm_run_facts *facts, mm_run **run,
-                                   mm_error *error);
 // An existing run, to go on with; refused while another process has it.
 MM_CHECKED mm_status mm_run_open(const char *path, mm_run **run, mm_error *error);
 void mm_run_close(mm_run *run);
