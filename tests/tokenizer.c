@@ -269,7 +269,8 @@ static void draw_merges(plain_bpe *b, bool odd, uint64_t *draws, mm_text *json) 
             y = (int)(fixture_draw(draws) % (unsigned)b->count);
         char *text = b->texts[b->count];
         if (b->sizes[x] + b->sizes[y] > 32) continue;
-        snprintf(text, sizeof b->texts[0], "%s%s", b->texts[x], b->texts[y]);
+        memcpy(text, b->texts[x], (size_t)b->sizes[x]);
+        memcpy(text + b->sizes[x], b->texts[y], (size_t)b->sizes[y] + 1);
         bool there = false;
         for (int i = 0; i < b->count; i++) there |= !strcmp(b->texts[i], text);
         if (there) continue;
