@@ -133,11 +133,14 @@ draw_place && plant "tokens-swapped:step=$step,rank=$rank,leaf=$leaf,other=$othe
 first=$((rank < other ? rank : other))
 named data "leaf $((first * each + leaf)) of run B holds the samples of leaf" \
     step=$step rank=$first leaf=$((first * each + leaf)) operation=batch tensor='@(positions|inputs)'
-draw_place && plant "leaves-swapped:step=$step,rank=$rank,leaf=$leaf,other=$other,leaves_in_rank=$each"
+# Both with a worker, and so a buffer, for each leaf: a leaf that comes in another's place may wait longer than a tree that
+# gets its leaves in order has buffers for.
+draw_place && plant "leaves-swapped:step=$step,rank=$rank,leaf=$leaf,other=$other,leaves_in_rank=$each" --workers 8
 first=$((rank < other ? rank : other))
 named hardware "rank $first of run B added leaf .* in place of leaf $((first * each + leaf))" \
     step=$step rank=$first leaf=null pass=backward operation=gradient
-draw_place && a=$((rank % 2)) b=$((2 + element % 2)) && plant "tree-order:step=$step,rank=$a,other=$b,leaves_in_rank=$each"
+draw_place && a=$((rank % 2)) b=$((2 + element % 2)) && plant "tree-order:step=$step,rank=$a,other=$b,leaves_in_rank=$each" \
+    --workers 8
 named hardware "run B added its ranks. gradients in another order" \
     step=$step rank=null leaf=null pass=backward operation=merge
 draw_place && plant "stale-buffer:step=$step,rank=$rank,leaf=$leaf,leaves_in_rank=$each"
