@@ -69,7 +69,7 @@ mm_status mm_evaluate(const mm_model *model, const mm_plan *plan, mm_evaluator *
 }
 
 mm_status mm_trainer_validate(mm_trainer *t, double *loss, mm_error *error) {
-    int workers = (int)(t->settings.workers < t->leaves ? t->settings.workers : t->leaves);
+    int workers = (int)mm_hosts(&t->settings);
     mm_evaluator *evaluators = calloc((size_t)workers, sizeof *evaluators);
     if (!evaluators) return mm_trouble(error, "evaluation: out of memory");
     for (int w = 0; w < workers; w++) {

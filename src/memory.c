@@ -66,7 +66,7 @@ static double thread_bytes(const mm_trainer *t, const mm_settings *s, int64_t ho
 }
 
 mm_memory mm_memory_plan(const mm_trainer *t, const mm_settings *s) {
-    int64_t leaves = s->batch / s->micro_batch, hosts = s->workers < leaves ? s->workers : leaves;
+    int64_t leaves = s->batch / s->micro_batch, hosts = mm_hosts(s);
     size_t floats = t->model.parameters.floats;
     // Helpers' scratch is attention's, which falls into samples and groups of heads.
     double helpers = (double)(busy(s, hosts, s->micro_batch * t->model.config.kv_heads) - hosts);

@@ -134,11 +134,6 @@ size_t mm_trainer_worker_bytes(const mm_trainer *t, const mm_settings *s, bool h
     return arena.used;
 }
 
-// Workers that have room for a leaf; those beyond help them.
-static int64_t hosts(const mm_trainer *t) {
-    return t->settings.workers < t->leaves ? t->settings.workers : t->leaves;
-}
-
 static mm_status open_workers(mm_trainer *t, mm_error *error) {
     t->workers = calloc((size_t)t->settings.workers, sizeof *t->workers);
     if (!t->workers) return out_of_memory("workers", error);
@@ -149,7 +144,7 @@ static mm_status open_workers(mm_trainer *t, mm_error *error) {
         }
     for (int64_t w = 0; w < t->settings.workers; w++) {
         mm_worker *worker = &t->workers[w];
-        bool host = w < hosts(t);
+        bool host = w < mm_hosts(&t->settings);
         mm_status status =
             mm_arena_open(&worker->arena, mm_trainer_worker_bytes(t, &t->settings, host), error);
         if (status) return status;
@@ -186,7 +181,9 @@ mm_status mm_trainer_open(mm_trainer *t, mm_error *error) {
     if (!status) status = open_model(t, error);
     if (!status) status = mm_memory_check(t, error);
     if (!status) status = open_state(t, error);
-    if (!status) status = mm_tree_open(&t->tree, t->leaves, (int)hosts(t), t->model.parameters.floats, error);
+    if (!status)
+        status =
+            mm_tree_open(&t->tree, t->leaves, (int)mm_hosts(&t->settings), t->model.parameters.floats, error);
     if (!status) status = open_workers(t, error);
     if (!status) status = open_lists(t, error);
     return status;

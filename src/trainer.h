@@ -34,6 +34,12 @@ typedef struct mm_worker {
     bool spoiled;    // its part of the last update has a number that is not finite
 } mm_worker;
 
+// Workers that have room for a leaf of their own; those beyond help them.
+static inline int64_t mm_hosts(const mm_settings *s) {
+    int64_t leaves = s->batch / s->micro_batch;
+    return s->workers < leaves ? s->workers : leaves;
+}
+
 static inline mm_member mm_worker_alone(const mm_worker *worker) {
     return (mm_member){.team = &mm_team_alone, .scratch = worker->scratch};
 }

@@ -47,12 +47,6 @@ static bool ends_with(const char *text, const char *end) {
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-static bool is_parameter(const mm_parameters *p, const char *name) {
-    for (int i = 0; i < p->count; i++)
-        if (strcmp(p->tensors[i].name, name) == 0) return true;
-    return false;
-}
-
 static mm_status check_other(const mm_parameters *p, const mm_tensor_files *files, mm_tensor_place place,
                              mm_error *error) {
     const char *name = place.entry->tensor.name;
@@ -74,7 +68,8 @@ mm_status mm_weights_open(const mm_parameters *p, const char *folder, mm_tensor_
         status = mm_tensor_files_need(*files, &p->tensors[i], &place, error);
     for (int i = 0; !status && i < mm_tensor_files_count(*files); i++) {
         place = mm_tensor_files_at(*files, i);
-        if (!is_parameter(p, place.entry->tensor.name)) status = check_other(p, *files, place, error);
+        if (!mm_tensors_have(p->tensors, p->count, place.entry->tensor.name))
+            status = check_other(p, *files, place, error);
     }
     if (!status) return MM_OK;
     mm_tensor_files_close(*files);

@@ -1,7 +1,7 @@
 #include <mm/base/tensor.h>
 
 #include <assert.h>
-#include <stdbool.h>
+#include <string.h>
 
 static const struct {
     size_t bytes;
@@ -35,6 +35,12 @@ int64_t mm_tensor_count(const mm_tensor *tensor) {
 
 size_t mm_tensor_bytes(const mm_tensor *tensor) {
     return (size_t)mm_tensor_count(tensor) * mm_type_bytes(tensor->type);
+}
+
+bool mm_tensors_have(const mm_tensor *tensors, int count, const char *name) {
+    for (int i = 0; i < count; i++)
+        if (strcmp(tensors[i].name, name) == 0) return true;
+    return false;
 }
 
 mm_tensor mm_tensor_1d(const char *name, float *data, int64_t n) {

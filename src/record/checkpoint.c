@@ -298,12 +298,6 @@ mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state,
     return status;
 }
 
-static bool asked_for(const mm_tensor *tensors, int count, const char *name) {
-    for (int i = 0; i < count; i++)
-        if (strcmp(tensors[i].name, name) == 0) return true;
-    return false;
-}
-
 mm_status mm_tensors_read(const char *path, const mm_tensor *tensors, int count, bool all, mm_error *error) {
     mm_tensor_files *files;
     mm_status status = mm_tensor_files_open_one(path, &files, error);
@@ -311,7 +305,7 @@ mm_status mm_tensors_read(const char *path, const mm_tensor *tensors, int count,
     for (int i = 0; !status && i < count; i++) status = mm_tensor_files_read(files, &tensors[i], error);
     for (int i = 0; !status && all && i < mm_tensor_files_count(files); i++) {
         const char *name = mm_tensor_files_at(files, i).entry->tensor.name;
-        if (!asked_for(tensors, count, name))
+        if (!mm_tensors_have(tensors, count, name))
             status = mm_trouble(error, "%s: holds the tensor %s, which the model does not have", path, name);
     }
     mm_tensor_files_close(files);

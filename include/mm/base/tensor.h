@@ -2,6 +2,7 @@
 #ifndef MM_BASE_TENSOR_H
 #define MM_BASE_TENSOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,8 @@ const char *mm_type_name(mm_type type);
 // Elements, and bytes, of the tensor.
 int64_t mm_tensor_count(const mm_tensor *tensor);
 size_t mm_tensor_bytes(const mm_tensor *tensor);
+// Is one of `count` tensors of that name?
+bool mm_tensors_have(const mm_tensor *tensors, int count, const char *name);
 // A one- or two-dimensional float tensor.
 mm_tensor mm_tensor_1d(const char *name, float *data, int64_t n);
 mm_tensor mm_tensor_2d(const char *name, float *data, int64_t rows, int64_t columns);
