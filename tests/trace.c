@@ -412,6 +412,19 @@ static void a_trace_can_begin_with_a_later_step(void **state) {
     assert_steps(*state, 31, 33, 4);
 }
 
+static void a_trace_that_begins_after_the_checkpoint_is_left_as_it_is(void **state) {
+    mm_trace *t;
+    mm_error error;
+    for (int level = MM_LEVEL_OFF; level <= MM_LEVEL_STEP; level++) {
+        fixture_remove(state);
+        assert_int_equal(fixture_folder(state), 0);
+        mm_trace_close(open_trace(*state, (mm_level)level, 8));
+        assert_int_equal(mm_trace_open(*state, MM_LEVEL_STEP, 5, &t, &error), MM_TROUBLE);
+        assert_non_null(strstr(error.text, "begins after step 8"));
+        mm_trace_close(open_trace(*state, (mm_level)level, 8));
+    }
+}
+
 static void a_full_disk_leaves_whole_steps(void **state) {
     char path[FIXTURE_PATH];
     struct rlimit old, limit;
@@ -469,6 +482,7 @@ int main(void) {
         IN_FOLDER(a_record_without_one_of_its_members_is_damage),
         IN_FOLDER(levels_change_where_a_run_goes_on),
         IN_FOLDER(a_trace_can_begin_with_a_later_step),
+        IN_FOLDER(a_trace_that_begins_after_the_checkpoint_is_left_as_it_is),
         IN_FOLDER(a_full_disk_leaves_whole_steps),
         IN_FOLDER(what_stands_in_the_way_is_named),
     };

@@ -49,6 +49,16 @@ static mm_status check_end(const mm_trace_reader *r, const char *folder, int64_t
         folder, (long long)at->step, (long long)keep);
 }
 
+// Nothing of a trace that begins later can be kept, and what is added would not follow it.
+static mm_status check_begin(const mm_trace_reader *r, const char *folder, int64_t keep, mm_error *error) {
+    const trace_position *at = trace_reader_position(r);
+    if (at->step <= keep) return MM_OK;
+    return mm_trouble(error,
+                      "%s/" TRACE_NAME ": begins after step %lld, expected it to reach back to the "
+                      "checkpoint's, %lld; move it away to begin another",
+                      folder, (long long)at->step, (long long)keep);
+}
+
 // Writes what is kept of the trace in `folder` into `path`.
 static mm_status write_kept(const char *folder, const char *path, mm_level level, int64_t keep,
                             mm_error *error) {
@@ -56,6 +66,7 @@ static mm_status write_kept(const char *folder, const char *path, mm_level level
     append_file out = {.fd = -1};
     mm_trace_reader *reader = NULL;
     mm_status status = mm_trace_reader_open(folder, &reader, error);
+    if (!status) status = check_begin(reader, folder, keep, error);
     if (!status) status = append_open(&out, path, error);
     if (!status) status = append_cut(&out, 0, error);
     if (!status) {
