@@ -61,7 +61,7 @@ static double thread_bytes(const mm_trainer *t, const mm_settings *s, int64_t ho
     double own = (double)(each * MM_RMSNORM_BLOCK * MM_GEMM_CHUNK) * sizeof(float);
     int widest = c->vocab > 2 * c->intermediate ? c->vocab : 2 * c->intermediate;
     if (widest > PACKED_ROWS_MOST) widest = PACKED_ROWS_MOST;
-    double packed = (own < panel ? own : panel) + (double)widest * PACKED_ROW_BYTES;
+    double packed = panel > 0 ? (own < panel ? own : panel) + (double)widest * PACKED_ROW_BYTES : 0;
     return (double)s->workers * THREAD_BYTES + (double)packers * packed;
 }
 

@@ -17,17 +17,17 @@ static const double drop_p = 0.1;
 static const mm_stream stream = {
     .key = 1337, .word1 = MM_PURPOSE_ATTENTION_DROPOUT << 24 | 3 << 12, .word2 = 5, .origin = 640};
 
-static mm_gemm *blis, *plain;
+static mm_gemm *chosen, *plain; // what serves here, and another
 
 static int open_gemms(void **state) {
     (void)state;
     mm_error error;
-    return mm_gemm_open(mm_isa_best(), &blis, &error) || mm_gemm_open_plain(mm_isa_best(), &plain, &error);
+    return mm_gemm_open(mm_isa_best(), &chosen, &error) || mm_gemm_open_own(MM_ISA_BASELINE, &plain, &error);
 }
 
 static int close_gemms(void **state) {
     (void)state;
-    mm_gemm_close(blis);
+    mm_gemm_close(chosen);
     mm_gemm_close(plain);
     return 0;
 }
@@ -256,8 +256,8 @@ static void check_problem(problem *p) {
     reference r = reference_of(p);
     reference_forward(&r);
     reference_backward(&r);
-    forward(p, mm_isa_best(), blis);
-    backward(p, mm_isa_best(), blis);
+    forward(p, mm_isa_best(), chosen);
+    backward(p, mm_isa_best(), chosen);
     compare("output", p->o, r.o, a->rows, q, a->ld_o);
     compare("log-sum-exp", p->lse, r.lse, a->heads, a->rows, a->rows);
     compare("dq", p->dx, r.dx, a->rows, q, p->ld_x);
@@ -294,8 +294,8 @@ static void far_keys_weigh_nothing(void **state) {
                 const bool key = c >= 32, first = c % 16 == 0;
                 p.x[r * p.ld_x + c] = !first ? 0 : key ? (float)(r * sign) : 100;
             }
-        forward(&p, mm_isa_best(), blis);
-        backward(&p, mm_isa_best(), blis);
+        forward(&p, mm_isa_best(), chosen);
+        backward(&p, mm_isa_best(), chosen);
         for (int64_t r = 0; r < 200; r++)
             for (int h = 0; h < 2; h++) {
                 const float *seen = p.x + (sign > 0 ? r : 0) * p.ld_x + 48;
@@ -311,8 +311,8 @@ static void tiny_gradients_are_nothing(void **state) {
     (void)state;
     problem p = problem_new(2, 1, 16, 150, false, 1.5f);
     for (int64_t i = 0; i < 150 * p.a.ld_o; i++) p.d_o[i] *= 0x1p-110f;
-    forward(&p, mm_isa_best(), blis);
-    backward(&p, mm_isa_best(), blis);
+    forward(&p, mm_isa_best(), chosen);
+    backward(&p, mm_isa_best(), chosen);
     const float nothing[48] = {0};
     for (int64_t r = 0; r < 150; r++) {
         expect_same("dq and dk", p.dx + r * p.ld_x, nothing, 48);
@@ -351,8 +351,8 @@ static void bits_are_the_same_everywhere(void **state) {
         for (int dropout = 0; dropout < 2; dropout++)
             for (int g = 0; g < 2; g++) {
                 problem p = problem_new(6, 2, 40, 300, dropout, 1.5f);
-                forward(&p, isa, g ? plain : blis);
-                backward(&p, isa, g ? plain : blis);
+                forward(&p, isa, g ? plain : chosen);
+                backward(&p, isa, g ? plain : chosen);
                 // The gaps are not part of it: a NaN's bits are the test's own.
                 for (int64_t i = 0; i < 300 * p.a.ld_o; i++) p.o[i] = isnan(p.o[i]) ? 0 : p.o[i];
                 for (int64_t i = 0; i < 300 * p.ld_x; i++) p.dx[i] = isnan(p.dx[i]) ? 0 : p.dx[i];
@@ -371,13 +371,13 @@ static void bits_are_the_same_everywhere(void **state) {
 static void any_cut_of_groups_is_the_same(void **state) {
     (void)state;
     problem whole = problem_new(6, 3, 32, 150, true, 1.5f), cut = problem_new(6, 3, 32, 150, true, 1.5f);
-    forward(&whole, mm_isa_best(), blis);
-    backward(&whole, mm_isa_best(), blis);
+    forward(&whole, mm_isa_best(), chosen);
+    backward(&whole, mm_isa_best(), chosen);
     static const int bounds[] = {2, 3, 0, 2};
     for (int i = 0; i < 4; i += 2) {
         cut.a.group_begin = bounds[i], cut.a.group_end = bounds[i + 1];
-        forward(&cut, mm_isa_best(), blis);
-        backward(&cut, mm_isa_best(), blis);
+        forward(&cut, mm_isa_best(), chosen);
+        backward(&cut, mm_isa_best(), chosen);
     }
     expect_same("log-sum-exp", cut.lse, whole.lse, 6 * 150);
     for (int64_t r = 0; r < 150; r++) {
@@ -393,14 +393,14 @@ static void later_rows_change_nothing(void **state) {
     (void)state;
     static const int64_t lengths[] = {1, 63, 65, 128, 130, 199};
     problem whole = problem_new(4, 2, 32, 200, true, 1.5f);
-    forward(&whole, mm_isa_best(), blis);
+    forward(&whole, mm_isa_best(), chosen);
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         const int64_t rows = lengths[i];
         problem other = problem_new(4, 2, 32, 200, true, 1.5f);
         for (int64_t j = rows * other.ld_x; j < 200 * other.ld_x; j++) other.x[j] *= -0.5f;
         for (int cut = 0; cut < 2; cut++) {
             other.a.rows = cut ? rows : 200;
-            forward(&other, mm_isa_best(), blis);
+            forward(&other, mm_isa_best(), chosen);
             for (int64_t r = 0; r < rows; r++)
                 expect_same("output", other.o + r * other.a.ld_o, whole.o + r * whole.a.ld_o, 4 * 32);
             for (int h = 0; h < 4; h++)

@@ -59,7 +59,7 @@ static mm_status open_bench(bench *b, const char *preset, int workers, int64_t t
     mm_gemm *gemm;
     mm_config config;
     mm_status status = mm_isa_pick(&isa, error);
-    if (!status) status = mm_gemm_open_plain(isa, &gemm, error);
+    if (!status) status = mm_gemm_open_own(isa, &gemm, error);
     if (!status) status = mm_config_preset(preset, &config, error);
     if (!status) status = mm_model_open(&b->model, &config, mm_kernels_for(isa), gemm, tokens, NULL, error);
     if (!status) status = mm_arena_open(arena, b->model.parameters.floats * sizeof(float), error);

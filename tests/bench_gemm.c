@@ -7,6 +7,7 @@
 // One JSON object a shape, then one of all. --default: BLIS chooses its kernel itself, and is measured alone.
 #include <assert.h>
 #include <blis.h>
+#include <mm/base/arena.h>
 #include <mm/base/clock.h>
 #include <mm/base/par.h>
 #include <mm/ops/gemm.h>
@@ -25,7 +26,8 @@ typedef struct shape {
 // A worker's operands lie in a pool, one behind the other and from the front again, so that they are no more
 // in its cache than they are in a step.
 typedef struct operands {
-    float *in, *out;
+    mm_arena arena;
+    float *in, *out, *room;
     size_t in_at, out_at;
 } operands;
 
@@ -74,7 +76,7 @@ static void work(void *self, int worker) {
             run_blis(s, left, right, c);
         else
             mm_gemm_run(b->gemm, s->transpose_a, s->transpose_b, s->m, s->n, s->k, 1, left, s->lda, right,
-                        s->ldb, s->adds ? 1 : 0, c, s->ldc);
+                        s->ldb, s->adds ? 1 : 0, c, s->ldc, o->room);
     }
     b->seconds[worker] = mm_clock_seconds() - began;
 }
@@ -148,14 +150,19 @@ static void fill(void *self, int worker) {
     }
 }
 
-static bool make_pools(bench *b) {
+// In huge pages where the system has them, as a step's activations and weights are.
+static mm_status make_pools(bench *b, mm_error *error) {
+    const size_t room = b->gemm ? mm_gemm_room(b->gemm) : 0;
     for (int w = 0; w < b->workers; w++) {
-        b->of[w].in = aligned_alloc(4096, POOL * sizeof(float));
-        b->of[w].out = aligned_alloc(4096, POOL * sizeof(float));
-        if (!b->of[w].in || !b->of[w].out) return false;
+        operands *o = &b->of[w];
+        mm_status status = mm_arena_open(&o->arena, (2 * POOL + room + 64) * sizeof(float), error);
+        if (status) return status;
+        o->in = mm_arena_take(&o->arena, POOL, sizeof(float));
+        o->out = mm_arena_take(&o->arena, POOL, sizeof(float));
+        if (room) o->room = mm_arena_take(&o->arena, room, sizeof(float));
     }
     mm_par_run(b->workers, fill, b);
-    return true;
+    return MM_OK;
 }
 
 static void run_all(bench *b, int rounds, bool alone) {
@@ -175,13 +182,15 @@ static void run_all(bench *b, int rounds, bool alone) {
                s->step_seconds > 0 ? each * s->calls / s->step_seconds * 1e-9 : 0, each / median[0] * 1e-9,
                each / median[1] * 1e-9, median[1] / median[0], median[1] * s->calls);
     }
-    printf("{\"all\": true, \"kernel\": \"%s\", \"version\": \"%s\", \"workers\": %d, \"flops\": %.6g, "
+    printf("{\"all\": true, \"mm_kernel\": \"%s\", \"kernel\": \"%s\", \"version\": \"%s\", \"workers\": %d, "
+           "\"flops\": %.6g, "
            "\"in_step_seconds\": %.6f, "
            "\"mm_seconds\": %.6f, \"blis_seconds\": %.6f, \"in_step_gflops\": %.2f, \"mm_gflops\": %.2f, "
            "\"blis_gflops\": %.2f, \"ratio\": %.4f}\n",
-           bli_arch_string(bli_arch_query_id()), bli_info_get_version_str(), b->workers, flops, step,
-           total[0], total[1], step > 0 ? flops / step * 1e-9 : 0, alone ? 0 : flops / total[0] * 1e-9,
-           flops / total[1] * 1e-9, alone ? 0 : total[1] / total[0]);
+           alone ? "" : mm_gemm_kernel(b->gemm), bli_arch_string(bli_arch_query_id()),
+           bli_info_get_version_str(), b->workers, flops, step, total[0], total[1],
+           step > 0 ? flops / step * 1e-9 : 0, alone ? 0 : flops / total[0] * 1e-9, flops / total[1] * 1e-9,
+           alone ? 0 : total[1] / total[0]);
 }
 
 int main(int argc, char **argv) {
@@ -197,13 +206,16 @@ int main(int argc, char **argv) {
         fprintf(stderr, "bench_gemm: %s\n", error.text);
         return 2;
     }
-    if (!read_list(&b, argv[1]) || !make_pools(&b)) {
-        fprintf(stderr,
-                "bench_gemm: %s: expected a list of GEMMs that bench_step --gemms wrote, and memory\n",
-                argv[1]);
+    if (!read_list(&b, argv[1])) {
+        fprintf(stderr, "bench_gemm: %s: expected a list of GEMMs that bench_step --gemms wrote\n", argv[1]);
+        return 2;
+    }
+    if (make_pools(&b, &error)) {
+        fprintf(stderr, "bench_gemm: %s\n", error.text);
         return 2;
     }
     run_all(&b, rounds, alone);
+    for (int w = 0; w < b.workers; w++) mm_arena_close(&b.of[w].arena);
     mm_gemm_close(b.gemm);
     return 0;
 }

@@ -84,7 +84,7 @@ static void open_bench(bench *b, const char *name, mm_isa isa) {
     snprintf(file, sizeof file, "model-%s", name);
     b->golden = read_golden(file);
     read_config(b, &config);
-    OK(mm_gemm_open_plain(isa, &b->gemm, &error));
+    OK(mm_gemm_open_own(isa, &b->gemm, &error));
     OK(mm_model_open(&b->model, &config, mm_kernels_for(isa), b->gemm, POSITIONS, NULL, &error));
     b->model.weights = calloc(b->model.parameters.floats, sizeof(float));
     assert_non_null(b->model.weights);

@@ -37,7 +37,7 @@ typedef struct bench {
 } bench;
 
 static void open_bench(bench *b, const mm_config *config, mm_isa isa) {
-    OK(mm_gemm_open_plain(isa, &b->gemm, &error));
+    OK(mm_gemm_open_own(isa, &b->gemm, &error));
     OK(mm_model_open(&b->model, config, mm_kernels_for(isa), b->gemm, 512, NULL, &error));
     size_t floats = b->model.parameters.floats;
     b->weights = calloc(floats, sizeof(float));

@@ -14,7 +14,7 @@ static const char *const environment[][2] = {
     {"MM_DATA", "dataset to train on where --data is not given"},
     {"NO_COLOR", "no colour on a terminal, if set and not empty"},
     {"BLIS_ARCH_TYPE",
-     "number of the BLIS kernel to use instead of the one picked for this CPU, such as 3 for haswell; all "
+     "number of the BLIS kernel to use instead of what is picked for this CPU, such as 3 for haswell; all "
      "give the same bits"},
     {"MM_ISA", "build of mm's own loops: baseline, x86-64-v3 or x86-64-v4; all give the same bits"},
     {NULL, NULL},

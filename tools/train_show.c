@@ -66,6 +66,8 @@ static void kernel_line(mm_text *out, const mm_train_header *h) {
     begin_line(out, "kernels");
     if (strcmp(h->gemm_kernel, "plain") == 0)
         mm_text_add_string(out, "GEMM plain, since BLIS here does not keep to its definition");
+    else if (strcmp(h->gemm_kernel, "own") == 0)
+        mm_text_add_string(out, "GEMM mm's own");
     else
         mm_text_format(out, "GEMM BLIS %s", h->gemm_kernel);
     mm_text_format(out, "; the others %s\n", h->isa);

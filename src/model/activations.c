@@ -34,7 +34,8 @@ size_t mm_model_scratch(const mm_model *model) {
     const mm_config *c = &model->config;
     size_t widest_bias = (size_t)most(c->hidden, (int64_t)c->heads * c->head_dim);
     size_t attention = mm_attention_scratch(c->heads, c->kv_heads, c->head_dim);
-    return attention > widest_bias ? attention : widest_bias;
+    size_t own = attention > widest_bias ? attention : widest_bias, gemm = mm_gemm_room(model->gemm);
+    return own > gemm ? own : gemm;
 }
 
 mm_activations *mm_activations_place(const mm_model *model, int64_t rows, bool backward, mm_arena *arena) {

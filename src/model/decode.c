@@ -13,6 +13,7 @@ typedef struct decode_worker {
     float *rstd;    // rows x heads
     float *gate_up; // rows x 2 intermediate: its part of both, side by side
     float *scores;  // positions, rounded up to MM_LANES
+    float *room;    // GEMM's
 } decode_worker;
 
 struct mm_decoder {
@@ -40,7 +41,8 @@ static void place_worker(const mm_decoder *d, decode_worker *worker, mm_arena *a
     *worker = (decode_worker){.norm = take(arena, d->rows, c->hidden),
                               .rstd = take(arena, d->rows, c->heads),
                               .gate_up = take(arena, d->rows, 2 * (int64_t)c->intermediate),
-                              .scores = take(arena, 1, (d->positions + MM_LANES - 1) / MM_LANES * MM_LANES)};
+                              .scores = take(arena, 1, (d->positions + MM_LANES - 1) / MM_LANES * MM_LANES),
+                              .room = take(arena, 1, (int64_t)mm_gemm_room(d->model->gemm))};
 }
 
 static void place(mm_decoder *d, mm_arena *arena) {
@@ -114,7 +116,8 @@ static void linear(const decode_pass *p, float *y, int64_t ldy, const float *x, 
     if (p->rows == 1)
         m->kernels->gemv->run(y, w, x, out, in);
     else
-        mm_gemm_run(m->gemm, false, true, p->rows, out, in, 1, x, in, w, in, 0, y, ldy);
+        mm_gemm_run(m->gemm, false, true, p->rows, out, in, 1, x, in, w, in, 0, y, ldy,
+                    p->d->workers[p->worker].room);
 }
 
 // Each worker norms for itself: it costs less than waiting for the others.

@@ -80,7 +80,7 @@ static void chunk_logits(const leaf_run *run, const chunk *c) {
     float *logits = run->room->logits;
     part_of(run, vocab, &begin, &end);
     mm_gemm_run(m->gemm, false, true, c->rows, end - begin, hidden, 1, run->room->norm + c->first * hidden,
-                hidden, head + begin * hidden, hidden, 0, logits + begin, vocab);
+                hidden, head + begin * hidden, hidden, 0, logits + begin, vocab, run->member->scratch);
     together(run);
     mm_profile_mark(MM_PROFILE_LOGITS, MM_PASS_FORWARD);
     look_at at = {MM_LEVEL_OP, MM_PASS_FORWARD, -1, "lm_head"};
@@ -113,11 +113,11 @@ static void chunk_backward(const leaf_run *run, const chunk *c) {
     look(run, &at, true, "d_logits", run->room->logits, c->rows, vocab, vocab);
     part_of(run, vocab, &begin, &end);
     mm_gemm_run(m->gemm, true, false, end - begin, hidden, c->rows, 1, logits + begin, vocab, norm, hidden, 1,
-                gradient_of(run, m->parameters.head) + begin * hidden, hidden);
+                gradient_of(run, m->parameters.head) + begin * hidden, hidden, run->member->scratch);
     together(run);
     part_of(run, hidden, &begin, &end);
     mm_gemm_run(m->gemm, false, false, c->rows, end - begin, vocab, 1, logits, vocab, head + begin, hidden, 0,
-                norm + begin, hidden);
+                norm + begin, hidden, run->member->scratch);
     together(run);
     mm_profile_mark(MM_PROFILE_LOGITS, MM_PASS_BACKWARD);
 }

@@ -4,7 +4,7 @@
 #ifndef MM_OPS_BUILD_H
 #define MM_OPS_BUILD_H
 
-#include "gemm_plain.h"
+#include "gemm_own.h"
 #include <mm/ops/kernels.h>
 
 #define MM_PASTE_(name, suffix) name##suffix
@@ -13,7 +13,7 @@
 // Everything of one build.
 typedef struct mm_ops_build {
     mm_kernels kernels;
-    const mm_gemm_plain *gemm;
+    const mm_gemm_own *gemm;
 } mm_ops_build;
 
 // In a file that is compiled for each build: MM_BUILD(mm_rope) is mm_rope_baseline, mm_rope_v3, ...
@@ -29,7 +29,7 @@ extern const mm_cross_entropy_kernels MM_BUILD(mm_cross_entropy);
 extern const mm_bias_kernels MM_BUILD(mm_bias);
 extern const mm_gemv_kernels MM_BUILD(mm_gemv);
 extern const mm_attention_query_kernels MM_BUILD(mm_attention_query);
-extern const mm_gemm_plain MM_BUILD(mm_gemm_plain);
+extern const mm_gemm_own MM_BUILD(mm_gemm_own);
 extern const mm_ops_build MM_BUILD(mm_ops_build);
 #endif
 

@@ -16,8 +16,8 @@
 #endif
 
 struct mm_gemm {
-    const mm_gemm_plain *plain;
-    bool blis;        // BLIS serves, else `plain`
+    const mm_gemm_own *own;
+    bool blis;        // BLIS serves, else `own`
     bool scaled_sums; // also where it adds a scaled product: some kernels (cortexa57) round that once
     const char *kernel, *version;
     cntx_t context; // BLIS's own, but for the chunk of k
@@ -143,11 +143,12 @@ static bool kernel_runs(long id) {
     return false;
 }
 
-// BLIS reads BLIS_ARCH_TYPE when it starts, ends the program if it is out of range, and takes what is no
-// number or empty for 0.
-static mm_status choose_kernel(mm_error *error) {
+// `chosen`: by the user. BLIS reads BLIS_ARCH_TYPE when it starts, ends the program if it is out of range,
+// and takes what is no number or empty for 0.
+static mm_status choose_kernel(bool *chosen, mm_error *error) {
     const char *wanted = getenv("BLIS_ARCH_TYPE");
-    if (wanted && *wanted) {
+    *chosen = wanted && *wanted;
+    if (*chosen) {
         char *end;
         errno = 0;
         long id = strtol(wanted, &end, 10);
@@ -189,7 +190,7 @@ static bool meets_definition(const mm_gemm *gemm, float alpha, float beta, float
     fill(b, K * N, 2);
     fill(c, M * N, 3);
     memcpy(before, c, M * N * sizeof *c);
-    mm_gemm_run(gemm, false, false, M, N, K, alpha, a, K, b, N, beta, c, N);
+    mm_gemm_run(gemm, false, false, M, N, K, alpha, a, K, b, N, beta, c, N, NULL);
     bool equal = true;
     for (int i = 0; i < M; i++)
         for (int j = 0; j < N; j++) {
@@ -249,22 +250,27 @@ static mm_status check_blis(mm_gemm *gemm, mm_error *error) {
     return MM_OK;
 }
 
-mm_status mm_gemm_open_plain(mm_isa isa, mm_gemm **gemm, mm_error *error) {
+mm_status mm_gemm_open_own(mm_isa isa, mm_gemm **gemm, mm_error *error) {
     *gemm = calloc(1, sizeof **gemm);
     if (!*gemm) return mm_trouble(error, "out of memory for GEMM's context");
-    (*gemm)->plain = mm_ops_build_for(isa)->gemm;
-    (*gemm)->kernel = "plain";
+    (*gemm)->own = mm_ops_build_for(isa)->gemm;
+    (*gemm)->kernel = "own";
     (*gemm)->version = "";
     return MM_OK;
 }
 
 mm_status mm_gemm_open(mm_isa isa, mm_gemm **gemm, mm_error *error) {
     *gemm = NULL;
-    mm_status status = choose_kernel(error);
+    bool chosen;
+    mm_status status = choose_kernel(&chosen, error);
     if (status != MM_OK) return status;
     mm_gemm *opened;
-    status = mm_gemm_open_plain(isa, &opened, error);
+    status = mm_gemm_open_own(isa, &opened, error);
     if (status != MM_OK) return status;
+    if (!chosen && isa == MM_ISA_V3 && mm_isa_best() == MM_ISA_V3) {
+        *gemm = opened;
+        return MM_OK;
+    }
     start_blis(opened);
     status = check_blis(opened, error);
     if (status != MM_OK) {
@@ -283,8 +289,13 @@ const char *mm_gemm_kernel(const mm_gemm *gemm) {
     return gemm->kernel;
 }
 
+size_t mm_gemm_room(const mm_gemm *gemm) {
+    enum { PACKED_LINES = MM_GEMM_BLOCK_ROWS + MM_GEMM_BLOCK_COLUMNS };
+    return gemm->blis ? 0 : (size_t)PACKED_LINES * MM_GEMM_CHUNK;
+}
+
 size_t mm_gemm_packed_bytes(const mm_gemm *gemm) {
-    if (!gemm->blis) return 0;      // it packs on the stack
+    if (!gemm->blis) return 0;
     cntx_t context = gemm->context; // BLIS's interface lacks const
     return (size_t)bli_blksz_get_def(BLIS_FLOAT, bli_cntx_get_blksz(BLIS_MC, &context)) * MM_GEMM_CHUNK *
            sizeof(float);
@@ -296,7 +307,7 @@ const char *mm_gemm_version(const mm_gemm *gemm) {
 
 static void multiply(const mm_gemm *gemm, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                      float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
-                     float *c, int64_t ldc) {
+                     float *c, int64_t ldc, float *room) {
     assert(m >= 0 && n >= 0 && k >= 0 && (beta == 0.0f || beta == 1.0f));
     if (m == 0 || n == 0) return;
     // With alpha 0 BLIS leaves out the product, and with it its signs and what is not finite.
@@ -304,7 +315,8 @@ static void multiply(const mm_gemm *gemm, bool transpose_a, bool transpose_b, in
     if (!gemm->blis || alpha == 0.0f || (scaled_sum && !gemm->scaled_sums)) {
         mm_gemm_operand left = {a, transpose_a ? 1 : lda, transpose_a ? lda : 1};
         mm_gemm_operand right = {b, transpose_b ? 1 : ldb, transpose_b ? ldb : 1};
-        gemm->plain->run(m, n, k, alpha, left, right, beta, c, ldc);
+        float *own_room = gemm->blis ? NULL : room; // there is none beside BLIS
+        gemm->own->run(m, n, k, alpha, left, right, beta, c, ldc, own_room);
         return;
     }
     rntm_t runtime = gemm->runtime; // BLIS writes into it
@@ -316,13 +328,13 @@ static void multiply(const mm_gemm *gemm, bool transpose_a, bool transpose_b, in
 
 void mm_gemm_run(const mm_gemm *gemm, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                  float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
-                 int64_t ldc) {
+                 int64_t ldc, float *room) {
     if (!mm_profile_mine) {
-        multiply(gemm, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+        multiply(gemm, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, room);
         return;
     }
     double began = mm_clock_seconds();
-    multiply(gemm, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    multiply(gemm, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, room);
     const mm_profile_gemm shape = {.m = m,
                                    .n = n,
                                    .k = k,

@@ -1,20 +1,21 @@
-// GEMM of our own, the definition of <mm/ops/gemm.h> in plain C: it serves where BLIS differs from the
-// definition.
-#ifndef MM_OPS_GEMM_PLAIN_H
-#define MM_OPS_GEMM_PLAIN_H
+// GEMM of our own, to the definition of <mm/ops/gemm.h>: faster than BLIS where CPUs have AVX2 and no
+// AVX-512, and what serves where BLIS differs from the definition.
+#ifndef MM_OPS_GEMM_OWN_H
+#define MM_OPS_GEMM_OWN_H
 
 #include <stdint.h>
 
-// Element (i, j) of a matrix is at data[i * row + j * column].
+// Element (i, j) of a matrix is at data[i * row + j * column]; one of the distances is 1.
 typedef struct mm_gemm_operand {
     const float *data;
     int64_t row, column;
 } mm_gemm_operand;
 
-typedef struct mm_gemm_plain {
-    // C (rows ldc apart) is m x n, a is m x k, b is k x n; beta is 0 or 1.
+typedef struct mm_gemm_own {
+    // C (rows ldc apart) is m x n, a is m x k, b is k x n; beta is 0 or 1. room: mm_gemm_room floats, or
+    // NULL.
     void (*run)(int64_t m, int64_t n, int64_t k, float alpha, mm_gemm_operand a, mm_gemm_operand b,
-                float beta, float *c, int64_t ldc);
-} mm_gemm_plain;
+                float beta, float *c, int64_t ldc, float *room);
+} mm_gemm_own;
 
 #endif

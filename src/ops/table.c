@@ -16,5 +16,5 @@ const mm_ops_build MM_BUILD(mm_ops_build) = {
             .gemv = &MM_BUILD(mm_gemv),
             .attention_query = &MM_BUILD(mm_attention_query),
         },
-    .gemm = &MM_BUILD(mm_gemm_plain),
+    .gemm = &MM_BUILD(mm_gemm_own),
 };

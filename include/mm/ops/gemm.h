@@ -1,7 +1,7 @@
-// C = A B (+ C), float, row-major, one thread: the only place of BLIS. The result is defined to the bit
-// (design: Arithmetic 1): for each chunk of 256 of k, acc starts at +0 and takes fmaf(a, b, acc) in order of
-// k; C = alpha * acc, or C + alpha * acc (one fmaf(1, C, alpha * acc), that is a plain sum) from the second
-// chunk on or with beta 1. k = 0 gives +0 or leaves C.
+// C = A B (+ C), float, row-major, one thread: BLIS (its only place), or our own. The result is defined to
+// the bit (design: Arithmetic 1): for each chunk of 256 of k, acc starts at +0 and takes fmaf(a, b, acc) in
+// order of k; C = alpha * acc, or C + alpha * acc (one fmaf(1, C, alpha * acc), that is a plain sum) from the
+// second chunk on or with beta 1. k = 0 gives +0 or leaves C.
 #ifndef MM_OPS_GEMM_H
 #define MM_OPS_GEMM_H
 
@@ -12,29 +12,37 @@
 #include <stdint.h>
 
 enum { MM_GEMM_CHUNK = 256 };
+// What is packed at once, in chunks of k; they move no bits. The rows fill less than half of a second cache
+// of 512 KiB.
+enum { MM_GEMM_BLOCK_ROWS = 96, MM_GEMM_BLOCK_COLUMNS = 1024 };
 
 // Immutable once open; any number of threads multiply with it at once.
 typedef struct mm_gemm mm_gemm;
 
-// Chooses BLIS's kernel (BLIS_ARCH_TYPE as the user set it, empty counts as unset; else by CPU features),
-// before BLIS starts: call it once, before any thread is started. One product is compared with the
-// definition; if it differs, the plain GEMM of our own serves. A kernel that the CPU cannot run, or no
-// number, is trouble.
+// Chooses what multiplies: the kernel of BLIS that BLIS_ARCH_TYPE names (empty counts as unset), before BLIS
+// starts; else our own where `isa` is AVX2 and the CPU has no more, which is faster there; else the best of
+// BLIS's by CPU features. Call it once, before any thread is started. One of BLIS's products is compared with
+// the definition; if it differs, our own serves. A kernel that the CPU cannot run, or no number, is trouble.
 MM_CHECKED mm_status mm_gemm_open(mm_isa isa, mm_gemm **gemm, mm_error *error);
-// The plain one, for tests and comparison.
-MM_CHECKED mm_status mm_gemm_open_plain(mm_isa isa, mm_gemm **gemm, mm_error *error);
+// Our own, for tests and comparison.
+MM_CHECKED mm_status mm_gemm_open_own(mm_isa isa, mm_gemm **gemm, mm_error *error);
 void mm_gemm_close(mm_gemm *gemm);
-// BLIS's own name of the kernel ("haswell", "zen3", "skx", ...), or "plain".
+// BLIS's name of its kernel ("haswell", "zen3", "skx", ...), or "own", or "plain": our own where BLIS differs
+// from the definition.
 const char *mm_gemm_kernel(const mm_gemm *gemm);
-// Bytes of A that each thread's product packs at most.
+// Floats of room that a product may use to pack what it multiplies, best aligned to
+// MM_ARENA_ALIGNMENT.
+size_t mm_gemm_room(const mm_gemm *gemm);
+// Bytes of A that each thread's product packs at most in memory of BLIS's own; 0 without BLIS.
 size_t mm_gemm_packed_bytes(const mm_gemm *gemm);
-// BLIS's version ("0.9.0"), or "" for plain.
+// BLIS's version ("0.9.0"), or "" for our own.
 const char *mm_gemm_version(const mm_gemm *gemm);
 
 // C is m x n with rows ldc apart. A is m x k (rows lda apart), or k x m if transpose_a; B is k x n, or n x k
-// if transpose_b. beta is 0 (C is not read) or 1, asserted.
+// if transpose_b. beta is 0 (C is not read) or 1, asserted. room: mm_gemm_room floats of the thread's own, or
+// NULL, which is slower for more than 128 columns.
 void mm_gemm_run(const mm_gemm *gemm, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                  float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
-                 int64_t ldc);
+                 int64_t ldc, float *room);
 
 #endif
