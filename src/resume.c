@@ -118,7 +118,7 @@ mm_status mm_trainer_load(mm_trainer *t, int64_t step, mm_error *error) {
                           (unsigned long long)((uint64_t)step * (uint64_t)t->settings.batch));
     status = mm_weights_read(p, t->weights, folder, error);
     if (!status) status = mm_path_join(path, sizeof path, folder, "optimizer.safetensors", error);
-    if (!status) status = mm_tensors_read(path, t->optimizer, 2 * p->count, true, error);
+    if (!status) status = mm_tensors_read(path, t->optimizer, 2 * p->count, error);
     t->step = state.step;
     t->tokens = state.tokens;
     return status;

@@ -141,9 +141,9 @@ static void assert_checkpoint(const char *folder, int64_t step, uint64_t seed) {
     assert_true(state.step == step && state.position == (uint64_t)step * 32 && state.tokens == step * 1000);
     assert_true(state.streams_version == 1 && state.arithmetic_version == 2);
     fixture_path(path, folder, "model.safetensors");
-    if (mm_tensors_read(path, found.tensors, 2, true, &error)) fail_msg("%s", error.text);
+    if (mm_tensors_read(path, found.tensors, 2, &error)) fail_msg("%s", error.text);
     fixture_path(path, folder, "optimizer.safetensors");
-    if (mm_tensors_read(path, found.optimizer, 4, true, &error)) fail_msg("%s", error.text);
+    if (mm_tensors_read(path, found.optimizer, 4, &error)) fail_msg("%s", error.text);
     assert_memory_equal(found.floats, expected.floats, sizeof found.floats);
     char *text = fixture_read(fixture_path(path, folder, "config.json"), &size);
     assert_string_equal(text, config);
@@ -345,20 +345,20 @@ static void tensors_that_do_not_fit_are_named(void **state) {
     mm_tensor written[2] = {m.tensors[0], m.tensors[1]}, asked[2] = {m.tensors[0], m.tensors[1]};
     fixture_path(path, *state, "x.safetensors");
     assert_int_equal(mm_safetensors_write(path, written, 2, &error), MM_OK);
-    assert_int_equal(mm_tensors_read(path, asked, 1, false, &error), MM_OK);
-    assert_int_equal(mm_tensors_read(path, asked, 1, true, &error), MM_TROUBLE);
+    assert_int_equal(mm_tensors_read(path, asked, 2, &error), MM_OK);
+    assert_int_equal(mm_tensors_read(path, asked, 1, &error), MM_TROUBLE);
     assert_non_null(strstr(error.text, "norm"));
     asked[1].name = "other";
-    assert_int_equal(mm_tensors_read(path, asked, 2, false, &error), MM_TROUBLE);
+    assert_int_equal(mm_tensors_read(path, asked, 2, &error), MM_TROUBLE);
     assert_non_null(strstr(error.text, "has no tensor other, expected one of shape [7]"));
     asked[1] = m.tensors[1];
     asked[0].shape[0] = COLUMNS;
     asked[0].shape[1] = ROWS;
-    assert_int_equal(mm_tensors_read(path, asked, 2, false, &error), MM_TROUBLE);
+    assert_int_equal(mm_tensors_read(path, asked, 2, &error), MM_TROUBLE);
     assert_non_null(strstr(error.text, "matrix"));
     assert_non_null(strstr(error.text, "[3, 5]"));
     assert_non_null(strstr(error.text, "[5, 3]"));
-    assert_int_equal(mm_tensors_read("/nonexistent", asked, 2, false, &error), MM_TROUBLE);
+    assert_int_equal(mm_tensors_read("/nonexistent", asked, 2, &error), MM_TROUBLE);
 }
 
 static void a_full_disk_leaves_what_was_there(void **state) {

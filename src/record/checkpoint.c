@@ -298,12 +298,12 @@ mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state,
     return status;
 }
 
-mm_status mm_tensors_read(const char *path, const mm_tensor *tensors, int count, bool all, mm_error *error) {
+mm_status mm_tensors_read(const char *path, const mm_tensor *tensors, int count, mm_error *error) {
     mm_tensor_files *files;
     mm_status status = mm_tensor_files_open_one(path, &files, error);
     if (status) return status;
     for (int i = 0; !status && i < count; i++) status = mm_tensor_files_read(files, &tensors[i], error);
-    for (int i = 0; !status && all && i < mm_tensor_files_count(files); i++) {
+    for (int i = 0; !status && i < mm_tensor_files_count(files); i++) {
         const char *name = mm_tensor_files_at(files, i).entry->tensor.name;
         if (!mm_tensors_have(tensors, count, name))
             status = mm_trouble(error, "%s: holds the tensor %s, which the model does not have", path, name);

@@ -38,9 +38,8 @@ const mm_optim_kernels *__wrap_mm_optim_kernels_for(mm_isa isa) {
     return &table;
 }
 
-mm_status __wrap_mm_tensors_read(const char *path, const mm_tensor *tensors, int count, bool all,
-                                 mm_error *error) {
-    mm_status status = __real_mm_tensors_read(path, tensors, count, all, error);
+mm_status __wrap_mm_tensors_read(const char *path, const mm_tensor *tensors, int count, mm_error *error) {
+    mm_status status = __real_mm_tensors_read(path, tensors, count, error);
     if (!status && fault_is("state-lost") && strstr(path, "optimizer.safetensors"))
         for (int i = 0; i < count; i++) memset(tensors[i].data, 0, mm_tensor_bytes(&tensors[i]));
     return status;

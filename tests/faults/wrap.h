@@ -27,8 +27,7 @@
 WRAPPED(mm_status, mm_model_open, mm_model *model, const mm_config *config, const mm_kernels *kernels,
         const mm_gemm *gemm, int64_t positions, float *weights, mm_error *error);
 WRAPPED(mm_status, mm_checkpoint_state_read, const char *path, mm_checkpoint_state *state, mm_error *error);
-WRAPPED(mm_status, mm_tensors_read, const char *path, const mm_tensor *tensors, int count, bool all,
-        mm_error *error);
+WRAPPED(mm_status, mm_tensors_read, const char *path, const mm_tensor *tensors, int count, mm_error *error);
 WRAPPED(mm_status, mm_batch_fill, mm_batch *batch, const mm_plan *plan, mm_dataset_cursor *cursor,
         uint64_t first, int samples, mm_error *error);
 WRAPPED(void, mm_tree_begin, mm_tree *tree);

@@ -52,8 +52,7 @@ MM_CHECKED mm_status mm_checkpoint_path(const char *run_path, int64_t step, char
 // Reads state.json and checks both files against its hashes: a damaged or mixed checkpoint is trouble, named.
 MM_CHECKED mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state, mm_error *error);
 // Fills `tensors` (data, name, shape given; F32) from a safetensors file: every one must be there with that
-// shape. Tensors of the file that are not asked for are trouble if `all`.
-MM_CHECKED mm_status mm_tensors_read(const char *path, const mm_tensor *tensors, int count, bool all,
-                                     mm_error *error);
+// shape, and no other.
+MM_CHECKED mm_status mm_tensors_read(const char *path, const mm_tensor *tensors, int count, mm_error *error);
 
 #endif
