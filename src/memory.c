@@ -25,6 +25,10 @@ static double trace_bytes(const mm_trainer *t, const mm_settings *s, double leav
     return leaves * lists + others * record + (leaves * of_leaf + others) * LINE_BYTES;
 }
 
+static double room_bytes(const mm_trainer *t) {
+    return (double)mm_gemm_room(t->gemm) * sizeof(float);
+}
+
 static double sample_bytes(const mm_trainer *t, const mm_settings *s) {
     enum { SAMPLE_TOKENS = 64, ROWS = 64 };
     if (s->sample_every == 0) return 0;
@@ -32,7 +36,8 @@ static double sample_bytes(const mm_trainer *t, const mm_settings *s) {
     double positions = (s->prompt ? (double)strlen(s->prompt) : 0) + 1 + SAMPLE_TOKENS;
     double cached = 2.0 * c->layers * c->kv_heads * c->head_dim + c->head_dim;
     double rows = 4.0 * c->hidden + c->intermediate;
-    return sizeof(float) * (positions * cached + ROWS * rows + 4.0 * c->vocab);
+    double packed = s->prompt ? (double)s->workers * room_bytes(t) : 0; // one token alone is not multiplied
+    return packed + sizeof(float) * (positions * cached + ROWS * rows + 4.0 * c->vocab);
 }
 
 // Cursors on the data, losses of validation, trace, samples.
@@ -65,17 +70,26 @@ static double thread_bytes(const mm_trainer *t, const mm_settings *s, int64_t ho
     return (double)s->workers * THREAD_BYTES + (double)packers * packed;
 }
 
+// What helpers of a leaf's hosts touch of their scratch: attention, which falls into samples and groups of
+// heads, and the room of GEMM.
+static double helper_bytes(const mm_trainer *t, const mm_settings *s, int64_t hosts) {
+    int64_t attending = busy(s, hosts, s->micro_batch * t->model.config.kv_heads);
+    int64_t packing = busy(s, hosts, mm_model_packers(&t->model, s->micro_batch * s->seq_len));
+    double bytes =
+        (double)(attending - hosts) * (double)mm_arena_resident(mm_trainer_worker_bytes(t, s, false));
+    if (packing <= attending) return bytes;
+    return bytes + (double)(packing - attending) * (double)mm_arena_resident((size_t)room_bytes(t));
+}
+
 mm_memory mm_memory_plan(const mm_trainer *t, const mm_settings *s) {
     int64_t leaves = s->batch / s->micro_batch, hosts = mm_hosts(s);
     size_t floats = t->model.parameters.floats;
-    // Helpers' scratch is attention's, which falls into samples and groups of heads.
-    double helpers = (double)(busy(s, hosts, s->micro_batch * t->model.config.kv_heads) - hosts);
     mm_memory m = {
         .weights = (double)mm_arena_resident(3 * floats * sizeof(float)),
         .gradients =
             (double)mm_tree_buffers(leaves, (int)hosts) * (double)mm_arena_resident(floats * sizeof(float)),
         .activations = (double)hosts * (double)mm_arena_resident(mm_trainer_worker_bytes(t, s, true)) +
-                       helpers * (double)mm_arena_resident(mm_trainer_worker_bytes(t, s, false)),
+                       helper_bytes(t, s, hosts),
         .process = mm_resident_bytes(),
     };
     double side = side_bytes(t, s, (double)leaves, (double)hosts) + thread_bytes(t, s, hosts) + PROCESS_BYTES;

@@ -51,6 +51,8 @@ static problem draw_problem(uint64_t *seed, int number) {
     if (number % 60 == 2)
         p.m = between(seed, 1, 2 * MM_GEMM_BLOCK_ROWS + 20),
         p.n = MM_GEMM_BLOCK_COLUMNS + between(seed, 1, 40), p.k = between(seed, 1, 300);
+    if (number == 2)
+        p.m = 2 * MM_GEMM_BLOCK_ROWS + 7, p.n = MM_GEMM_BLOCK_COLUMNS + 21, p.k = MM_GEMM_CHUNK + 44;
     const int64_t a_rows = p.transpose_a ? p.k : p.m, b_rows = p.transpose_b ? p.n : p.k;
     p.lda = (p.transpose_a ? p.m : p.k) + between(seed, 0, 5) + !p.k;
     p.ldb = (p.transpose_b ? p.k : p.n) + between(seed, 0, 5) + !p.k;

@@ -32,8 +32,10 @@ measure() {
 measure "the default" --workers 2
 measure "one worker" --workers 1
 measure "more workers than leaves" --workers 5 --ranks 1 --batch 2 --micro-batch 1
+measure "more workers than a leaf has heads" --workers 12 --ranks 1 --batch 1 --micro-batch 1
 measure "validation" --workers 2 --val-data val --val-every 1
 measure "samples and checkpoints" --workers 2 --sample-every 1 --save-every 1
+measure "samples from a prompt" --workers 2 --sample-every 1 --prompt "once upon a time there was"
 measure "no trace" --workers 2 --trace off
 measure "all of the trace" --workers 2 --trace op --seq-len 64
 measure "documents" --workers 2 --packing document --seq-len 64

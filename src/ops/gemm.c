@@ -143,27 +143,26 @@ static bool kernel_runs(long id) {
     return false;
 }
 
-// `chosen`: by the user. BLIS reads BLIS_ARCH_TYPE when it starts, ends the program if it is out of range,
-// and takes what is no number or empty for 0.
-static mm_status choose_kernel(bool *chosen, mm_error *error) {
-    const char *wanted = getenv("BLIS_ARCH_TYPE");
-    *chosen = wanted && *wanted;
-    if (*chosen) {
-        char *end;
-        errno = 0;
-        long id = strtol(wanted, &end, 10);
-        if (*end || errno)
-            return mm_trouble(error,
-                              "BLIS_ARCH_TYPE=%s: expected the number of one of BLIS's kernels, such as %d "
-                              "for haswell; unset it for the best",
-                              wanted, (int)BLIS_ARCH_HASWELL);
-        if (!kernel_runs(id))
-            return mm_trouble(error,
-                              "BLIS_ARCH_TYPE=%s: this CPU cannot run that kernel or this BLIS lacks it; "
-                              "unset it for the best",
-                              wanted);
-        return MM_OK;
-    }
+// BLIS reads BLIS_ARCH_TYPE when it starts, ends the program if it is out of range, and takes what is no
+// number or empty for 0.
+static mm_status check_wish(const char *wanted, mm_error *error) {
+    char *end;
+    errno = 0;
+    long id = strtol(wanted, &end, 10);
+    if (*end || errno)
+        return mm_trouble(error,
+                          "BLIS_ARCH_TYPE=%s: expected the number of one of BLIS's kernels, such as %d "
+                          "for haswell; unset it for the best",
+                          wanted, (int)BLIS_ARCH_HASWELL);
+    if (!kernel_runs(id))
+        return mm_trouble(error,
+                          "BLIS_ARCH_TYPE=%s: this CPU cannot run that kernel or this BLIS lacks it; "
+                          "unset it for the best",
+                          wanted);
+    return MM_OK;
+}
+
+static mm_status choose_best(mm_error *error) {
     int best = best_kernel();
     char number[16];
     snprintf(number, sizeof number, "%d", best);
@@ -259,21 +258,23 @@ mm_status mm_gemm_open_own(mm_isa isa, mm_gemm **gemm, mm_error *error) {
     return MM_OK;
 }
 
+static mm_status open_blis(mm_gemm *gemm, const char *wanted, mm_error *error) {
+    mm_status status = wanted ? check_wish(wanted, error) : choose_best(error);
+    if (status) return status;
+    start_blis(gemm);
+    return check_blis(gemm, error);
+}
+
 mm_status mm_gemm_open(mm_isa isa, mm_gemm **gemm, mm_error *error) {
     *gemm = NULL;
-    bool chosen;
-    mm_status status = choose_kernel(&chosen, error);
-    if (status != MM_OK) return status;
+    const char *wanted = getenv("BLIS_ARCH_TYPE");
+    if (wanted && !*wanted) wanted = NULL;
     mm_gemm *opened;
-    status = mm_gemm_open_own(isa, &opened, error);
-    if (status != MM_OK) return status;
-    if (!chosen && isa == MM_ISA_V3 && mm_isa_best() == MM_ISA_V3) {
-        *gemm = opened;
-        return MM_OK;
-    }
-    start_blis(opened);
-    status = check_blis(opened, error);
-    if (status != MM_OK) {
+    mm_status status = mm_gemm_open_own(isa, &opened, error);
+    if (status) return status;
+    const bool faster = isa == MM_ISA_V3 && mm_isa_best() == MM_ISA_V3;
+    if (wanted || !faster) status = open_blis(opened, wanted, error);
+    if (status) {
         mm_gemm_close(opened);
         return status;
     }

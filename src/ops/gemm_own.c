@@ -16,7 +16,7 @@ enum {
     ROWS = VECTOR == 16 ? 14 : 6, // of a tile: as many as registers hold
     BLOCK_ROWS = MM_GEMM_BLOCK_ROWS / ROWS * ROWS,
     BLOCK_COLUMNS = MM_GEMM_BLOCK_COLUMNS,
-    FEW_COLUMNS = 128, // for which packing A costs more than it saves
+    FEW_COLUMNS = MM_GEMM_FEW_COLUMNS, // for which packing A costs more than it saves
 };
 
 // ---- a tile

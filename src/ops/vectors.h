@@ -26,6 +26,14 @@ typedef float loose_vector
 typedef float quad __attribute__((vector_size(4 * sizeof(float))));
 typedef float loose_quad __attribute__((vector_size(4 * sizeof(float)), aligned(sizeof(float)), may_alias));
 
+// Four of the eight numbers of two vectors, by a spelling that older compilers have too.
+#if defined(__clang__)
+#define SHUFFLE(x, y, i, j, k, l) __builtin_shufflevector(x, y, i, j, k, l)
+#else
+typedef int quad_of_places __attribute__((vector_size(4 * sizeof(int))));
+#define SHUFFLE(x, y, i, j, k, l) __builtin_shuffle(x, y, (quad_of_places){i, j, k, l})
+#endif
+
 MM_INLINE vector vector_of(float x) {
 #if defined(__AVX512F__)
     return (vector)_mm512_set1_ps(x);
@@ -53,14 +61,12 @@ MM_INLINE vector vector_fma(vector a, vector b, vector c) {
 MM_INLINE void transpose_quads(const float *from, int64_t from_row, float *to, int64_t to_row) {
     const quad a = *(const loose_quad *)from, b = *(const loose_quad *)(from + from_row);
     const quad c = *(const loose_quad *)(from + 2 * from_row), d = *(const loose_quad *)(from + 3 * from_row);
-    const quad ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5),
-               ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-    const quad cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5),
-               cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-    *(loose_quad *)to = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
-    *(loose_quad *)(to + to_row) = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
-    *(loose_quad *)(to + 2 * to_row) = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
-    *(loose_quad *)(to + 3 * to_row) = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+    const quad ab_low = SHUFFLE(a, b, 0, 4, 1, 5), ab_high = SHUFFLE(a, b, 2, 6, 3, 7);
+    const quad cd_low = SHUFFLE(c, d, 0, 4, 1, 5), cd_high = SHUFFLE(c, d, 2, 6, 3, 7);
+    *(loose_quad *)to = SHUFFLE(ab_low, cd_low, 0, 1, 4, 5);
+    *(loose_quad *)(to + to_row) = SHUFFLE(ab_low, cd_low, 2, 3, 6, 7);
+    *(loose_quad *)(to + 2 * to_row) = SHUFFLE(ab_high, cd_high, 0, 1, 4, 5);
+    *(loose_quad *)(to + 3 * to_row) = SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
 }
 
 #endif

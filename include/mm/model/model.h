@@ -39,6 +39,8 @@ mm_activations *mm_activations_place(const mm_model *model, int64_t rows, bool b
 
 // Floats that each worker of a leaf needs to itself.
 size_t mm_model_scratch(const mm_model *model);
+// How many workers of a leaf of `rows` rows pack what they multiply in their scratch, at most.
+int64_t mm_model_packers(const mm_model *model, int64_t rows);
 
 // A worker's part in a leaf. The workers of a team share it: rows are cut among them, weights' gradients by
 // outputs, attention by samples and groups of heads, and no sum crosses a cut, so bits do not show who took

@@ -15,6 +15,8 @@ enum { MM_GEMM_CHUNK = 256 };
 // What is packed at once, in chunks of k; they move no bits. The rows fill less than half of a second cache
 // of 512 KiB.
 enum { MM_GEMM_BLOCK_ROWS = 96, MM_GEMM_BLOCK_COLUMNS = 1024 };
+// Columns of C for which nothing but those of B is packed, on the stack: room is not used.
+enum { MM_GEMM_FEW_COLUMNS = 128 };
 
 // Immutable once open; any number of threads multiply with it at once.
 typedef struct mm_gemm mm_gemm;
@@ -31,7 +33,7 @@ void mm_gemm_close(mm_gemm *gemm);
 // from the definition.
 const char *mm_gemm_kernel(const mm_gemm *gemm);
 // Floats of room that a product may use to pack what it multiplies, best aligned to
-// MM_ARENA_ALIGNMENT.
+// MM_ARENA_ALIGNMENT; 0 with BLIS, which has its own.
 size_t mm_gemm_room(const mm_gemm *gemm);
 // Bytes of A that each thread's product packs at most in memory of BLIS's own; 0 without BLIS.
 size_t mm_gemm_packed_bytes(const mm_gemm *gemm);
@@ -40,7 +42,7 @@ const char *mm_gemm_version(const mm_gemm *gemm);
 
 // C is m x n with rows ldc apart. A is m x k (rows lda apart), or k x m if transpose_a; B is k x n, or n x k
 // if transpose_b. beta is 0 (C is not read) or 1, asserted. room: mm_gemm_room floats of the thread's own, or
-// NULL, which is slower for more than 128 columns.
+// NULL, which is slower for more than MM_GEMM_FEW_COLUMNS.
 void mm_gemm_run(const mm_gemm *gemm, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                  float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
                  int64_t ldc, float *room);
