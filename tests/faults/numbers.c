@@ -63,12 +63,13 @@ void __wrap_mm_rope_tables(float *cosine, float *sine, int64_t positions, int he
 // ones.
 void __wrap_mm_gemm_run(const mm_gemm *gemm, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
                         int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
-                        float beta, float *c, int64_t ldc) {
+                        float beta, float *c, int64_t ldc, float *room) {
     int64_t chunk = fault_strikes_here("chunk") ? MM_GEMM_CHUNK / 2 : k;
     int64_t first = 0;
     do {
         int64_t length = k - first < chunk ? k - first : chunk;
-        __real_mm_gemm_run(gemm, transpose_a, transpose_b, m, n, length, alpha, a, lda, b, ldb, beta, c, ldc);
+        __real_mm_gemm_run(gemm, transpose_a, transpose_b, m, n, length, alpha, a, lda, b, ldb, beta, c, ldc,
+                           room);
         a += transpose_a ? length * lda : length;
         b += transpose_b ? length : length * ldb;
         beta = 1;
