@@ -9,6 +9,8 @@
 #include <mm/base/clock.h>
 #include <mm/base/par.h>
 #include <mm/base/profile.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 static const double part = 0.02, slack = 0.5; // seconds; of a part, what a busy machine may add
@@ -67,27 +69,46 @@ static void rows_sum_to_the_workers_time(void **state) {
     free(sum);
 }
 
+// Worker 1 begins its work when worker 0 has ended its own, so that no scheduler can make up the difference.
+static void work_after(void *self, int worker) {
+    atomic_bool *done = self;
+    if (worker == 0) {
+        atomic_store(done, true);
+        return;
+    }
+    while (!atomic_load(done)) continue;
+    spend(5 * part);
+    mm_profile_mark(MM_PROFILE_QKV, MM_PASS_FORWARD);
+}
+
 // One core or a busy one may run the workers one after another: then worker 0 waits longer, never shorter.
 static void who_is_done_first_waits(void **state) {
     (void)state;
+    atomic_bool done = false;
     mm_profile_sum *sum = start(2);
-    mm_par_run(2, work, NULL);
+    mm_par_run(2, work_after, &done);
     mm_profile_stop(sum);
     assert_true(seconds_of(sum, MM_PROFILE_WAIT) >= (1 - slack) * part);
     free(sum);
 }
 
 static void wait_in_team(void *self, const mm_team *team, int worker) {
-    (void)self;
-    if (worker == 1) spend(2 * part);
+    atomic_bool *arrived = self;
+    if (worker == 0) {
+        atomic_store(arrived, true);
+    } else {
+        while (!atomic_load(arrived)) continue;
+        spend(2 * part);
+    }
     mm_team_wait(team);
     mm_profile_mark(MM_PROFILE_QKV, MM_PASS_FORWARD);
 }
 
 static void waiting_in_a_team_is_not_the_operations(void **state) {
     (void)state;
+    atomic_bool arrived = false;
     mm_profile_sum *sum = start(2);
-    mm_par_team(2, wait_in_team, NULL);
+    mm_par_team(2, wait_in_team, &arrived);
     mm_profile_stop(sum);
     check_sum(sum);
     double waited = seconds_of(sum, MM_PROFILE_WAIT), worked = seconds_of(sum, MM_PROFILE_QKV);
