@@ -202,7 +202,9 @@ int main(int argc, char **argv) {
     mm_error error;
     mm_isa isa;
     if (setenv("BLIS_NUM_THREADS", "1", 1)) return 2;
-    if (!alone && (mm_isa_pick(&isa, &error) || mm_gemm_open(isa, &b.gemm, &error))) {
+    mm_gemm *blis = NULL; // opened for what it chooses
+    if (!alone && (mm_isa_pick(&isa, &error) || mm_gemm_open(isa, &b.gemm, &error) ||
+                   mm_gemm_open_blis(isa, &blis, &error))) {
         fprintf(stderr, "bench_gemm: %s\n", error.text);
         return 2;
     }
@@ -217,5 +219,6 @@ int main(int argc, char **argv) {
     run_all(&b, rounds, alone);
     for (int w = 0; w < b.workers; w++) mm_arena_close(&b.of[w].arena);
     mm_gemm_close(b.gemm);
+    mm_gemm_close(blis);
     return 0;
 }

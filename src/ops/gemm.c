@@ -258,28 +258,30 @@ mm_status mm_gemm_open_own(mm_isa isa, mm_gemm **gemm, mm_error *error) {
     return MM_OK;
 }
 
-static mm_status open_blis(mm_gemm *gemm, const char *wanted, mm_error *error) {
-    mm_status status = wanted ? check_wish(wanted, error) : choose_best(error);
-    if (status) return status;
-    start_blis(gemm);
-    return check_blis(gemm, error);
+// The kernel that the user wants, or NULL.
+static const char *wish(void) {
+    const char *wanted = getenv("BLIS_ARCH_TYPE");
+    return wanted && *wanted ? wanted : NULL;
+}
+
+mm_status mm_gemm_open_blis(mm_isa isa, mm_gemm **gemm, mm_error *error) {
+    const char *wanted = wish();
+    mm_status status = mm_gemm_open_own(isa, gemm, error);
+    if (!status) status = wanted ? check_wish(wanted, error) : choose_best(error);
+    if (!status) {
+        start_blis(*gemm);
+        status = check_blis(*gemm, error);
+    }
+    if (status) {
+        mm_gemm_close(*gemm);
+        *gemm = NULL;
+    }
+    return status;
 }
 
 mm_status mm_gemm_open(mm_isa isa, mm_gemm **gemm, mm_error *error) {
-    *gemm = NULL;
-    const char *wanted = getenv("BLIS_ARCH_TYPE");
-    if (wanted && !*wanted) wanted = NULL;
-    mm_gemm *opened;
-    mm_status status = mm_gemm_open_own(isa, &opened, error);
-    if (status) return status;
-    const bool faster = isa == MM_ISA_V3 && mm_isa_best() == MM_ISA_V3;
-    if (wanted || !faster) status = open_blis(opened, wanted, error);
-    if (status) {
-        mm_gemm_close(opened);
-        return status;
-    }
-    *gemm = opened;
-    return MM_OK;
+    const bool faster = isa == MM_ISA_V3 || isa == MM_ISA_V4;
+    return faster && !wish() ? mm_gemm_open_own(isa, gemm, error) : mm_gemm_open_blis(isa, gemm, error);
 }
 
 void mm_gemm_close(mm_gemm *gemm) {

@@ -1,7 +1,7 @@
-// A tile of C, a few rows of MM_LANES columns, stays in registers while a chunk of k goes by. B is packed in
-// panels of MM_LANES columns. With room, A is packed too, in panels of a tile's rows, a block of rows that
-// stays in the second cache while all panels of B go by; without, it is read as it stands, which is faster
-// where few panels of B would read what was packed.
+// A tile of C, a few rows and columns, stays in registers while a chunk of k goes by. B is packed in panels
+// of a tile's columns. With room, A is packed too, in panels of a tile's rows, a block of rows that stays in
+// the second cache while all panels of B go by; without, it is read as it stands, which is faster where few
+// panels of B would read what was packed and a row's numbers lie side by side.
 #include "build.h"
 #include "vectors.h"
 #include <assert.h>
@@ -11,9 +11,10 @@
 
 enum {
     CHUNK = MM_GEMM_CHUNK,
-    COLUMNS = MM_LANES,           // of a tile, and of a panel of B
-    WIDE = COLUMNS / VECTOR,      // vectors of a tile's row
-    ROWS = VECTOR == 16 ? 14 : 6, // of a tile: as many as registers hold
+    COLUMNS = VECTOR == 16 ? 32 : 16, // of a tile, and of a panel of B
+    WIDE = COLUMNS / VECTOR,          // vectors of a tile's row
+    ROWS = VECTOR == 16 ? 14 : 6,     // of a tile: as many as registers hold
+    LINE = 16,                        // floats of a line of the cache
     BLOCK_ROWS = MM_GEMM_BLOCK_ROWS / ROWS * ROWS,
     BLOCK_COLUMNS = MM_GEMM_BLOCK_COLUMNS,
     FEW_COLUMNS = MM_GEMM_FEW_COLUMNS, // for which packing A costs more than it saves
@@ -63,8 +64,8 @@ MM_INLINE void tile(int rows, int64_t k, tile_rows a, const float *b, const targ
         for (int v = 0; v < WIDE; v++) acc[r][v] = vector_of(0);
     }
     MM_UNROLL
-    for (int r = 0; r < rows; r++) { // the two ends of a row may be in two lines of the cache
-        __builtin_prefetch(t->c + r * t->ldc, 1);
+    for (int r = 0; r < rows; r++) { // the last of a row may be in one line more
+        for (int l = 0; l < COLUMNS; l += LINE) __builtin_prefetch(t->c + r * t->ldc + l, 1);
         __builtin_prefetch(t->c + r * t->ldc + t->n - 1, 1);
     }
     for (int64_t p = 0; p < k; p++, a.a += a.column, b += COLUMNS) {
@@ -87,11 +88,22 @@ MM_INLINE void tile(int rows, int64_t k, tile_rows a, const float *b, const targ
     }
 }
 
-// A tile for each run of ROWS rows, fewer at the end, all against one panel of B.
+// A tile of `few` (constant where it is inlined) of the rows, if there are as many: how many are left.
+MM_INLINE int64_t tile_of(int few, int64_t rows, int64_t k, tile_rows *a, const float *b, target *t) {
+    if (rows < few) return rows;
+    tile(few, k, *a, b, t);
+    a->a += few * a->row;
+    t->c += few * t->ldc;
+    return rows - few;
+}
+
+// A tile for each run of ROWS rows, smaller ones at the end, all against one panel of B.
 MM_INLINE void tiles(int64_t rows, int64_t k, tile_rows a, const float *b, target t) {
-    for (; rows >= ROWS; rows -= ROWS, a.a += ROWS * a.row, t.c += ROWS * t.ldc) tile(ROWS, k, a, b, &t);
-    for (; rows >= 2; rows -= 2, a.a += 2 * a.row, t.c += 2 * t.ldc) tile(2, k, a, b, &t);
-    if (rows) tile(1, k, a, b, &t);
+    while (rows >= ROWS) rows = tile_of(ROWS, rows, k, &a, b, &t);
+    if (ROWS > 8) rows = tile_of(8, rows, k, &a, b, &t);
+    rows = tile_of(4, rows, k, &a, b, &t);
+    rows = tile_of(2, rows, k, &a, b, &t);
+    tile_of(1, rows, k, &a, b, &t);
 }
 
 // Of rows whose numbers lie side by side, and of columns of which they do.
@@ -234,7 +246,7 @@ static void run(int64_t m, int64_t n, int64_t k, float alpha, mm_gemm_operand a,
     assert((a.row == 1 || a.column == 1) && (b.row == 1 || b.column == 1));
     const target t = {.c = c, .ldc = ldc, .alpha = alpha, .add = beta != 0.0f};
     for (int64_t i = 0; k == 0 && !t.add && i < m; i++) memset(c + i * ldc, 0, (size_t)n * sizeof *c);
-    if (room && n > FEW_COLUMNS)
+    if (room && (n > FEW_COLUMNS || a.row == 1))
         run_packed(m, n, k, a, b, t, room);
     else
         run_direct(m, n, k, a, b, t);

@@ -1,5 +1,5 @@
-// GEMM of our own, to the definition of <mm/ops/gemm.h>: faster than BLIS where CPUs have AVX2 and no
-// AVX-512, and what serves where BLIS differs from the definition.
+// GEMM of our own, to the definition of <mm/ops/gemm.h>: faster than BLIS where CPUs have AVX2 or AVX-512,
+// and what serves where BLIS differs from the definition.
 #ifndef MM_OPS_GEMM_OWN_H
 #define MM_OPS_GEMM_OWN_H
 

@@ -15,19 +15,22 @@ enum { MM_GEMM_CHUNK = 256 };
 // What is packed at once, in chunks of k; they move no bits. The rows fill less than half of a second cache
 // of 512 KiB.
 enum { MM_GEMM_BLOCK_ROWS = 96, MM_GEMM_BLOCK_COLUMNS = 1024 };
-// Columns of C for which nothing but those of B is packed, on the stack: room is not used.
+// Columns of C for which nothing but those of B is packed, on the stack, unless A is turned: room is not
+// used.
 enum { MM_GEMM_FEW_COLUMNS = 128 };
 
 // Immutable once open; any number of threads multiply with it at once.
 typedef struct mm_gemm mm_gemm;
 
 // Chooses what multiplies: the kernel of BLIS that BLIS_ARCH_TYPE names (empty counts as unset), before BLIS
-// starts; else our own where `isa` is AVX2 and the CPU has no more, which is faster there; else the best of
-// BLIS's by CPU features. Call it once, before any thread is started. One of BLIS's products is compared with
-// the definition; if it differs, our own serves. A kernel that the CPU cannot run, or no number, is trouble.
+// starts; else our own where `isa` is AVX2 or AVX-512, where it is faster; else the best of BLIS's by CPU
+// features. Call it once, before any thread is started. One of BLIS's products is compared with the
+// definition; if it differs, our own serves. A kernel that the CPU cannot run, or no number, is trouble.
 MM_CHECKED mm_status mm_gemm_open(mm_isa isa, mm_gemm **gemm, mm_error *error);
-// Our own, for tests and comparison.
+// Our own, and BLIS with its best kernel or the one that is named, for tests and comparison. BLIS's choice
+// stays for the life of the process.
 MM_CHECKED mm_status mm_gemm_open_own(mm_isa isa, mm_gemm **gemm, mm_error *error);
+MM_CHECKED mm_status mm_gemm_open_blis(mm_isa isa, mm_gemm **gemm, mm_error *error);
 void mm_gemm_close(mm_gemm *gemm);
 // BLIS's name of its kernel ("haswell", "zen3", "skx", ...), or "own", or "plain": our own where BLIS differs
 // from the definition.
@@ -42,7 +45,7 @@ const char *mm_gemm_version(const mm_gemm *gemm);
 
 // C is m x n with rows ldc apart. A is m x k (rows lda apart), or k x m if transpose_a; B is k x n, or n x k
 // if transpose_b. beta is 0 (C is not read) or 1, asserted. room: mm_gemm_room floats of the thread's own, or
-// NULL, which is slower for more than MM_GEMM_FEW_COLUMNS.
+// NULL, which is slower for more than MM_GEMM_FEW_COLUMNS and for a turned A.
 void mm_gemm_run(const mm_gemm *gemm, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                  float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
                  int64_t ldc, float *room);
