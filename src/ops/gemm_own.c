@@ -124,15 +124,14 @@ typedef struct strip {
 } strip;
 
 // One panel: element (i, p) to to[p * width + i], for `width` (constant where it is inlined, at least 4) i.
-// The last four may overlap those before.
+// The last four may overlap those before. A line of the cache is read whole before the next row's.
 MM_INLINE void pack_turned(float *to, const float *from, int64_t across, int64_t k, int width) {
     int64_t p = 0;
-    for (; p + 4 <= k; p += 4) {
+    for (; p + VECTOR <= k; p += VECTOR) {
         MM_UNROLL
         for (int i = 0; i + 4 <= width; i += 4)
-            transpose_quads(from + i * across + p, across, to + p * width + i, width);
-        if (width % 4)
-            transpose_quads(from + (width - 4) * across + p, across, to + p * width + width - 4, width);
+            transpose(from + i * across + p, across, to + p * width + i, width);
+        if (width % 4) transpose(from + (width - 4) * across + p, across, to + p * width + width - 4, width);
     }
     for (; p < k; p++)
         for (int i = 0; i < width; i++) to[p * width + i] = from[i * across + p];
