@@ -132,9 +132,6 @@ static mm_status load_newest(mm_trainer *t, const mm_run_facts *facts, mm_error 
     if (status) return status;
     if (count) {
         status = mm_trainer_load(t, steps[count - 1], error);
-        // At its end a run is left as it is, but for what a kill kept its last save from doing.
-        int64_t keep = t->step < t->settings.steps ? t->settings.keep : facts->settings.keep;
-        if (!status) status = mm_checkpoint_settle(mm_run_path(t->run), (int)keep, error);
     } else {
         status = mm_trainer_initial_weights(t, error);
         if (!status) status = mm_trainer_check_initial(t, facts, error);
@@ -155,6 +152,18 @@ static mm_status keep_settings(mm_trainer *t, mm_run_facts *facts, mm_error *err
     return mm_run_begin(t->run, facts, error);
 }
 
+// Nothing is cut back before all is known to reach to the checkpoint.
+static mm_status open_records(mm_trainer *t, mm_error *error) {
+    const char *run = mm_run_path(t->run);
+    char trace[PATH_MAX];
+    mm_status status = mm_metrics_check(run, t->step, error);
+    if (!status) status = mm_path_join(trace, sizeof trace, run, "trace.jsonl.gz", error);
+    // A trace that is there is cut back also where none is to be written from here on.
+    if (!status && (t->settings.trace >= MM_LEVEL_STEP || mm_is_file(trace)))
+        status = mm_trace_open(run, (mm_level)t->settings.trace, t->step, &t->trace, error);
+    return status ? status : mm_metrics_open(run, t->step, &t->metrics, error);
+}
+
 mm_status mm_trainer_continue(mm_trainer *t, mm_error *error) {
     mm_status status = mm_run_open(t->settings.out, &t->run, error);
     if (status) return status;
@@ -163,14 +172,12 @@ mm_status mm_trainer_continue(mm_trainer *t, mm_error *error) {
     if (status) return status;
     status = mm_trainer_check_same(t, &facts, error);
     if (!status) status = load_newest(t, &facts, error);
-    if (!status && t->step < t->settings.steps) status = keep_settings(t, &facts, error);
+    // At its end a run is left as it is, but for what a kill kept its last save from doing.
+    const bool at_end = t->step >= t->settings.steps;
+    const int64_t keep = at_end ? facts.settings.keep : t->settings.keep;
+    if (!status && !at_end) status = open_records(t, error);
+    if (!status && !at_end) status = keep_settings(t, &facts, error);
+    if (!status) status = mm_checkpoint_settle(mm_run_path(t->run), (int)keep, error);
     mm_run_facts_free(&facts);
-    if (status || t->step >= t->settings.steps) return status; // a run at its end changes nothing
-    status = mm_metrics_open(mm_run_path(t->run), t->step, &t->metrics, error);
-    // A trace that is there is cut back also where none is to be written from here on.
-    char trace[PATH_MAX];
-    if (!status) status = mm_path_join(trace, sizeof trace, mm_run_path(t->run), "trace.jsonl.gz", error);
-    if (!status && (t->settings.trace >= MM_LEVEL_STEP || mm_is_file(trace)))
-        status = mm_trace_open(mm_run_path(t->run), (mm_level)t->settings.trace, t->step, &t->trace, error);
     return status;
 }

@@ -52,6 +52,14 @@ kill -INT "$trainer"
 wait "$trainer"
 [ $? = 130 ] || fail "a run does not go on with its dataset whole again: $(tail -n 1 err)"
 
+# --- a trace that was cut: nothing of the run is cut back to the checkpoint before the run is known to go on
+cp -r cut_short no_trace
+truncate -s 100 no_trace/trace.jsonl.gz
+rm -r "$(printf '%s\n' no_trace/checkpoints/step-* | tail -n 1)"
+before=$(state_of no_trace)
+trouble 'no_trace/trace.jsonl.gz' --resume no_trace --save-every 7
+[ "$(state_of no_trace)" = "$before" ] || fail "a run that cannot go on was changed"
+
 # Another file in its place: a run keeps reading the one that it opened.
 "$mm" train --data copy "${small[@]}" --steps 20 --out alone >/dev/null 2>&1 || fail "training"
 "$mm" train --data copy "${small[@]}" --steps 20 --out replaced >out 2>err </dev/null &

@@ -97,29 +97,49 @@ static mm_status find_end(line_reader *r, int64_t keep, mm_error *error) {
     return MM_OK;
 }
 
-// Cut back in place: that needs no room on a full disk, is done or not done, and done twice is the same.
-static mm_status open_file(append_file *file, const char *run_path, const char *name, int64_t keep,
-                           mm_error *error) {
-    char path[PATH_MAX];
-    mm_status status = mm_path_join(path, sizeof path, run_path, name, error);
+// *end: of the line of step `keep`, in the file.
+static mm_status measure(const char *run_path, const char *name, int64_t keep, uint64_t *end,
+                         mm_error *error) {
+    *end = 0;
+    if (!keep) return MM_OK;
     line_reader *r = calloc(1, sizeof *r);
     if (!r) return mm_trouble(error, "%s: out of memory", run_path);
-    if (!status && keep) status = reader_open(r, run_path, name, error);
+    mm_status status = reader_open(r, run_path, name, error);
     if (!status) status = find_end(r, keep, error);
-    if (!status) status = append_open(file, path, error);
-    if (!status) status = append_cut(file, r->end, error);
-    if (!status) status = append_sync(file, error);
+    *end = r->end;
     reader_close(r);
     free(r);
     return status;
+}
+
+// Cut back in place: that needs no room on a full disk, is done or not done, and done twice is the same.
+static mm_status open_file(append_file *file, const char *run_path, const char *name, uint64_t end,
+                           mm_error *error) {
+    char path[PATH_MAX];
+    mm_status status = mm_path_join(path, sizeof path, run_path, name, error);
+    if (!status) status = append_open(file, path, error);
+    if (!status) status = append_cut(file, end, error);
+    return status ? status : append_sync(file, error);
+}
+
+static mm_status measure_both(const char *run_path, int64_t keep, uint64_t end[2], mm_error *error) {
+    mm_status status = measure(run_path, metrics_name, keep, &end[0], error);
+    return status ? status : measure(run_path, timing_name, keep, &end[1], error);
+}
+
+mm_status mm_metrics_check(const char *run_path, int64_t keep_steps, mm_error *error) {
+    uint64_t end[2];
+    return measure_both(run_path, keep_steps, end, error);
 }
 
 mm_status mm_metrics_open(const char *run_path, int64_t keep_steps, mm_metrics **out, mm_error *error) {
     mm_metrics *m = *out = calloc(1, sizeof *m);
     if (!m) return mm_trouble(error, "%s: out of memory", run_path);
     m->metrics.fd = m->timing.fd = -1;
-    mm_status status = open_file(&m->metrics, run_path, metrics_name, keep_steps, error);
-    if (!status) status = open_file(&m->timing, run_path, timing_name, keep_steps, error);
+    uint64_t end[2];
+    mm_status status = measure_both(run_path, keep_steps, end, error);
+    if (!status) status = open_file(&m->metrics, run_path, metrics_name, end[0], error);
+    if (!status) status = open_file(&m->timing, run_path, timing_name, end[1], error);
     if (!status) return MM_OK;
     mm_metrics_close(m);
     *out = NULL;
