@@ -76,7 +76,7 @@ static void work(void *self, int worker) {
             run_blis(s, left, right, c);
         else
             mm_gemm_run(b->gemm, s->transpose_a, s->transpose_b, s->m, s->n, s->k, 1, left, s->lda, right,
-                        s->ldb, s->adds ? 1 : 0, c, s->ldc, o->room);
+                        s->ldb, s->adds ? MM_GEMM_ADD : MM_GEMM_SET, c, s->ldc, o->room);
     }
     b->seconds[worker] = mm_clock_seconds() - began;
 }

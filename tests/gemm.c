@@ -16,7 +16,8 @@
 typedef struct problem {
     bool transpose_a, transpose_b;
     int64_t m, n, k, lda, ldb, ldc;
-    float alpha, beta;
+    float alpha;
+    mm_gemm_into into;
     float *a, *b, *c;
 } problem;
 
@@ -43,7 +44,7 @@ static problem draw_problem(uint64_t *seed, int number) {
         .n = between(seed, 1, 40),
         .k = number % 3 ? ks[numbers_draw(seed) % (sizeof ks / sizeof *ks)] : between(seed, 0, 600),
         .alpha = alphas[numbers_draw(seed) % 6],
-        .beta = (float)between(seed, 0, 1),
+        .into = (mm_gemm_into)between(seed, MM_GEMM_SET, MM_GEMM_ADD_TO_ZERO),
     };
     if (number % 40 == 0) p.m = between(seed, 100, 300), p.n = between(seed, 50, 120);
     // What is packed in one block, and in several.
@@ -60,7 +61,7 @@ static problem draw_problem(uint64_t *seed, int number) {
     p.a = draw_matrix(seed, a_rows * p.lda, number % 5 == 0);
     p.b = draw_matrix(seed, b_rows * p.ldb, number % 7 == 0);
     p.c = draw_matrix(seed, p.m * p.ldc, number % 5 == 0);
-    for (int64_t i = 0; p.beta == 0 && i < p.m * p.ldc; i++)
+    for (int64_t i = 0; p.into != MM_GEMM_ADD && i < p.m * p.ldc; i++)
         if (numbers_draw(seed) % 3 == 0) p.c[i] = NAN;
     return p;
 }
@@ -72,8 +73,8 @@ static void free_problem(problem *p) {
 static void definition(const problem *p, float *c) {
     for (int64_t i = 0; i < p->m; i++)
         for (int64_t j = 0; j < p->n; j++) {
-            float sum = p->beta == 0 ? 0.0f : c[i * p->ldc + j];
-            bool first = p->beta == 0;
+            float sum = p->into == MM_GEMM_ADD ? c[i * p->ldc + j] : 0.0f;
+            bool first = p->into == MM_GEMM_SET;
             for (int64_t chunk = 0; chunk < p->k; chunk += MM_GEMM_CHUNK, first = false) {
                 float acc = 0;
                 for (int64_t q = chunk; q < p->k && q < chunk + MM_GEMM_CHUNK; q++)
@@ -87,7 +88,7 @@ static void definition(const problem *p, float *c) {
 
 static void run(const mm_gemm *gemm, const problem *p, float *c, float *room) {
     mm_gemm_run(gemm, p->transpose_a, p->transpose_b, p->m, p->n, p->k, p->alpha, p->a, p->lda, p->b, p->ldb,
-                p->beta, c, p->ldc, room);
+                p->into, c, p->ldc, room);
 }
 
 static void expect_definition(const mm_gemm *gemm, uint64_t seed, int problems) {
@@ -100,9 +101,9 @@ static void expect_definition(const mm_gemm *gemm, uint64_t seed, int problems) 
         run(gemm, &p, p.c, room);
         run(gemm, &p, c, NULL);
         char what[200];
-        snprintf(what, sizeof what, "%s, problem %d: %lld x %lld x %lld, A%s B%s, alpha %g, beta %g",
+        snprintf(what, sizeof what, "%s, problem %d: %lld x %lld x %lld, A%s B%s, alpha %g, into %d",
                  mm_gemm_kernel(gemm), number, (long long)p.m, (long long)p.n, (long long)p.k,
-                 p.transpose_a ? "'" : "", p.transpose_b ? "'" : "", (double)p.alpha, (double)p.beta);
+                 p.transpose_a ? "'" : "", p.transpose_b ? "'" : "", (double)p.alpha, (int)p.into);
         expect_same(what, p.c, want, p.m * p.ldc); // with what lies between the rows
         expect_same(what, c, want, p.m * p.ldc);
         free(want), free(c);
@@ -178,7 +179,7 @@ static void bits_are_the_same_everywhere(void **state) {
                        .ldb = 39,
                        .ldc = 39,
                        .alpha = 0.3f,
-                       .beta = 1,
+                       .into = MM_GEMM_ADD,
                        .a = numbers_new(45 * 700, 1, 1),
                        .b = numbers_new(700 * 39, 2, 1),
                        .c = numbers_new(45 * 39, 3, 1)};
@@ -189,8 +190,8 @@ static void bits_are_the_same_everywhere(void **state) {
 
 static void no_work_leaves_c_alone(void **state) {
     float c[] = {1, 2, 3, 4};
-    mm_gemm_run(*state, false, false, 0, 4, 3, 1, c, 3, c, 4, 0, c, 4, NULL);
-    mm_gemm_run(*state, false, false, 4, 0, 3, 1, c, 3, c, 1, 0, c, 1, NULL);
+    mm_gemm_run(*state, false, false, 0, 4, 3, 1, c, 3, c, 4, MM_GEMM_SET, c, 4, NULL);
+    mm_gemm_run(*state, false, false, 4, 0, 3, 1, c, 3, c, 1, MM_GEMM_SET, c, 1, NULL);
     assert_true(c[0] == 1 && c[3] == 4);
 }
 

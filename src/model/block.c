@@ -5,21 +5,21 @@
 
 void linear_forward(const leaf_run *run, float *y, const float *x, const float *w, int64_t out, int64_t in) {
     mm_gemm_run(run->model->gemm, false, true, run->end - run->begin, out, in, 1, x + run->begin * in, in, w,
-                in, 0, y + run->begin * out, out, run->member->scratch);
+                in, MM_GEMM_SET, y + run->begin * out, out, run->member->scratch);
 }
 
 void linear_input_gradient(const leaf_run *run, float *dx, const float *dy, const float *w, int64_t out,
                            int64_t in) {
     mm_gemm_run(run->model->gemm, false, false, run->end - run->begin, in, out, 1, dy + run->begin * out, out,
-                w, in, 0, dx + run->begin * in, in, run->member->scratch);
+                w, in, MM_GEMM_SET, dx + run->begin * in, in, run->member->scratch);
 }
 
 void linear_weight_gradient(const leaf_run *run, float *dw, const float *dy, const float *x, int64_t out,
                             int64_t in) {
     int64_t begin, end;
     part_of(run, out, &begin, &end);
-    mm_gemm_run(run->model->gemm, true, false, end - begin, in, run->leaf->rows, 1, dy + begin, out, x, in, 1,
-                dw + begin * in, in, run->member->scratch);
+    mm_gemm_run(run->model->gemm, true, false, end - begin, in, run->leaf->rows, 1, dy + begin, out, x, in,
+                MM_GEMM_ADD_TO_ZERO, dw + begin * in, in, run->member->scratch);
 }
 
 // y[rows] += the table's bias, where the model has it.

@@ -116,7 +116,7 @@ static void linear(const decode_pass *p, float *y, int64_t ldy, const float *x, 
     if (p->rows == 1)
         m->kernels->gemv->run(y, w, x, out, in);
     else
-        mm_gemm_run(m->gemm, false, true, p->rows, out, in, 1, x, in, w, in, 0, y, ldy,
+        mm_gemm_run(m->gemm, false, true, p->rows, out, in, 1, x, in, w, in, MM_GEMM_SET, y, ldy,
                     p->d->workers[p->worker].room);
 }
 

@@ -71,8 +71,8 @@ typedef struct look_at {
 void look(const leaf_run *run, const look_at *at, bool output, const char *tensor, float *data, int64_t rows,
           int64_t columns, int64_t ld);
 
-// y = x w^T and dx = dy w, by rows; dw += dy^T x, by outputs, from the rows of all. x is rows x in, y rows x
-// out, w out x in.
+// y = x w^T and dx = dy w, by rows; dw = +0 + dy^T x, by outputs, from the rows of all. x is rows x in, y
+// rows x out, w out x in.
 void linear_forward(const leaf_run *run, float *y, const float *x, const float *w, int64_t out, int64_t in);
 void linear_input_gradient(const leaf_run *run, float *dx, const float *dy, const float *w, int64_t out,
                            int64_t in);

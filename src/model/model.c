@@ -80,7 +80,8 @@ static void chunk_logits(const leaf_run *run, const chunk *c) {
     float *logits = run->room->logits;
     part_of(run, vocab, &begin, &end);
     mm_gemm_run(m->gemm, false, true, c->rows, end - begin, hidden, 1, run->room->norm + c->first * hidden,
-                hidden, head + begin * hidden, hidden, 0, logits + begin, vocab, run->member->scratch);
+                hidden, head + begin * hidden, hidden, MM_GEMM_SET, logits + begin, vocab,
+                run->member->scratch);
     together(run);
     mm_profile_mark(MM_PROFILE_LOGITS, MM_PASS_FORWARD);
     look_at at = {MM_LEVEL_OP, MM_PASS_FORWARD, -1, "lm_head"};
@@ -112,12 +113,13 @@ static void chunk_backward(const leaf_run *run, const chunk *c) {
     look_at at = {MM_LEVEL_OP, MM_PASS_BACKWARD, -1, "cross_entropy"};
     look(run, &at, true, "d_logits", run->room->logits, c->rows, vocab, vocab);
     part_of(run, vocab, &begin, &end);
-    mm_gemm_run(m->gemm, true, false, end - begin, hidden, c->rows, 1, logits + begin, vocab, norm, hidden, 1,
+    mm_gemm_run(m->gemm, true, false, end - begin, hidden, c->rows, 1, logits + begin, vocab, norm, hidden,
+                c->first ? MM_GEMM_ADD : MM_GEMM_ADD_TO_ZERO,
                 gradient_of(run, m->parameters.head) + begin * hidden, hidden, run->member->scratch);
     together(run);
     part_of(run, hidden, &begin, &end);
-    mm_gemm_run(m->gemm, false, false, c->rows, end - begin, vocab, 1, logits, vocab, head + begin, hidden, 0,
-                norm + begin, hidden, run->member->scratch);
+    mm_gemm_run(m->gemm, false, false, c->rows, end - begin, vocab, 1, logits, vocab, head + begin, hidden,
+                MM_GEMM_SET, norm + begin, hidden, run->member->scratch);
     together(run);
     mm_profile_mark(MM_PROFILE_LOGITS, MM_PASS_BACKWARD);
 }
@@ -164,6 +166,19 @@ static double head_loss(const leaf_run *run) {
     return loss;
 }
 
+// Makes +0 what the backward pass adds to without having set it first: all but the weights of products.
+static void clear_gradient(const leaf_run *run) {
+    const mm_parameters *p = &run->model->parameters;
+    int64_t begin, end, hidden = run->model->config.hidden;
+    for (int i = 0; i < p->count; i++)
+        if (p->tensors[i].dims == 1 && run->member->worker == 0)
+            memset(gradient_of(run, i), 0, mm_tensor_bytes(&p->tensors[i]));
+    if (p->embedding == p->head) return;
+    part_of(run, run->model->config.vocab, &begin, &end);
+    memset(gradient_of(run, p->embedding) + begin * hidden, 0,
+           (size_t)((end - begin) * hidden) * sizeof(float));
+}
+
 static double run_leaf(leaf_run run) {
     assert(run.leaf->rows >= 1 && run.leaf->rows <= run.room->rows);
     long begin, end; // whole blocks of norms' partial sums
@@ -171,6 +186,8 @@ static double run_leaf(leaf_run run) {
                  &begin, &end);
     run.begin = begin;
     run.end = end;
+    if (run.gradient) clear_gradient(&run); // seen by all before the first of them adds
+    mm_profile_mark(MM_PROFILE_CLEAR, MM_PASS_NONE);
     embed(&run);
     for (int layer = 0; layer < run.model->config.layers; layer++) layer_forward(&run, layer);
     double loss = head_loss(&run);

@@ -26,10 +26,11 @@ typedef struct tile {
 static void times_keys(const tile *t, float alpha, const float *x, const float *b, int64_t ldb, float *c) {
     const int64_t hd = t->a->head_dim, g = t->per_group;
     const int64_t left = t->diagonal && t->keys > HALF ? HALF : t->keys, right = t->keys - left;
-    mm_gemm_run(t->gemm, false, true, t->queries * g, left, hd, alpha, x, hd, b, ldb, 0, c, TILE, NULL);
+    mm_gemm_run(t->gemm, false, true, t->queries * g, left, hd, alpha, x, hd, b, ldb, MM_GEMM_SET, c, TILE,
+                NULL);
     if (right)
         mm_gemm_run(t->gemm, false, true, right * g, right, hd, alpha, x + HALF * g * hd, hd, b + HALF * ldb,
-                    ldb, 0, c + HALF * g * TILE + HALF, TILE, NULL);
+                    ldb, MM_GEMM_SET, c + HALF * g * TILE + HALF, TILE, NULL);
 }
 
 // c[rows x hd] = alpha w b, added to c if `add`: w[rows x TILE] a tile of weights.
@@ -37,12 +38,12 @@ static void over_keys(const tile *t, float alpha, const float *w, const float *b
                       float *c) {
     const int64_t hd = t->a->head_dim, g = t->per_group;
     const int64_t top = t->diagonal && t->keys > HALF ? HALF : t->queries, bottom = t->queries - top;
-    const float beta = add ? 1 : 0;
-    mm_gemm_run(t->gemm, false, false, top * g, hd, bottom ? HALF : t->keys, alpha, w, TILE, b, ldb, beta, c,
+    const mm_gemm_into into = add ? MM_GEMM_ADD : MM_GEMM_SET;
+    mm_gemm_run(t->gemm, false, false, top * g, hd, bottom ? HALF : t->keys, alpha, w, TILE, b, ldb, into, c,
                 hd, NULL);
     if (bottom)
         mm_gemm_run(t->gemm, false, false, bottom * g, hd, t->keys, alpha, w + HALF * g * TILE, TILE, b, ldb,
-                    beta, c + HALF * g * hd, hd, NULL);
+                    into, c + HALF * g * hd, hd, NULL);
 }
 
 // c[keys x hd] = alpha w^T x, added to c if `add`, c in the caller's rows.
@@ -50,11 +51,11 @@ static void over_queries(const tile *t, float alpha, const float *w, const float
                          int64_t ldc) {
     const int64_t hd = t->a->head_dim, g = t->per_group;
     const int64_t left = t->diagonal && t->keys > HALF ? HALF : t->keys, right = t->keys - left;
-    const float beta = add ? 1 : 0;
-    mm_gemm_run(t->gemm, true, false, left, hd, t->queries * g, alpha, w, TILE, x, hd, beta, c, ldc, NULL);
+    const mm_gemm_into into = add ? MM_GEMM_ADD : MM_GEMM_SET;
+    mm_gemm_run(t->gemm, true, false, left, hd, t->queries * g, alpha, w, TILE, x, hd, into, c, ldc, NULL);
     if (right)
         mm_gemm_run(t->gemm, true, false, right, hd, right * g, alpha, w + HALF * g * TILE + HALF, TILE,
-                    x + HALF * g * hd, hd, beta, c + HALF * ldc, ldc, NULL);
+                    x + HALF * g * hd, hd, into, c + HALF * ldc, ldc, NULL);
 }
 
 // ---- rows of a tile ----

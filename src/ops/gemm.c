@@ -180,25 +180,24 @@ static void fill(float *x, int64_t n, uint32_t seed) {
     }
 }
 
-// Is alpha times a product, of more than two chunks and of no whole tiles, as defined? With beta 1: added to
-// C.
-static bool meets_definition(const mm_gemm *gemm, float alpha, float beta, float *room) {
+// Is alpha times a product, of more than two chunks and of no whole tiles, as defined? Or added to C.
+static bool meets_definition(const mm_gemm *gemm, float alpha, bool add, float *room) {
     enum { M = CHECK_M, N = CHECK_N, K = CHECK_K };
     float *a = room, *b = a + M * K, *c = b + K * N, *before = c + M * N;
     fill(a, M * K, 1);
     fill(b, K * N, 2);
     fill(c, M * N, 3);
     memcpy(before, c, M * N * sizeof *c);
-    mm_gemm_run(gemm, false, false, M, N, K, alpha, a, K, b, N, beta, c, N, NULL);
+    mm_gemm_run(gemm, false, false, M, N, K, alpha, a, K, b, N, add ? MM_GEMM_ADD : MM_GEMM_SET, c, N, NULL);
     bool equal = true;
     for (int i = 0; i < M; i++)
         for (int j = 0; j < N; j++) {
-            float sum = beta != 0.0f ? before[i * N + j] : 0.0f;
+            float sum = add ? before[i * N + j] : 0.0f;
             for (int first = 0; first < K; first += MM_GEMM_CHUNK) {
                 float acc = 0;
                 for (int p = first; p < K && p < first + MM_GEMM_CHUNK; p++)
                     acc = fmaf(a[i * K + p], b[p * N + j], acc);
-                sum = first || beta != 0.0f ? sum + alpha * acc : alpha * acc;
+                sum = first || add ? sum + alpha * acc : alpha * acc;
             }
             equal = equal && memcmp(&sum, &c[i * N + j], sizeof sum) == 0;
         }
@@ -242,8 +241,8 @@ static mm_status check_blis(mm_gemm *gemm, mm_error *error) {
     float *room = malloc(NUMBERS * sizeof *room);
     if (!room) return mm_trouble(error, "out of memory for the check of GEMM");
     gemm->scaled_sums = true;
-    gemm->blis = meets_definition(gemm, 1.0f, 0.0f, room) && meets_definition(gemm, 1.0f, 1.0f, room);
-    gemm->scaled_sums = gemm->blis && meets_definition(gemm, 0.3f, 1.0f, room);
+    gemm->blis = meets_definition(gemm, 1.0f, false, room) && meets_definition(gemm, 1.0f, true, room);
+    gemm->scaled_sums = gemm->blis && meets_definition(gemm, 0.3f, true, room);
     free(room);
     if (!gemm->blis) gemm->kernel = "plain", gemm->version = "";
     return MM_OK;
@@ -309,19 +308,22 @@ const char *mm_gemm_version(const mm_gemm *gemm) {
 }
 
 static void multiply(const mm_gemm *gemm, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-                     float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta,
+                     float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, mm_gemm_into into,
                      float *c, int64_t ldc, float *room) {
-    assert(m >= 0 && n >= 0 && k >= 0 && (beta == 0.0f || beta == 1.0f));
+    assert(m >= 0 && n >= 0 && k >= 0);
     if (m == 0 || n == 0) return;
     // With alpha 0 BLIS leaves out the product, and with it its signs and what is not finite.
-    const bool scaled_sum = alpha != 1.0f && (beta != 0.0f || k > MM_GEMM_CHUNK);
+    const bool scaled_sum = alpha != 1.0f && (into != MM_GEMM_SET || k > MM_GEMM_CHUNK);
     if (!gemm->blis || alpha == 0.0f || (scaled_sum && !gemm->scaled_sums)) {
         mm_gemm_operand left = {a, transpose_a ? 1 : lda, transpose_a ? lda : 1};
         mm_gemm_operand right = {b, transpose_b ? 1 : ldb, transpose_b ? ldb : 1};
         float *own_room = gemm->blis ? NULL : room; // there is none beside BLIS
-        gemm->own->run(m, n, k, alpha, left, right, beta, c, ldc, own_room);
+        gemm->own->run(m, n, k, alpha, left, right, into, c, ldc, own_room);
         return;
     }
+    float beta = into == MM_GEMM_SET ? 0 : 1;
+    for (int64_t i = 0; into == MM_GEMM_ADD_TO_ZERO && i < m; i++)
+        memset(c + i * ldc, 0, (size_t)n * sizeof *c);
     rntm_t runtime = gemm->runtime; // BLIS writes into it
     // BLIS's interface lacks const; it writes C alone.
     bli_sgemm_ex(transpose_a ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE,
@@ -330,14 +332,14 @@ static void multiply(const mm_gemm *gemm, bool transpose_a, bool transpose_b, in
 }
 
 void mm_gemm_run(const mm_gemm *gemm, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-                 float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
-                 int64_t ldc, float *room) {
+                 float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, mm_gemm_into into,
+                 float *c, int64_t ldc, float *room) {
     if (!mm_profile_mine) {
-        multiply(gemm, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, room);
+        multiply(gemm, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, into, c, ldc, room);
         return;
     }
     double began = mm_clock_seconds();
-    multiply(gemm, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, room);
+    multiply(gemm, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, into, c, ldc, room);
     const mm_profile_gemm shape = {.m = m,
                                    .n = n,
                                    .k = k,
@@ -346,6 +348,6 @@ void mm_gemm_run(const mm_gemm *gemm, bool transpose_a, bool transpose_b, int64_
                                    .ldc = ldc,
                                    .transpose_a = transpose_a,
                                    .transpose_b = transpose_b,
-                                   .adds = beta != 0.0f};
+                                   .adds = into == MM_GEMM_ADD};
     mm_profile_gemm_ended(&shape, began);
 }

@@ -28,12 +28,12 @@ typedef struct tile_rows {
     int64_t row, column;
 } tile_rows;
 
-// Where a tile goes: C = alpha * tile, or is added to; `n` columns, COLUMNS but at C's right edge.
+// Where alpha * tile goes; `n` columns, COLUMNS but at C's right edge.
 typedef struct target {
     float *c;
     int64_t ldc, n;
     float alpha;
-    bool add;
+    mm_gemm_into into;
 } target;
 
 MM_INLINE void put_row(const target *t, int r, const vector *acc) {
@@ -42,7 +42,7 @@ MM_INLINE void put_row(const target *t, int r, const vector *acc) {
     for (int v = 0; v < WIDE; v++) {
         loose_vector *out = (loose_vector *)(c + v * VECTOR);
         vector sum = alpha * acc[v];
-        if (t->add) sum = (vector)*out + sum;
+        if (t->into != MM_GEMM_SET) sum = (t->into == MM_GEMM_ADD ? (vector)*out : vector_of(0)) + sum;
         *out = sum;
     }
 }
@@ -52,7 +52,10 @@ MM_INLINE void put_part(const target *t, int r, const vector *acc) {
     float *c = t->c + r * t->ldc, products[COLUMNS];
     const vector alpha = vector_of(t->alpha);
     for (int v = 0; v < WIDE; v++) *(loose_vector *)(products + v * VECTOR) = alpha * acc[v];
-    for (int64_t l = 0; l < t->n; l++) c[l] = t->add ? c[l] + products[l] : products[l];
+    for (int64_t l = 0; l < t->n; l++)
+        c[l] = t->into == MM_GEMM_SET   ? products[l]
+               : t->into == MM_GEMM_ADD ? c[l] + products[l]
+                                        : 0.0f + products[l];
 }
 
 // `rows` (constant where it is inlined) rows: acc = fmaf(a, b, acc) in order of k, from +0.
@@ -216,7 +219,7 @@ static void run_packed(int64_t m, int64_t n, int64_t k, mm_gemm_operand a, mm_ge
             for (int64_t i = 0, high; i < m; i += high) {
                 high = least(m - i, most);
                 pack_rows(rows, from(a, i, p), high, deep);
-                target at = {t.c + i * t.ldc + j, t.ldc, 0, t.alpha, t.add || p > 0};
+                target at = {t.c + i * t.ldc + j, t.ldc, 0, t.alpha, p ? MM_GEMM_ADD : t.into};
                 block(high, wide, deep, rows, columns, at);
             }
         }
@@ -229,7 +232,7 @@ static void run_direct(int64_t m, int64_t n, int64_t k, mm_gemm_operand a, mm_ge
         for (int64_t p = 0, deep; p < k; p += deep) {
             deep = least(k - p, CHUNK);
             const mm_gemm_operand rows = from(a, 0, p);
-            target at = {t.c + j, t.ldc, least(n - j, COLUMNS), t.alpha, t.add || p > 0};
+            target at = {t.c + j, t.ldc, least(n - j, COLUMNS), t.alpha, p ? MM_GEMM_ADD : t.into};
             pack_columns(panel, from(b, p, j), at.n, deep);
             if (rows.column == 1)
                 tiles_of_rows(m, deep, rows.data, rows.row, panel, at);
@@ -240,11 +243,11 @@ static void run_direct(int64_t m, int64_t n, int64_t k, mm_gemm_operand a, mm_ge
 }
 
 static void run(int64_t m, int64_t n, int64_t k, float alpha, mm_gemm_operand a, mm_gemm_operand b,
-                float beta, float *c, int64_t ldc, float *room) {
-    assert(beta == 0.0f || beta == 1.0f);
+                mm_gemm_into into, float *c, int64_t ldc, float *room) {
     assert((a.row == 1 || a.column == 1) && (b.row == 1 || b.column == 1));
-    const target t = {.c = c, .ldc = ldc, .alpha = alpha, .add = beta != 0.0f};
-    for (int64_t i = 0; k == 0 && !t.add && i < m; i++) memset(c + i * ldc, 0, (size_t)n * sizeof *c);
+    const target t = {.c = c, .ldc = ldc, .alpha = alpha, .into = into};
+    for (int64_t i = 0; k == 0 && into != MM_GEMM_ADD && i < m; i++)
+        memset(c + i * ldc, 0, (size_t)n * sizeof *c);
     if (room && (n > FEW_COLUMNS || a.row == 1))
         run_packed(m, n, k, a, b, t, room);
     else

@@ -4,6 +4,7 @@
 #include "wrap.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const mm_kernels *real_kernels;
 static float *other_cosine, *other_sine; // of another base
@@ -60,19 +61,22 @@ void __wrap_mm_rope_tables(float *cosine, float *sine, int64_t positions, int he
 }
 
 // Chunks of k of another length: each product is cut into the faulty chunks, which are smaller than the true
-// ones.
+// ones. And C not cleared.
 void __wrap_mm_gemm_run(const mm_gemm *gemm, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
                         int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
-                        float beta, float *c, int64_t ldc, float *room) {
+                        mm_gemm_into into, float *c, int64_t ldc, float *room) {
+    const float *held = into == MM_GEMM_ADD_TO_ZERO ? stale_at(c) : NULL;
+    for (int64_t i = 0; held && i < m; i++) memcpy(c + i * ldc, held + i * ldc, (size_t)n * sizeof *c);
+    if (held) into = MM_GEMM_ADD;
     int64_t chunk = fault_strikes_here("chunk") ? MM_GEMM_CHUNK / 2 : k;
     int64_t first = 0;
     do {
         int64_t length = k - first < chunk ? k - first : chunk;
-        __real_mm_gemm_run(gemm, transpose_a, transpose_b, m, n, length, alpha, a, lda, b, ldb, beta, c, ldc,
+        __real_mm_gemm_run(gemm, transpose_a, transpose_b, m, n, length, alpha, a, lda, b, ldb, into, c, ldc,
                            room);
         a += transpose_a ? length * lda : length;
         b += transpose_b ? length : length * ldb;
-        beta = 1;
+        into = MM_GEMM_ADD;
         first += length;
     } while (first < k);
 }

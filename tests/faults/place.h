@@ -16,6 +16,8 @@ extern _Thread_local place here;
 
 // The model in training.
 extern const mm_model *model_in_work;
+// What a gradient's buffer that was not cleared would hold at c; NULL: c is not of one that is planted.
+const float *stale_at(const float *c);
 // The step that the run was resumed at; 0: from its beginning.
 extern int64_t resumed_at;
 

@@ -40,6 +40,7 @@ mm_status __wrap_mm_batch_fill(mm_batch *batch, const mm_plan *plan, mm_dataset_
 
 // What the first leaf of the step before gave.
 static float *stale;
+static _Thread_local float *own_buffer; // of the leaf in work
 
 static void keep_stale(int64_t leaf, const mm_partial *partial) {
     if (!fault_is("stale-buffer") || leaf || step_in_work() != planted.step - 1) return;
@@ -52,9 +53,14 @@ static void keep_stale(int64_t leaf, const mm_partial *partial) {
 int64_t __wrap_mm_tree_take(mm_tree *tree, int64_t limit, float **gradient) {
     int64_t leaf = __real_mm_tree_take(tree, limit, gradient);
     here.leaf = leaf;
-    if (fault_strikes("stale-buffer") && stale && leaf == leaf_of_fault(planted.rank))
-        memcpy(*gradient, stale, model_in_work->parameters.floats * sizeof *stale);
+    own_buffer = *gradient;
     return leaf;
+}
+
+const float *stale_at(const float *c) {
+    if (!fault_strikes("stale-buffer") || !stale || here.leaf != leaf_of_fault(planted.rank)) return NULL;
+    const bool inside = c >= own_buffer && c < own_buffer + model_in_work->parameters.floats;
+    return inside ? stale + (c - own_buffer) : NULL;
 }
 
 // Gives a node's children in exchanged places, and says of each what it was.

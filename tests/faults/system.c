@@ -45,16 +45,33 @@ static bool is_full(void) {
     return fault_is("full-disk") && writes > planted.call;
 }
 
-ssize_t __wrap_write(int fd, const void *data, size_t size) {
-    if (!on_disk(fd)) return __real_write(fd, data, size);
+// How many bytes of a write are done, or -1 for none. *dies: the process does behind it.
+static ssize_t allowed(int fd, size_t size, bool *dies) {
+    *dies = false;
+    if (!on_disk(fd)) return (ssize_t)size;
     bool struck = is_the(&writes, planted.name);
     if (is_full()) {
         errno = ENOSPC;
         return -1;
     }
-    bool half = (struck && (fault_is("kill-write") || fault_is("full-disk"))) || fault_is("short-writes");
-    ssize_t done = __real_write(fd, data, half && size > 1 ? size / 2 : size);
-    if (struck && fault_is("kill-write")) die();
+    *dies = struck && fault_is("kill-write");
+    bool half = *dies || (struck && fault_is("full-disk")) || fault_is("short-writes");
+    return (ssize_t)(half && size > 1 ? size / 2 : size);
+}
+
+ssize_t __wrap_write(int fd, const void *data, size_t size) {
+    bool dies;
+    ssize_t done = allowed(fd, size, &dies);
+    if (done >= 0) done = __real_write(fd, data, (size_t)done);
+    if (dies) die();
+    return done;
+}
+
+ssize_t __wrap_pwrite64(int fd, const void *data, size_t size, off_t offset) {
+    bool dies;
+    ssize_t done = allowed(fd, size, &dies);
+    if (done >= 0) done = __real_pwrite64(fd, data, (size_t)done, offset);
+    if (dies) die();
     return done;
 }
 

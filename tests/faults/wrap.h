@@ -38,6 +38,7 @@ WRAPPED(mm_schedule_lr);
 WRAPPED(mm_adamw_at);
 
 WRAPPED(write);
+WRAPPED(pwrite64);
 WRAPPED(fsync);
 WRAPPED(ftruncate64);
 WRAPPED(open64);

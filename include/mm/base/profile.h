@@ -53,7 +53,7 @@ typedef struct mm_profile_row {
 // One shape of GEMM, as mm_gemm_run is called.
 typedef struct mm_profile_gemm {
     int64_t m, n, k, lda, ldb, ldc;
-    bool transpose_a, transpose_b, adds; // adds: beta is 1
+    bool transpose_a, transpose_b, adds; // adds: to what is in C
     int64_t calls;
     double seconds;
 } mm_profile_gemm;

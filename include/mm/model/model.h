@@ -63,9 +63,10 @@ typedef struct mm_leaf {
     double scale;           // of the gradient: 1 / target tokens of the batch
 } mm_leaf;
 
-// Sum of the leaf's losses in double; adds scale * their gradient to `gradient` (laid out by the table).
-// Every member of the team calls it with the same arguments but its own membership, and gets the same sum;
-// when one returns, the gradient is whole. The first member looks through the probe.
+// Sum of the leaf's losses in double; `gradient` (laid out by the table) becomes +0 and scale * their
+// gradient added to it, whatever it held; what lies between tensors is left. Every member of the team calls
+// it with the same arguments but its own membership, and gets the same sum; when one returns, the gradient is
+// whole. The first member looks through the probe.
 double mm_model_train(const mm_model *model, mm_activations *activations, const mm_leaf *leaf,
                       float *gradient, const mm_probe *probe, const mm_member *member);
 // The same sum without gradients.

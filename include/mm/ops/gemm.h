@@ -1,7 +1,7 @@
 // C = A B (+ C), float, row-major, one thread: BLIS (its only place), or our own. The result is defined to
 // the bit (design: Arithmetic 1): for each chunk of 256 of k, acc starts at +0 and takes fmaf(a, b, acc) in
 // order of k; C = alpha * acc, or C + alpha * acc (one fmaf(1, C, alpha * acc), that is a plain sum) from the
-// second chunk on or with beta 1. k = 0 gives +0 or leaves C.
+// second chunk on or where the product is added. k = 0 gives +0 or leaves C.
 #ifndef MM_OPS_GEMM_H
 #define MM_OPS_GEMM_H
 
@@ -18,6 +18,13 @@ enum { MM_GEMM_BLOCK_ROWS = 96, MM_GEMM_BLOCK_COLUMNS = 1024 };
 // Columns of C for which nothing but those of B is packed, on the stack, unless A is turned: room is not
 // used.
 enum { MM_GEMM_FEW_COLUMNS = 128 };
+
+// What a product does to C.
+typedef enum mm_gemm_into {
+    MM_GEMM_SET,         // C becomes it; what was there is not read
+    MM_GEMM_ADD,         // it is added
+    MM_GEMM_ADD_TO_ZERO, // as MM_GEMM_ADD with a C of +0, whatever is there (a product of -0 gives +0)
+} mm_gemm_into;
 
 // Immutable once open; any number of threads multiply with it at once.
 typedef struct mm_gemm mm_gemm;
@@ -44,10 +51,10 @@ size_t mm_gemm_packed_bytes(const mm_gemm *gemm);
 const char *mm_gemm_version(const mm_gemm *gemm);
 
 // C is m x n with rows ldc apart. A is m x k (rows lda apart), or k x m if transpose_a; B is k x n, or n x k
-// if transpose_b. beta is 0 (C is not read) or 1, asserted. room: mm_gemm_room floats of the thread's own, or
+// if transpose_b. room: mm_gemm_room floats of the thread's own, or
 // NULL, which is slower for more than MM_GEMM_FEW_COLUMNS and for a turned A.
 void mm_gemm_run(const mm_gemm *gemm, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-                 float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
-                 int64_t ldc, float *room);
+                 float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, mm_gemm_into into,
+                 float *c, int64_t ldc, float *room);
 
 #endif

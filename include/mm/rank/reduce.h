@@ -32,14 +32,15 @@ int64_t mm_tree_buffers(int64_t leaves, int workers);
 // Begins a step, with every buffer free: nothing that an earlier step has given is used any more.
 void mm_tree_begin(mm_tree *tree);
 // The next leaf in order below `limit` (at most the tree's leaves; those above may be taken later) and a
-// buffer of +0 for its gradient; -1 when all of them are taken or the step has been stopped. Waits, asleep,
-// while every buffer is held; that ends whatever the other workers do, as long as each that took a leaf gives
-// it or stops the step. Any worker; no lock unless it waits.
+// buffer for its gradient, in which there may be numbers, but +0 where none was ever put; -1 when all of them
+// are taken or the step has been stopped. Waits, asleep, while every buffer is held; that ends whatever the
+// other workers do, as long as each that took a leaf gives it or stops the step. Any worker; no lock unless
+// it waits.
 int64_t mm_tree_take(mm_tree *tree, int64_t limit, float **gradient);
 // A worker that cannot give the leaf it took says so: no leaf is handed out any more, no worker waits on, and
 // the step has no root.
 void mm_tree_stop(mm_tree *tree);
-// A buffer of +0 between steps; at least one is free while no step runs.
+// A buffer between steps, as mm_tree_take's; at least one is free while no step runs.
 float *mm_tree_buffer(mm_tree *tree);
 
 // Called for each node as it is completed, before it is merged into its parent, by the worker that completed
