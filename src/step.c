@@ -43,7 +43,8 @@ static void see(void *self, const mm_sight *sight) {
     mm_profile_mark(MM_PROFILE_TRACE, MM_PASS_NONE);
 }
 
-// A rank's gradient is one node: whoever completes it takes its fingerprint before it is merged.
+// A rank's gradient is one node: whoever completes it takes its fingerprint before it is merged. That of a
+// rank alone is the root, which the norm completes.
 static void node_done(void *self, int level, int64_t index, const mm_partial *sum) {
     mm_trainer *t = ((leaf_work *)self)->t;
     if (t->settings.trace < MM_LEVEL_STEP || level != mm_tree_levels(t->leaves_in_rank)) return;
@@ -177,6 +178,6 @@ mm_status mm_step_gradients(mm_trainer *t, mm_partial *sum, mm_error *error) {
         if (error) *error = t->workers[w].error;
         return t->workers[w].status;
     }
-    *sum = mm_tree_root(t->tree);
+    *sum = mm_tree_root(t->tree, &t->other);
     return MM_OK;
 }

@@ -84,6 +84,7 @@ typedef struct mm_trainer {
     int64_t tokens;              // targets seen
     int64_t batch_targets;       // of the step in work
     float *gradient;             // the merged gradient of the step in work
+    float *other;                // what is still to be added to it; NULL: nothing
     double scale;                // of clipping
     double lr;
     double *val_sums;                   // losses of validation samples
@@ -121,15 +122,16 @@ MM_CHECKED mm_status mm_trainer_facts(const mm_trainer *t, int argc, char *const
 // src/train.c. One step, all its stages: t->step is one more after it.
 MM_CHECKED mm_status mm_trainer_step(mm_trainer *t, mm_metrics_row *row, mm_error *error);
 
-// src/step.c. Every leaf's gradient, merged. The sum's buffer is given back to the tree after the update.
+// src/step.c. Every leaf's gradient, merged but for t->other. The sum's buffer is given back to the tree
+// after the update.
 MM_CHECKED mm_status mm_step_gradients(mm_trainer *t, mm_partial *sum, mm_error *error);
-// One leaf of the step in work, apart from tree and trace: adds to `gradient`.
+// One leaf of the step in work, apart from tree and trace: sets `gradient`.
 MM_CHECKED mm_status mm_step_run_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf, float *gradient,
                                       const mm_probe *probe, double *loss, mm_error *error);
 
-// src/update.c. The norm of the merged gradient, and the update of weights and moments; each takes its
-// fingerprints while the numbers are in cache.
-double mm_step_norm(mm_trainer *t, const float *gradient);
+// src/update.c. The last merge and the norm of the merged gradient, and the update of weights and moments;
+// each takes its fingerprints while the numbers are in cache.
+double mm_step_norm(mm_trainer *t, float *gradient);
 void mm_step_update(mm_trainer *t, const float *gradient);
 // A record of the step in work, its place and hash to be filled further.
 mm_trace_record mm_step_record(const mm_trainer *t, const char *operation, const char *tensor, mm_hash hash);

@@ -1,4 +1,5 @@
-// The stages after the leaves: norm of the merged gradient, update, and what the trace says of both.
+// The stages after the leaves: last merge and norm of the merged gradient, update, and what the trace says of
+// both.
 #include "nonfinite.h"
 #include "trainer.h"
 #include <math.h>
@@ -60,7 +61,7 @@ static void flush_lists(mm_trainer *t, mm_trace_list *lists, int64_t count) {
     for (int64_t i = 0; i < count; i++) mm_trace_list_clear(&lists[i]);
 }
 
-// --- norm
+// --- the last merge, and the norm
 
 static void work_on_norm(void *self, int w) {
     tasks *work = self;
@@ -70,7 +71,10 @@ static void work_on_norm(void *self, int w) {
         mm_hasher_reset(hasher);
         for (int64_t piece = t->first_piece[i]; piece < t->first_piece[i + 1]; piece++) {
             int64_t floats;
-            const float *g = t->gradient + piece_of(t, i, piece, &floats);
+            const size_t offset = piece_of(t, i, piece, &floats);
+            float *g = t->gradient + offset;
+            if (t->other) mm_tree_add(g, t->other + offset, (size_t)floats);
+            mm_profile_mark(MM_PROFILE_MERGE, MM_PASS_NONE);
             t->piece_sums[piece] = t->optim->sum_squares(g, floats);
             mm_profile_mark(MM_PROFILE_NORM, MM_PASS_NONE);
             if (traced(t)) mm_hasher_add(hasher, g, (size_t)floats * sizeof *g);
@@ -82,7 +86,20 @@ static void work_on_norm(void *self, int w) {
     }
 }
 
+// A rank alone: its gradient is the merged one.
+static void record_rank(mm_trainer *t) {
+    for (int i = 0; i < t->model.parameters.count; i++) {
+        mm_trace_record r = t->update_lists[i + 1].records[0];
+        r.operation = "gradient";
+        r.node_level = mm_tree_levels(t->leaves_in_rank);
+        r.node_index = 0;
+        r.rank = 0;
+        mm_trace_list_add(&t->rank_lists[0], &r);
+    }
+}
+
 static void trace_gradient(mm_trainer *t, double norm) {
+    if (t->settings.ranks == 1) record_rank(t);
     flush_lists(t, t->leaf_lists, t->leaves);
     flush_lists(t, t->rank_lists, t->settings.ranks);
     flush_lists(t, t->update_lists, t->model.parameters.count + 1);
@@ -90,10 +107,12 @@ static void trace_gradient(mm_trainer *t, double norm) {
     mm_trace_list_add(&t->update_lists[0], &r);
 }
 
-double mm_step_norm(mm_trainer *t, const float *gradient) {
-    t->gradient = (float *)gradient;
+double mm_step_norm(mm_trainer *t, float *gradient) {
+    t->gradient = gradient;
     tasks work = {.t = t};
     mm_par_run((int)t->settings.workers, work_on_norm, &work);
+    if (t->other) mm_tree_return(t->tree, t->other);
+    t->other = NULL;
     double sum = 0;
     int64_t pieces = t->first_piece[t->model.parameters.count];
     for (int64_t piece = 0; piece < pieces; piece++) sum += t->piece_sums[piece];

@@ -22,8 +22,9 @@ struct mm_tree {
     int64_t leaves;
     int levels;
     size_t floats;
-    node **nodes; // nodes[l] for l in 1..levels: mm_tree_width(leaves, l) of them
-    mm_partial root;
+    node **nodes;      // nodes[l] for l in 1..levels: mm_tree_width(leaves, l) of them
+    mm_partial root;   // but for what is to be added to its gradient
+    float *other;      // that; NULL with one leaf
     atomic_llong next; // leaf
     atomic_bool stopped;
     int64_t buffer_count;
@@ -116,6 +117,7 @@ void mm_tree_begin(mm_tree *tree) {
         for (int64_t i = 0; i < mm_tree_width(tree->leaves, level); i++)
             atomic_store_explicit(&tree->nodes[level][i].arrived, 0, memory_order_relaxed);
     tree->root = (mm_partial){0};
+    tree->other = NULL;
     for (int64_t i = 0; i < tree->buffer_count; i++) atomic_store(&tree->buffers[i].used, false);
     sem_destroy(&tree->free_buffers);
     sem_init(&tree->free_buffers, 0, (unsigned)tree->buffer_count);
@@ -193,35 +195,43 @@ void mm_tree_stop(mm_tree *tree) {
     sem_post(&tree->free_buffers);
 }
 
-static mm_partial merge(mm_tree *tree, const mm_partial *left, const mm_partial *right) {
-    float *restrict sum = left->gradient;
-    const float *restrict other = right->gradient;
-    for (size_t i = 0; i < tree->floats; i++) sum[i] += other[i];
-    mm_profile_mark(MM_PROFILE_MERGE, MM_PASS_NONE);
-    mm_tree_return(tree, right->gradient);
+void mm_tree_add(float *restrict sum, const float *restrict other, size_t floats) {
+    for (size_t i = 0; i < floats; i++) sum[i] += other[i];
+}
+
+// With the left child's gradient.
+static mm_partial joined(const mm_partial *left, const mm_partial *right) {
     return (mm_partial){.gradient = left->gradient,
                         .loss = left->loss + right->loss,
                         .targets = left->targets + right->targets};
 }
 
+static mm_partial merge(mm_tree *tree, const mm_partial *left, const mm_partial *right) {
+    mm_tree_add(left->gradient, right->gradient, tree->floats);
+    mm_profile_mark(MM_PROFILE_MERGE, MM_PASS_NONE);
+    mm_tree_return(tree, right->gradient);
+    return joined(left, right);
+}
+
 void mm_tree_give(mm_tree *tree, int64_t leaf, mm_partial partial, const mm_tree_watch *watch) {
     int64_t index = leaf;
-    for (int level = 0;; level++, index /= 2) {
+    for (int level = 0; level < tree->levels; level++, index /= 2) {
         if (watch && watch->node) watch->node(watch->self, level, index, &partial);
-        if (level == tree->levels) {
-            tree->root = partial;
-            return;
-        }
         bool alone = index % 2 == 0 && index + 1 == mm_tree_width(tree->leaves, level);
         if (alone) continue;
         node *parent = &tree->nodes[level + 1][index / 2];
         parent->child[index % 2] = partial;
         if (atomic_fetch_add_explicit(&parent->arrived, 1, memory_order_acq_rel) == 0) return;
-        partial = merge(tree, &parent->child[0], &parent->child[1]);
+        const mm_partial *left = &parent->child[0], *right = &parent->child[1];
+        const bool last = level + 1 == tree->levels;
+        if (last) tree->other = right->gradient;
+        partial = last ? joined(left, right) : merge(tree, left, right);
     }
+    tree->root = partial;
 }
 
-mm_partial mm_tree_root(mm_tree *tree) {
+mm_partial mm_tree_root(const mm_tree *tree, float **other) {
     assert(tree->root.gradient);
+    *other = tree->other;
     return tree->root;
 }

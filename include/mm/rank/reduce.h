@@ -43,8 +43,8 @@ void mm_tree_stop(mm_tree *tree);
 // A buffer between steps, as mm_tree_take's; at least one is free while no step runs.
 float *mm_tree_buffer(mm_tree *tree);
 
-// Called for each node as it is completed, before it is merged into its parent, by the worker that completed
-// it: level, index, its sum. A rank's gradient is node (log2(G/R), rank).
+// Called for each node but the root as it is completed, before it is merged into its parent, by the worker
+// that completed it: level, index, its sum. A rank's gradient is node (log2(G/R), rank).
 typedef struct mm_tree_watch {
     void *self;
     void (*node)(void *self, int level, int64_t index, const mm_partial *sum);
@@ -52,9 +52,12 @@ typedef struct mm_tree_watch {
 
 // Gives leaf `leaf`'s result to the tree and carries it up as far as its siblings are complete.
 void mm_tree_give(mm_tree *tree, int64_t leaf, mm_partial partial, const mm_tree_watch *watch);
-// The root, after every leaf has been given and every worker has returned; the caller gives its buffer back
-// with mm_tree_return, as one of mm_tree_buffer.
-mm_partial mm_tree_root(mm_tree *tree);
+// The root, after every leaf has been given and every worker has returned. Its last merge is left to the
+// caller, whose workers can share it: the gradient is that of the left child, and *other that of the right,
+// NULL with one leaf. The caller gives both buffers back with mm_tree_return.
+mm_partial mm_tree_root(const mm_tree *tree, float **other);
+// A merge, or a part of one: sum[i] += other[i].
+void mm_tree_add(float *sum, const float *other, size_t floats);
 void mm_tree_return(mm_tree *tree, float *buffer);
 
 // Levels above the leaves: ceil(log2(leaves)).
