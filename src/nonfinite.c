@@ -160,7 +160,6 @@ static mm_status search_leaves(mm_trainer *t, float *gradient, mm_error *error) 
         finding f = {0};
         mm_probe probe = {.level = MM_LEVEL_OP, .self = &f, .see = see};
         double loss;
-        memset(gradient, 0, t->model.parameters.floats * sizeof *gradient);
         mm_status status = mm_step_run_leaf(t, &t->workers[0], leaf, gradient, &probe, &loss, error);
         if (status) return status;
         if (f.found || !isfinite(loss)) return stop_in_leaf(t, leaf, &f, loss, error);

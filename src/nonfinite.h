@@ -6,7 +6,7 @@
 
 bool mm_all_finite(const float *x, int64_t n);
 
-// After mm_step_gradients gave a loss or a gradient that is not finite: looks through the parameters, then
+// After mm_step_norm, of a loss or a gradient that is not finite: looks through the parameters, then
 // runs the leaves again under a probe. MM_NONFINITE with step, rank, leaf, layer, operation and tensor;
 // sum->gradient is overwritten.
 MM_CHECKED mm_status mm_nonfinite_gradients(mm_trainer *t, const mm_partial *sum, mm_error *error);

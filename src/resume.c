@@ -5,6 +5,7 @@
 #include <mm/base/par.h>
 #include <mm/files/publish.h>
 #include <mm/optim/schedule.h>
+#include <mm/record/samples.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,11 +153,13 @@ static mm_status keep_settings(mm_trainer *t, mm_run_facts *facts, mm_error *err
     return mm_run_begin(t->run, facts, error);
 }
 
-// Nothing is cut back before all is known to reach to the checkpoint.
+// Nothing is cut back before what all files hold is known to reach to the checkpoint. Samples are opened
+// later.
 static mm_status open_records(mm_trainer *t, mm_error *error) {
     const char *run = mm_run_path(t->run);
     char trace[PATH_MAX];
     mm_status status = mm_metrics_check(run, t->step, error);
+    if (!status) status = mm_samples_check(run, t->step, error);
     if (!status) status = mm_path_join(trace, sizeof trace, run, "trace.jsonl.gz", error);
     // A trace that is there is cut back also where none is to be written from here on.
     if (!status && (t->settings.trace >= MM_LEVEL_STEP || mm_is_file(trace)))

@@ -122,8 +122,8 @@ MM_CHECKED mm_status mm_trainer_facts(const mm_trainer *t, int argc, char *const
 // src/train.c. One step, all its stages: t->step is one more after it.
 MM_CHECKED mm_status mm_trainer_step(mm_trainer *t, mm_metrics_row *row, mm_error *error);
 
-// src/step.c. Every leaf's gradient, merged but for t->other. The sum's buffer is given back to the tree
-// after the update.
+// src/step.c. Every leaf's gradient, merged but for t->other, which mm_step_norm adds and gives back to the
+// tree. The sum's buffer is given back after the update.
 MM_CHECKED mm_status mm_step_gradients(mm_trainer *t, mm_partial *sum, mm_error *error);
 // One leaf of the step in work, apart from tree and trace: sets `gradient`.
 MM_CHECKED mm_status mm_step_run_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf, float *gradient,

@@ -89,6 +89,7 @@ static void work_on_norm(void *self, int w) {
 // A rank alone: its gradient is the merged one.
 static void record_rank(mm_trainer *t) {
     for (int i = 0; i < t->model.parameters.count; i++) {
+        if (!t->update_lists[i + 1].count) continue; // no memory for it: the list says so
         mm_trace_record r = t->update_lists[i + 1].records[0];
         r.operation = "gradient";
         r.node_level = mm_tree_levels(t->leaves_in_rank);

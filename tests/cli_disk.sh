@@ -60,6 +60,12 @@ before=$(state_of no_trace)
 trouble 'no_trace/trace.jsonl.gz' --resume no_trace --save-every 7
 [ "$(state_of no_trace)" = "$before" ] || fail "a run that cannot go on was changed"
 
+cp cut_short/trace.jsonl.gz no_trace
+echo '{"step": 1, "text": ' >no_trace/samples.jsonl
+before=$(state_of no_trace)
+trouble 'no_trace/samples.jsonl line 1' --resume no_trace --save-every 7
+[ "$(state_of no_trace)" = "$before" ] || fail "a run with damaged samples was changed"
+
 # Another file in its place: a run keeps reading the one that it opened.
 "$mm" train --data copy "${small[@]}" --steps 20 --out alone >/dev/null 2>&1 || fail "training"
 "$mm" train --data copy "${small[@]}" --steps 20 --out replaced >out 2>err </dev/null &

@@ -41,10 +41,9 @@ size_t mm_model_scratch(const mm_model *model) {
 int64_t mm_model_packers(const mm_model *model, int64_t rows) {
     const mm_config *c = &model->config;
     if (mm_gemm_room(model->gemm) == 0) return 0;
-    // By rows; by outputs; by logits.
-    const int64_t outputs = most(c->vocab, 2 * (int64_t)c->intermediate);
-    const int64_t by_logits = c->vocab / (MM_GEMM_FEW_COLUMNS + 1);
-    return most(mm_rmsnorm_partials(rows), most((outputs + LEAF_GRAIN - 1) / LEAF_GRAIN, by_logits));
+    const int64_t qkv = ((int64_t)c->heads + 2 * (int64_t)c->kv_heads) * c->head_dim;
+    const int64_t outputs = most(most(c->vocab, 2 * (int64_t)c->intermediate), most(c->hidden, qkv));
+    return most(mm_rmsnorm_partials(rows), (outputs + LEAF_GRAIN - 1) / LEAF_GRAIN);
 }
 
 mm_activations *mm_activations_place(const mm_model *model, int64_t rows, bool backward, mm_arena *arena) {

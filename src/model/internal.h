@@ -48,7 +48,8 @@ typedef struct leaf_run {
     int64_t begin, end;
 } leaf_run;
 
-enum { LEAF_GRAIN = 48 }; // outputs or columns that parts are multiples of: whole tiles of GEMM's kernels
+// Outputs or columns that parts are multiples of: whole tiles of GEMM's AVX2 kernels, and of others nearly.
+enum { LEAF_GRAIN = 48 };
 // The member's part of n outputs or columns.
 void part_of(const leaf_run *run, int64_t n, int64_t *begin, int64_t *end);
 // What all members wrote is seen by all.

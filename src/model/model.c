@@ -173,10 +173,12 @@ static void clear_gradient(const leaf_run *run) {
     for (int i = 0; i < p->count; i++)
         if (p->tensors[i].dims == 1 && run->member->worker == 0)
             memset(gradient_of(run, i), 0, mm_tensor_bytes(&p->tensors[i]));
-    if (p->embedding == p->head) return;
-    part_of(run, run->model->config.vocab, &begin, &end);
-    memset(gradient_of(run, p->embedding) + begin * hidden, 0,
-           (size_t)((end - begin) * hidden) * sizeof(float));
+    if (p->embedding != p->head) {
+        part_of(run, run->model->config.vocab, &begin, &end);
+        memset(gradient_of(run, p->embedding) + begin * hidden, 0,
+               (size_t)((end - begin) * hidden) * sizeof(float));
+    }
+    mm_profile_mark(MM_PROFILE_CLEAR, MM_PASS_NONE);
 }
 
 static double run_leaf(leaf_run run) {
@@ -187,7 +189,6 @@ static double run_leaf(leaf_run run) {
     run.begin = begin;
     run.end = end;
     if (run.gradient) clear_gradient(&run); // seen by all before the first of them adds
-    mm_profile_mark(MM_PROFILE_CLEAR, MM_PASS_NONE);
     embed(&run);
     for (int layer = 0; layer < run.model->config.layers; layer++) layer_forward(&run, layer);
     double loss = head_loss(&run);

@@ -13,8 +13,7 @@ typedef struct mm_gemm_operand {
 } mm_gemm_operand;
 
 typedef struct mm_gemm_own {
-    // C (rows ldc apart) is m x n, a is m x k, b is k x n. room: mm_gemm_room floats, or
-    // NULL.
+    // C (rows ldc apart) is m x n, a is m x k, b is k x n. room: mm_gemm_room floats, or NULL.
     void (*run)(int64_t m, int64_t n, int64_t k, float alpha, mm_gemm_operand a, mm_gemm_operand b,
                 mm_gemm_into into, float *c, int64_t ldc, float *room);
 } mm_gemm_own;

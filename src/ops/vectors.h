@@ -23,10 +23,9 @@ typedef float vector __attribute__((vector_size(VECTOR * sizeof(float))));
 // Those of memory that is aligned for floats alone.
 typedef float loose_vector
     __attribute__((vector_size(VECTOR * sizeof(float)), aligned(sizeof(float)), may_alias));
-typedef float quad __attribute__((vector_size(4 * sizeof(float))));
 typedef float loose_quad __attribute__((vector_size(4 * sizeof(float)), aligned(sizeof(float)), may_alias));
 
-// Four of the eight numbers of two quads, by a spelling that older compilers have too.
+// Four of the eight numbers of two vectors of four, by a spelling that older compilers have too.
 #if defined(__clang__)
 #define SHUFFLE(x, y, i, j, k, l) __builtin_shufflevector(x, y, i, j, k, l)
 #else

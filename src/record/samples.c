@@ -44,6 +44,13 @@ static mm_status find_end(const char *path, int64_t keep, uint64_t *end, mm_erro
     return status;
 }
 
+mm_status mm_samples_check(const char *run_path, int64_t keep_step, mm_error *error) {
+    char path[PATH_MAX];
+    uint64_t end;
+    mm_status status = mm_path_join(path, sizeof path, run_path, "samples.jsonl", error);
+    return status ? status : find_end(path, keep_step, &end, error);
+}
+
 mm_status mm_samples_open(const char *run_path, int64_t keep_step, mm_samples **out, mm_error *error) {
     char path[PATH_MAX];
     uint64_t end = 0;

@@ -27,7 +27,7 @@ typedef enum mm_profile_op {
     MM_PROFILE_LOGITS,
     MM_PROFILE_CROSS_ENTROPY, // with a gradient both in one, called backward
     // A step's.
-    MM_PROFILE_CLEAR, // a gradient buffer made zero
+    MM_PROFILE_CLEAR, // made zero what of a leaf's gradient is added to
     MM_PROFILE_MERGE, // sums of the tree
     MM_PROFILE_NORM,  // of the merged gradient
     MM_PROFILE_ADAMW,
@@ -53,7 +53,7 @@ typedef struct mm_profile_row {
 // One shape of GEMM, as mm_gemm_run is called.
 typedef struct mm_profile_gemm {
     int64_t m, n, k, lda, ldb, ldc;
-    bool transpose_a, transpose_b, adds; // adds: to what is in C
+    bool transpose_a, transpose_b, adds; // adds: to what is in C, but for a C of +0
     int64_t calls;
     double seconds;
 } mm_profile_gemm;

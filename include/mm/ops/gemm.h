@@ -34,8 +34,8 @@ typedef struct mm_gemm mm_gemm;
 // features. Call it once, before any thread is started. One of BLIS's products is compared with the
 // definition; if it differs, our own serves. A kernel that the CPU cannot run, or no number, is trouble.
 MM_CHECKED mm_status mm_gemm_open(mm_isa isa, mm_gemm **gemm, mm_error *error);
-// Our own, and BLIS with its best kernel or the one that is named, for tests and comparison. BLIS's choice
-// stays for the life of the process.
+// Our own, and BLIS with its best kernel or the one that is named, for tests and comparison. BLIS keeps its
+// kernel for the life of the process, and BLIS_ARCH_TYPE then names it, also to mm_gemm_open.
 MM_CHECKED mm_status mm_gemm_open_own(mm_isa isa, mm_gemm **gemm, mm_error *error);
 MM_CHECKED mm_status mm_gemm_open_blis(mm_isa isa, mm_gemm **gemm, mm_error *error);
 void mm_gemm_close(mm_gemm *gemm);
@@ -51,8 +51,8 @@ size_t mm_gemm_packed_bytes(const mm_gemm *gemm);
 const char *mm_gemm_version(const mm_gemm *gemm);
 
 // C is m x n with rows ldc apart. A is m x k (rows lda apart), or k x m if transpose_a; B is k x n, or n x k
-// if transpose_b. room: mm_gemm_room floats of the thread's own, or
-// NULL, which is slower for more than MM_GEMM_FEW_COLUMNS and for a turned A.
+// if transpose_b. room: mm_gemm_room floats of the thread's own, or NULL, which is slower for more than
+// MM_GEMM_FEW_COLUMNS and for a turned A.
 void mm_gemm_run(const mm_gemm *gemm, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                  float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, mm_gemm_into into,
                  float *c, int64_t ldc, float *room);
