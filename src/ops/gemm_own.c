@@ -53,9 +53,7 @@ MM_INLINE void put_part(const target *t, int r, const vector *acc) {
     const vector alpha = vector_of(t->alpha);
     for (int v = 0; v < WIDE; v++) *(loose_vector *)(products + v * VECTOR) = alpha * acc[v];
     for (int64_t l = 0; l < t->n; l++)
-        c[l] = t->into == MM_GEMM_SET   ? products[l]
-               : t->into == MM_GEMM_ADD ? c[l] + products[l]
-                                        : 0.0f + products[l];
+        c[l] = t->into == MM_GEMM_SET ? products[l] : (t->into == MM_GEMM_ADD ? c[l] : 0.0f) + products[l];
 }
 
 // `rows` (constant where it is inlined) rows: acc = fmaf(a, b, acc) in order of k, from +0.
