@@ -4,8 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../src/base/hash_kernels.h"
 #include <cmocka.h>
-#include <mm/base/hash.h>
+#include <mm/base/isa.h>
 #include <string.h>
 
 static void fill(unsigned char *bytes, size_t size) {
@@ -65,6 +66,37 @@ static void pieces_and_rows_give_the_hash_of_the_whole(void **state) {
     assert_true(mm_hash_equal(mm_hash_rows(bytes, 0, 8, 16), mm_hash_bytes(NULL, 0)));
 }
 
+// At once, by rows and in pieces, for sizes on both sides of the algorithm's branches and of its buffer.
+static void builds_agree(void **state) {
+    (void)state;
+    enum { SIZE = 70000 };
+    const mm_hash_kernels *builds[] = {
+        &mm_hash_baseline,
+#if defined(__x86_64__)
+        &mm_hash_v3,
+        &mm_hash_v4,
+#endif
+    };
+    static unsigned char bytes[SIZE];
+    fill(bytes, SIZE);
+    for (mm_isa isa = MM_ISA_BASELINE; isa <= mm_isa_best(); isa++) {
+        const mm_hash_kernels *k = builds[isa];
+        void *pieces = k->new_state();
+        assert_non_null(pieces);
+        for (size_t size = 0; size <= SIZE; size = size * 5 / 4 + 1) {
+            const mm_hash want = mm_hash_bytes(bytes, size);
+            assert_true(mm_hash_equal(k->bytes(bytes, size), want));
+            const mm_hash rows = mm_hash_rows(bytes, size / 7, 5, 7);
+            assert_true(mm_hash_equal(k->rows(bytes, size / 7, 5, 7), rows));
+            k->begin(pieces);
+            k->add(pieces, bytes, size / 3);
+            k->add(pieces, bytes + size / 3, size - size / 3);
+            assert_true(mm_hash_equal(k->end(pieces), want));
+        }
+        k->free_state(pieces);
+    }
+}
+
 static void printing_and_parsing_are_inverse(void **state) {
     (void)state;
     const mm_hash hash = {.low = 0x0123456789abcdef, .high = 0xfedcba9876543210};
@@ -95,6 +127,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hashes_are_those_of_xxh128sum),
         cmocka_unit_test(pieces_and_rows_give_the_hash_of_the_whole),
+        cmocka_unit_test(builds_agree),
         cmocka_unit_test(printing_and_parsing_are_inverse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,7 +44,7 @@ check_libraries() {
     only Jansson '<jansson\.h>' 'src/files/json\.c'
     only PCRE2 '<pcre2\.h>' 'src/data/(tokenizer|pretokenize)[a-z_]*\.[ch]'
     only utf8proc '<utf8proc\.h>' 'src/data/normalize\.c'
-    only xxHash '<xxhash\.h>' 'src/base/hash\.c'
+    only xxHash '<xxhash\.h>' 'src/base/hash_kernels\.c'
     only MPI '<mpi\.h>|(^|[^A-Za-z_])MPI_[A-Z]' 'src/rank/transport_mpi\.c'
 }
 

@@ -1,30 +1,30 @@
 #include <mm/base/hash.h>
 
+#include "hash_kernels.h"
+#include <mm/base/isa.h>
 #include <stdlib.h>
-// Compiled in, so that a state on the stack is always of the size that the functions expect.
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 struct mm_hasher {
-    XXH3_state_t *state;
+    const mm_hash_kernels *kernels;
+    void *state;
 };
 
-static mm_hash of_xxh(XXH128_hash_t hash) {
-    return (mm_hash){.low = hash.low64, .high = hash.high64};
+static const mm_hash_kernels *best(void) {
+#if defined(__x86_64__)
+    mm_isa isa = mm_isa_best();
+    if (isa == MM_ISA_V4) return &mm_hash_v4;
+    if (isa == MM_ISA_V3) return &mm_hash_v3;
+#endif
+    return &mm_hash_baseline;
 }
 
 mm_hash mm_hash_bytes(const void *data, size_t size) {
-    return of_xxh(XXH3_128bits(data, size));
+    return best()->bytes(data, size);
 }
 
 mm_hash mm_hash_rows(const void *data, size_t rows, size_t row_bytes, size_t stride) {
     if (rows <= 1 || row_bytes == stride) return mm_hash_bytes(data, rows * row_bytes);
-    // On the stack: hashing inside a worker must not allocate. The state aligns itself to 64 bytes.
-    XXH3_state_t state;
-    XXH3_128bits_reset(&state);
-    for (size_t row = 0; row < rows; row++)
-        XXH3_128bits_update(&state, (const unsigned char *)data + row * stride, row_bytes);
-    return of_xxh(XXH3_128bits_digest(&state));
+    return best()->rows(data, rows, row_bytes, stride);
 }
 
 bool mm_hash_equal(mm_hash a, mm_hash b) {
@@ -62,7 +62,8 @@ bool mm_hash_parse(const char *text, mm_hash *hash) {
 mm_hasher *mm_hasher_new(void) {
     mm_hasher *hasher = malloc(sizeof *hasher);
     if (!hasher) return NULL;
-    hasher->state = XXH3_createState();
+    hasher->kernels = best();
+    hasher->state = hasher->kernels->new_state();
     if (!hasher->state) {
         free(hasher);
         return NULL;
@@ -73,18 +74,18 @@ mm_hasher *mm_hasher_new(void) {
 
 void mm_hasher_free(mm_hasher *hasher) {
     if (!hasher) return;
-    XXH3_freeState(hasher->state);
+    hasher->kernels->free_state(hasher->state);
     free(hasher);
 }
 
 void mm_hasher_reset(mm_hasher *hasher) {
-    XXH3_128bits_reset(hasher->state);
+    hasher->kernels->begin(hasher->state);
 }
 
 void mm_hasher_add(mm_hasher *hasher, const void *data, size_t size) {
-    if (size) XXH3_128bits_update(hasher->state, data, size);
+    hasher->kernels->add(hasher->state, data, size);
 }
 
 mm_hash mm_hasher_end(const mm_hasher *hasher) {
-    return of_xxh(XXH3_128bits_digest(hasher->state));
+    return hasher->kernels->end(hasher->state);
 }

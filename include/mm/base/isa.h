@@ -1,5 +1,5 @@
-// Which build of the kernels this CPU runs. src/ops and src/optim are built once for each; all give the same
-// bits.
+// Which build of the kernels this CPU runs. src/ops, src/optim and the hash are built once for each; all give
+// the same bits.
 #ifndef MM_BASE_ISA_H
 #define MM_BASE_ISA_H
 
