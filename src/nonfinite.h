@@ -4,8 +4,6 @@
 
 #include "trainer.h"
 
-bool mm_all_finite(const float *x, int64_t n);
-
 // After mm_step_norm, of a loss or a gradient that is not finite: looks through the parameters, then
 // runs the leaves again under a probe. MM_NONFINITE with step, rank, leaf, layer, operation and tensor;
 // sum->gradient is overwritten.

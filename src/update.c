@@ -1,6 +1,5 @@
 // The stages after the leaves: last merge and norm of the merged gradient, update, and what the trace says of
 // both.
-#include "nonfinite.h"
 #include "trainer.h"
 #include <math.h>
 #include <mm/base/par.h>
@@ -136,9 +135,7 @@ typedef struct update {
 static bool update_piece(mm_trainer *t, size_t offset, int64_t floats, const mm_adamw_scalars *scalars,
                          mm_hasher *const hashers[3]) {
     float *state[3] = {t->weights + offset, t->m + offset, t->v + offset};
-    t->optim->adamw(state[0], state[1], state[2], t->gradient + offset, floats, scalars);
-    bool finite = true;
-    for (int k = 0; k < 3; k++) finite = finite && mm_all_finite(state[k], floats);
+    bool finite = t->optim->adamw(state[0], state[1], state[2], t->gradient + offset, floats, scalars);
     mm_profile_mark(MM_PROFILE_ADAMW, MM_PASS_NONE);
     for (int k = 0; traced(t) && k < 3; k++)
         mm_hasher_add(hashers[k], state[k], (size_t)floats * sizeof *state[k]);

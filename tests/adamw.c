@@ -1,4 +1,5 @@
 // AdamW and the norm against PyTorch's order of operations written out in double, and the bits.
+#include <float.h>
 #include <math.h>
 #include <mm/optim/adamw.h>
 #include <mm/optim/clip.h>
@@ -97,6 +98,26 @@ static void moments_are_never_tiny(void **state) {
     }
 }
 
+// By every way in which a number of w, m or v is spoiled, at every place of a vector and of the rest.
+static void spoiled_numbers_are_seen(void **state) {
+    (void)state;
+    enum { N = 37 };
+    static const float bad[] = {INFINITY, -INFINITY, NAN};
+    const mm_adamw_scalars k = mm_adamw_at(&defaults, 1e-3, 0.01, 1, 2);
+    for (mm_isa isa = MM_ISA_BASELINE; isa <= mm_isa_best(); isa++)
+        for (int at = -1; at < N; at++)
+            for (int array = 0; array < 4; array++)
+                for (int b = 0; b < 3; b++) {
+                    float *all = numbers_new(4 * N, 1, 1), *v = all + 2 * N;
+                    for (int i = 0; i < N; i++) v[i] = fabsf(v[i]);
+                    all[0] = FLT_MAX; // the largest that is none
+                    if (at >= 0) all[array * N + at] = bad[b];
+                    assert_int_equal(mm_optim_kernels_for(isa)->adamw(all, all + N, v, all + 3 * N, N, &k),
+                                     at < 0);
+                    free(all);
+                }
+}
+
 static void norm_and_clip(void **state) {
     (void)state;
     static const int sizes[] = {0, 1, 15, 16, 33, 4095, 4096};
@@ -137,6 +158,7 @@ int main(void) {
         cmocka_unit_test(scalars_are_functions_of_the_step),
         cmocka_unit_test(kernels_are_the_reference),
         cmocka_unit_test(moments_are_never_tiny),
+        cmocka_unit_test(spoiled_numbers_are_seen),
         cmocka_unit_test(norm_and_clip),
         cmocka_unit_test(bits_are_the_same_everywhere),
     };

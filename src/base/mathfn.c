@@ -11,12 +11,6 @@ static double of_bits(uint64_t bits) {
     return x;
 }
 
-static uint64_t to_bits(double x) {
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
 // 2^n for -1022 <= n <= 1023.
 static double power_of_two(int64_t n) {
     return of_bits((uint64_t)(n + 1023) << 52);
@@ -27,16 +21,13 @@ static double nearest(double x) {
     return (x + 0x1.8p52) - 0x1.8p52;
 }
 
-// ln 2 in two parts; the first has 32 bits, so that its product with an exponent is exact.
-static const double ln2_high = 0x1.62e42feep-1, ln2_low = 0x1.a39ef35793c76p-33;
-
 double mm_exp(double x) {
     if (x != x) return x;
     if (x < -708) return 0;
     if (x > 709.78) return INFINITY;
     // x = n ln 2 + r, r = high - low. e^r = 1 + r + r c / (2 - c), where c = r - r^2 P(r^2).
     double n = nearest(x * 0x1.71547652b82fep+0);
-    double high = fma(-n, ln2_high, x), low = n * ln2_low;
+    double high = fma(-n, mm_ln2_high, x), low = n * mm_ln2_low;
     double r = high - low, t = r * r;
     double p = 4.13813679705723846039e-08;
     p = fma(p, t, -1.65339022054652515390e-06);
@@ -48,36 +39,6 @@ double mm_exp(double x) {
     // In two factors, so that n = 1024 does not overflow before the product does.
     int64_t whole = (int64_t)n, part = whole / 2;
     return y * power_of_two(part) * power_of_two(whole - part);
-}
-
-double mm_log(double x) {
-    if (x != x || x == INFINITY) return x;
-    if (x == 0) return -INFINITY;
-    if (x < 0) return NAN;
-    int64_t n = 0;
-    if (x < 0x1p-1022) {
-        x *= 0x1p54;
-        n = -54;
-    }
-    // x = 2^n m with sqrt(1/2) <= m < sqrt(2).
-    uint64_t bits = to_bits(x);
-    n += (int64_t)(bits >> 52) - 1023;
-    double m = of_bits((bits & 0xfffffffffffffu) | (uint64_t)1023 << 52);
-    if (m > 0x1.6a09e667f3bcdp+0) {
-        m *= 0.5;
-        n++;
-    }
-    // log(1 + f) = f - f^2/2 + s (f^2/2 + R(s^2)), where s = f / (2 + f).
-    double f = m - 1.0, s = f / (2.0 + f), z = s * s, half = 0.5 * f * f;
-    double p = 1.479819860511658591e-01;
-    p = fma(p, z, 1.531383769920937332e-01);
-    p = fma(p, z, 1.818357216161805012e-01);
-    p = fma(p, z, 2.222219843214978396e-01);
-    p = fma(p, z, 2.857142874366239149e-01);
-    p = fma(p, z, 3.999999999940941908e-01);
-    p = fma(p, z, 6.666666666666735130e-01);
-    double k = (double)n;
-    return k * ln2_high - ((half - fma(s, fma(p, z, half), k * ln2_low)) - f);
 }
 
 double mm_pow(double x, double y) {

@@ -4,11 +4,22 @@
 #include <assert.h>
 #include <mm/base/mathfn.h>
 #include <mm/optim/clip.h>
+#include <string.h>
+
+// The sign bit is set if x is infinite or NaN: its exponent is all ones. Integers, which compilers make
+// vectors of.
+static inline uint32_t spoiled(float x) {
+    const uint32_t exponent = 0x7f800000, one = 0x00800000;
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (bits & exponent) + one;
+}
 
 // Each number on its own, so vectors of any width give the same bits.
-static void adamw(float *restrict w, float *restrict m, float *restrict v, const float *restrict g, int64_t n,
+static bool adamw(float *restrict w, float *restrict m, float *restrict v, const float *restrict g, int64_t n,
                   const mm_adamw_scalars *scalars) {
     const mm_adamw_scalars s = *scalars;
+    uint32_t found = 0;
     for (int64_t i = 0; i < n; i++) {
         float gradient = g[i] * s.scale;
         float mean = mm_flush(fmaf(s.beta1, m[i], s.one_minus_beta1 * gradient));
@@ -16,8 +27,11 @@ static void adamw(float *restrict w, float *restrict m, float *restrict v, const
         float root = sqrtf(square) / s.root_bias2 + s.eps;
         m[i] = mean;
         v[i] = square;
-        w[i] = fmaf(-s.step_size, mean / root, w[i] * s.decay);
+        float weight = fmaf(-s.step_size, mean / root, w[i] * s.decay);
+        w[i] = weight;
+        found |= spoiled(weight) | spoiled(mean) | spoiled(square);
     }
+    return !(found >> 31);
 }
 
 static double lane_sum(double lanes[MM_LANES]) {

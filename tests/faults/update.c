@@ -22,12 +22,12 @@ mm_adamw_scalars __wrap_mm_adamw_at(const mm_adamw *options, double lr, double w
 static const mm_optim_kernels *real_optim;
 
 // The state of one number changes before its update.
-static void adamw(float *w, float *m, float *v, const float *g, int64_t n, const mm_adamw_scalars *scalars) {
+static bool adamw(float *w, float *m, float *v, const float *g, int64_t n, const mm_adamw_scalars *scalars) {
     size_t target = model_in_work->parameters.offsets[planted.tensor] + (size_t)planted.element;
     size_t first = (size_t)(w - model_in_work->weights);
     if (fault_strikes("bit-moment") && target >= first && target < first + (size_t)n)
         flip_bit(&(planted.other ? v : m)[target - first], planted.bit);
-    real_optim->adamw(w, m, v, g, n, scalars);
+    return real_optim->adamw(w, m, v, g, n, scalars);
 }
 
 const mm_optim_kernels *__wrap_mm_optim_kernels_for(mm_isa isa) {

@@ -1,5 +1,5 @@
 // exp, log, sin, cos of our own, of + * / sqrt fma and integer steps only, so that every compiler and CPU
-// gives the same bits (libm's differ). The float ones are inlined into loops; the double ones serve scalars.
+// gives the same bits (libm's differ). What kernels use is inlined; the other double ones serve scalars.
 #ifndef MM_BASE_MATHFN_H
 #define MM_BASE_MATHFN_H
 
@@ -75,9 +75,45 @@ static inline float mm_sigmoidf(float x) {
     return 1.0f / (1.0f + mm_expf(-x));
 }
 
+// ln 2 in two parts; the first has 32 bits, so that its product with an exponent is exact.
+static const double mm_ln2_high = 0x1.62e42feep-1, mm_ln2_low = 0x1.a39ef35793c76p-33;
+
+// In double, within 2 ulp: -infinity for 0, NaN below it and for NaN. fdlibm's polynomial, as in mathfn.c.
+static inline double mm_log(double x) {
+    if (x != x || x == INFINITY) return x;
+    if (x == 0) return -INFINITY;
+    if (x < 0) return NAN;
+    int64_t n = 0;
+    if (x < 0x1p-1022) {
+        x *= 0x1p54;
+        n = -54;
+    }
+    // x = 2^n m with sqrt(1/2) <= m < sqrt(2).
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    n += (int64_t)(bits >> 52) - 1023;
+    bits = (bits & 0xfffffffffffffu) | (uint64_t)1023 << 52;
+    double m;
+    memcpy(&m, &bits, sizeof m);
+    if (m > 0x1.6a09e667f3bcdp+0) {
+        m *= 0.5;
+        n++;
+    }
+    // log(1 + f) = f - f^2/2 + s (f^2/2 + R(s^2)), where s = f / (2 + f).
+    double f = m - 1.0, s = f / (2.0 + f), z = s * s, half = 0.5 * f * f;
+    double p = 1.479819860511658591e-01;
+    p = fma(p, z, 1.531383769920937332e-01);
+    p = fma(p, z, 1.818357216161805012e-01);
+    p = fma(p, z, 2.222219843214978396e-01);
+    p = fma(p, z, 2.857142874366239149e-01);
+    p = fma(p, z, 3.999999999940941908e-01);
+    p = fma(p, z, 6.666666666666735130e-01);
+    double k = (double)n;
+    return k * mm_ln2_high - ((half - fma(s, fma(p, z, half), k * mm_ln2_low)) - f);
+}
+
 // In double, for scalars, tables and reports; within 2 ulp over the ranges that they say. NaN gives NaN.
 double mm_exp(double x);             // 0 below -708, infinity above 709.78
-double mm_log(double x);             // -infinity for 0, NaN below it
 double mm_pow(double x, double y);   // x > 0: mm_exp(y * mm_log(x)), the relative error grows with |y log x|
 double mm_powi(double x, int64_t n); // n >= 0, by repeated squaring
 void mm_sincos(double x, double *sine, double *cosine); // |x| < 2^30

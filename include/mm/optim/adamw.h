@@ -4,6 +4,7 @@
 #define MM_OPTIM_ADAMW_H
 
 #include <mm/base/isa.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct mm_adamw {
@@ -26,8 +27,9 @@ mm_adamw_scalars mm_adamw_at(const mm_adamw *options, double lr, double weight_d
                              int64_t step);
 
 typedef struct mm_optim_kernels {
-    // w, m, v, g of n floats each. m and v below 2^-100 in magnitude become +0.
-    void (*adamw)(float *w, float *m, float *v, const float *g, int64_t n, const mm_adamw_scalars *scalars);
+    // w, m, v, g of n floats each. m and v below 2^-100 in magnitude become +0. False if a number of the new
+    // w, m, v is not finite.
+    bool (*adamw)(float *w, float *m, float *v, const float *g, int64_t n, const mm_adamw_scalars *scalars);
     // Sum of squares in double of at most 4096 floats, in 16 lanes.
     double (*sum_squares)(const float *g, int64_t n);
 } mm_optim_kernels;
