@@ -15,7 +15,7 @@ skip() {
 command -v valgrind >/dev/null || skip "valgrind is not installed"
 for flag in avx2 fma; do grep -qw "$flag" /proc/cpuinfo || skip "this CPU lacks $flag"; done
 
-# Each stage: its name, the program that was counted, and functions whose calls are its own ("-": taken off again).
+# Each stage: its name, the program that was counted, and functions whose calls are its own.
 stages='forward train block.c:layer_forward
 backward train block.c:layer_backward
 gemm train gemm.c:mm_gemm_run
@@ -29,7 +29,7 @@ swiglu_forward train swiglu.c:forward
 swiglu_backward train swiglu.c:backward
 dropout train dropout.c:apply
 cross_entropy train cross_entropy.c:backward
-tree_merge train reduce.c:mm_tree_give -step.c:node_done
+tree_merge train reduce.c:mm_tree_add
 gradient_norm train adamw.c:sum_squares
 adamw train adamw.c:adamw
 hashing train hash.c:mm_hasher_add hash.c:mm_hash_bytes
@@ -79,7 +79,7 @@ count_stages() {
     while read -r name program terms; do
         awk -v name="$name" -v terms="$terms" '
             BEGIN { n = split(terms, term, " ") }
-            { for (i = 1; i <= n; i++) if ($2 == term[i]) { sum += $1; seen[i] = 1 } else if ("-" $2 == term[i]) { sum -= $1; seen[i] = 1 } }
+            { for (i = 1; i <= n; i++) if ($2 == term[i]) { sum += $1; seen[i] = 1 } }
             END {
                 for (i = 1; i <= n; i++) if (!seen[i]) { print name, "no calls of " term[i]; exit }
                 printf "%s %d\n", name, sum

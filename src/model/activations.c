@@ -65,6 +65,7 @@ mm_activations *mm_activations_place(const mm_model *model, int64_t rows, bool b
     if (backward) {
         a.x_final = take(arena, rows, c->hidden);
         a.dx = take(arena, rows, c->hidden);
+        a.d_wide = take(arena, rows, c->intermediate);
         a.d_qkv = take(arena, rows, (c->heads + 2 * c->kv_heads) * (int64_t)c->head_dim);
         a.d_o = take(arena, rows, (int64_t)c->heads * c->head_dim);
         a.partials = take(arena, mm_rmsnorm_partials(rows), widest_norms(c));

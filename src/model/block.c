@@ -2,6 +2,7 @@
 #include "internal.h"
 #include <math.h>
 #include <mm/base/profile.h>
+#include <string.h>
 
 void linear_forward(const leaf_run *run, float *y, const float *x, const float *w, int64_t out, int64_t in) {
     mm_gemm_run(run->model->gemm, false, true, run->end - run->begin, out, in, 1, x + run->begin * in, in, w,
@@ -92,6 +93,12 @@ void drop_rows(const leaf_run *run, mm_purpose purpose, int layer, float *y, con
     }
 }
 
+float *kept_rows(const leaf_run *run, mm_purpose purpose, int layer, float *dy) {
+    if (!drops(run)) return dy;
+    drop_rows(run, purpose, layer, run->room->branch, dy, NULL);
+    return run->room->branch;
+}
+
 // Widths of a layer, named once.
 typedef struct widths {
     int64_t hidden, q, kv, qkv, qk, intermediate;
@@ -112,7 +119,7 @@ static void look_at_heads(const leaf_run *run, mm_pass pass, int layer, const ch
     look(run, &at, true, names[1], qk + w.q, run->leaf->rows, w.kv, w.qkv);
 }
 
-// Turns the member's rows of x, `forward` or back, in place.
+// Turns the rows of x, `forward` or back, in place.
 static void turn_heads(const leaf_run *run, float *x, bool forward) {
     const mm_config *c = &run->model->config;
     const mm_rope_kernels *rope = run->model->kernels->rope;
@@ -126,56 +133,98 @@ static void turn_heads(const leaf_run *run, float *x, bool forward) {
     }
 }
 
-// By rows: q and k are normed head by head (or copied), then turned by rope, from qkv into qk.
-static void heads_forward(const leaf_run *run, int layer) {
-    const mm_config *c = &run->model->config;
-    const mm_kernels *k = run->model->kernels;
-    const mm_layer_parameters *p = &run->model->parameters.layers[layer];
-    layer_room *room = room_of(run, layer);
-    widths w = widths_of(c);
-    int64_t rows = run->end - run->begin, first = run->begin * w.qkv;
-    if (p->q_norm >= 0) {
-        k->rmsnorm->forward(room->qk + first, w.qkv, room->qkv + first, w.qkv, weight_of(run, p->q_norm),
-                            room->rstd_q + run->begin * c->heads, rows, c->heads, c->head_dim,
-                            (float)c->rms_norm_eps);
-        k->rmsnorm->forward(room->qk + first + w.q, w.qkv, room->qkv + first + w.q, w.qkv,
-                            weight_of(run, p->k_norm), room->rstd_k + run->begin * c->kv_heads, rows,
-                            c->kv_heads, c->head_dim, (float)c->rms_norm_eps);
-        mm_profile_mark(MM_PROFILE_HEADS, MM_PASS_FORWARD);
-        look_at_heads(run, MM_PASS_FORWARD, layer, "qk_norm", room->qk);
-    } else {
-        for (int64_t row = run->begin; row < run->end; row++)
-            for (int64_t i = 0; i < w.qk; i++) room->qk[row * w.qkv + i] = room->qkv[row * w.qkv + i];
-    }
-    turn_heads(run, room->qk, true);
-    mm_profile_mark(MM_PROFILE_HEADS, MM_PASS_FORWARD);
-    look_at_heads(run, MM_PASS_FORWARD, layer, "rope", room->qk);
+// The member's rows from `begin` on, as many as stay in the cache from one operation to the next; all of them
+// if a probe looks at what is between.
+static leaf_run rows_from(const leaf_run *run, int64_t begin) {
+    leaf_run part = *run;
+    part.begin = begin;
+    if (!mm_probe_wants(run->probe, MM_LEVEL_OP) && run->end - begin > MM_RMSNORM_BLOCK)
+        part.end = begin + MM_RMSNORM_BLOCK;
+    return part;
 }
 
-// By rows, then together; in place on d_qkv: the gradients of q and k after rope and norm become those
-// before.
-static void heads_backward(const leaf_run *run, int layer) {
+// q and k are normed head by head, or copied, from qkv into qk.
+static void norm_heads(const leaf_run *run, int layer) {
     const mm_config *c = &run->model->config;
     const mm_rmsnorm_kernels *norm = run->model->kernels->rmsnorm;
     const mm_layer_parameters *p = &run->model->parameters.layers[layer];
     layer_room *room = room_of(run, layer);
     widths w = widths_of(c);
-    turn_heads(run, run->room->d_qkv, false);
-    mm_profile_mark(MM_PROFILE_HEADS, MM_PASS_BACKWARD);
-    look_at_heads(run, MM_PASS_BACKWARD, layer, "rope", run->room->d_qkv);
-    if (p->q_norm < 0) return;
+    int64_t rows = run->end - run->begin;
+    float *q = room->qk + run->begin * w.qkv;
+    const float *from = room->qkv + run->begin * w.qkv, eps = (float)c->rms_norm_eps;
+    if (p->q_norm < 0) {
+        for (int64_t row = 0; row < rows; row++)
+            memcpy(q + row * w.qkv, from + row * w.qkv, (size_t)w.qk * sizeof *q);
+        return;
+    }
+    norm->forward(q, w.qkv, from, w.qkv, weight_of(run, p->q_norm), room->rstd_q + run->begin * c->heads,
+                  rows, c->heads, c->head_dim, eps);
+    norm->forward(q + w.q, w.qkv, from + w.q, w.qkv, weight_of(run, p->k_norm),
+                  room->rstd_k + run->begin * c->kv_heads, rows, c->kv_heads, c->head_dim, eps);
+}
+
+// By rows: q and k are normed, then turned by rope.
+static void heads_forward(const leaf_run *run, int layer) {
+    layer_room *room = room_of(run, layer);
+    int64_t done = run->begin;
+    do {
+        leaf_run part = rows_from(run, done);
+        norm_heads(&part, layer);
+        mm_profile_mark(MM_PROFILE_HEADS, MM_PASS_FORWARD);
+        if (run->model->parameters.layers[layer].q_norm >= 0)
+            look_at_heads(run, MM_PASS_FORWARD, layer, "qk_norm", room->qk);
+        turn_heads(&part, room->qk, true);
+        mm_profile_mark(MM_PROFILE_HEADS, MM_PASS_FORWARD);
+        done = part.end;
+    } while (done < run->end);
+    look_at_heads(run, MM_PASS_FORWARD, layer, "rope", room->qk);
+}
+
+// Where norms of the heads leave their partial sums: q's, then k's.
+static void heads_partials(const leaf_run *run, float **q, float **k) {
+    *q = run->room->partials;
+    *k = *q + mm_rmsnorm_partials(run->leaf->rows) * widths_of(&run->model->config).q;
+}
+
+// In place on d_qkv: the gradients of q and k after their norms become those before.
+static void norm_heads_backward(const leaf_run *run, int layer) {
+    const mm_config *c = &run->model->config;
+    const mm_rmsnorm_kernels *norm = run->model->kernels->rmsnorm;
+    const mm_layer_parameters *p = &run->model->parameters.layers[layer];
+    layer_room *room = room_of(run, layer);
+    widths w = widths_of(c);
     int64_t rows = run->end - run->begin, n = c->head_dim, first = run->begin * w.qkv;
-    float *d = run->room->d_qkv + first, *q = run->room->partials;
-    float *k = q + mm_rmsnorm_partials(run->leaf->rows) * w.q;
+    float *d = run->room->d_qkv + first, *q, *k;
+    heads_partials(run, &q, &k);
     norm->backward(d, w.qkv, q + mm_rmsnorm_partials(run->begin * c->heads) * n, d, w.qkv, room->qkv + first,
                    w.qkv, weight_of(run, p->q_norm), room->rstd_q + run->begin * c->heads, NULL, 0, rows,
                    c->heads, n);
     norm->backward(d + w.q, w.qkv, k + mm_rmsnorm_partials(run->begin * c->kv_heads) * n, d + w.q, w.qkv,
                    room->qkv + first + w.q, w.qkv, weight_of(run, p->k_norm),
                    room->rstd_k + run->begin * c->kv_heads, NULL, 0, rows, c->kv_heads, n);
+}
+
+// By rows, then together; in place on d_qkv: the gradients of q and k after rope and norm become those
+// before.
+static void heads_backward(const leaf_run *run, int layer) {
+    const mm_config *c = &run->model->config;
+    const mm_layer_parameters *p = &run->model->parameters.layers[layer];
+    int64_t done = run->begin;
+    do {
+        leaf_run part = rows_from(run, done);
+        turn_heads(&part, run->room->d_qkv, false);
+        mm_profile_mark(MM_PROFILE_HEADS, MM_PASS_BACKWARD);
+        look_at_heads(run, MM_PASS_BACKWARD, layer, "rope", run->room->d_qkv);
+        if (p->q_norm >= 0) norm_heads_backward(&part, layer);
+        done = part.end;
+    } while (done < run->end);
+    if (p->q_norm < 0) return;
+    float *q, *k;
+    heads_partials(run, &q, &k);
     together(run);
-    norm_gradient(run, p->q_norm, q, c->heads, n);
-    norm_gradient(run, p->k_norm, k, c->kv_heads, n);
+    norm_gradient(run, p->q_norm, q, c->heads, c->head_dim);
+    norm_gradient(run, p->k_norm, k, c->kv_heads, c->head_dim);
     mm_profile_mark(MM_PROFILE_HEADS, MM_PASS_BACKWARD);
     look_at_heads(run, MM_PASS_BACKWARD, layer, "qk_norm", run->room->d_qkv);
 }
@@ -282,13 +331,6 @@ static void attention_forward(const leaf_run *run, int layer) {
     look(run, &at, true, "x", room->mid, rows, w.hidden, w.hidden);
 }
 
-static void swiglu_forward(const leaf_run *run, int layer) {
-    int64_t n = run->model->config.intermediate;
-    run->model->kernels->swiglu->forward(run->room->wide + run->begin * n,
-                                         room_of(run, layer)->gate_up + run->begin * 2 * n,
-                                         run->end - run->begin, n);
-}
-
 static void mlp_forward(const leaf_run *run, int layer) {
     const mm_model *m = run->model;
     const mm_layer_parameters *p = &m->parameters.layers[layer];
@@ -306,7 +348,9 @@ static void mlp_forward(const leaf_run *run, int layer) {
     look(run, &at, true, "gate", room->gate_up, rows, w.intermediate, 2 * w.intermediate);
     look(run, &at, true, "up", room->gate_up + w.intermediate, rows, w.intermediate, 2 * w.intermediate);
     at.operation = "swiglu";
-    swiglu_forward(run, layer);
+    m->kernels->swiglu->forward(r->wide + run->begin * w.intermediate,
+                                room->gate_up + run->begin * 2 * w.intermediate, run->end - run->begin,
+                                w.intermediate);
     mm_profile_mark(MM_PROFILE_SWIGLU, MM_PASS_FORWARD);
     look(run, &at, true, "h", r->wide, rows, w.intermediate, w.intermediate);
     at.operation = "down_proj";
@@ -327,40 +371,41 @@ void layer_forward(const leaf_run *run, int layer) {
     mlp_forward(run, layer);
 }
 
+// down_proj and SwiGLU: the gradient of SwiGLU's output is made first, since its own pass over gate and up
+// then makes the output again, which the weights' gradient needs.
 static void down_backward(const leaf_run *run, int layer) {
-    int down = run->model->parameters.layers[layer].down;
+    const mm_model *m = run->model;
+    int down = m->parameters.layers[layer].down;
     mm_activations *r = run->room;
-    widths w = widths_of(&run->model->config);
-    int64_t rows = run->leaf->rows, f = w.intermediate;
+    float *gate_up = room_of(run, layer)->gate_up;
+    widths w = widths_of(&m->config);
+    int64_t rows = run->leaf->rows, f = w.intermediate, first = run->begin * f;
     look_at at = {MM_LEVEL_OP, MM_PASS_BACKWARD, layer, "down_proj"};
     look(run, &at, false, "dx", r->dx, rows, w.hidden, w.hidden);
-    swiglu_forward(run, layer); // again, instead of keeping it
+    linear_input_gradient(run, r->d_wide, r->dx, weight_of(run, down), w.hidden, f);
+    mm_profile_mark(MM_PROFILE_DOWN, MM_PASS_BACKWARD);
+    m->kernels->swiglu->backward(gate_up + 2 * first, r->wide + first, r->d_wide + first, gate_up + 2 * first,
+                                 run->end - run->begin, f);
     together(run);
     mm_profile_mark(MM_PROFILE_SWIGLU, MM_PASS_BACKWARD);
     linear_weight_gradient(run, gradient_of(run, down), r->dx, r->wide, w.hidden, f);
     together(run);
     mm_profile_mark(MM_PROFILE_DOWN, MM_PASS_BACKWARD);
     look(run, &at, true, "down_proj.weight", gradient_of(run, down), w.hidden, f, f);
-    linear_input_gradient(run, r->wide, r->dx, weight_of(run, down), w.hidden, f);
-    mm_profile_mark(MM_PROFILE_DOWN, MM_PASS_BACKWARD);
-    look(run, &at, true, "dh", r->wide, rows, f, f);
+    look(run, &at, true, "dh", r->d_wide, rows, f, f);
+    at.operation = "swiglu";
+    look(run, &at, true, "d_gate", gate_up, rows, f, 2 * f);
+    look(run, &at, true, "d_up", gate_up + f, rows, f, 2 * f);
 }
 
 static void mlp_backward(const leaf_run *run, int layer) {
-    const mm_model *m = run->model;
-    const mm_layer_parameters *p = &m->parameters.layers[layer];
+    const mm_layer_parameters *p = &run->model->parameters.layers[layer];
     layer_room *room = room_of(run, layer);
     mm_activations *r = run->room;
-    widths w = widths_of(&m->config);
-    int64_t rows = run->leaf->rows, f = w.intermediate, first = run->begin * f;
+    widths w = widths_of(&run->model->config);
+    int64_t rows = run->leaf->rows, f = w.intermediate;
     down_backward(run, layer);
-    look_at at = {MM_LEVEL_OP, MM_PASS_BACKWARD, layer, "swiglu"};
-    m->kernels->swiglu->backward(room->gate_up + 2 * first, r->wide + first, room->gate_up + 2 * first,
-                                 run->end - run->begin, f);
-    mm_profile_mark(MM_PROFILE_SWIGLU, MM_PASS_BACKWARD);
-    look(run, &at, true, "d_gate", room->gate_up, rows, f, 2 * f);
-    look(run, &at, true, "d_up", room->gate_up + f, rows, f, 2 * f);
-    at.operation = "gate_up_proj";
+    look_at at = {MM_LEVEL_OP, MM_PASS_BACKWARD, layer, "gate_up_proj"};
     norm_forward(run, room->mid, p->post_norm, room->rstd_post);
     together(run);
     mm_profile_mark(MM_PROFILE_POST_NORM, MM_PASS_BACKWARD);
@@ -386,16 +431,16 @@ static void attention_output_backward(const leaf_run *run, int layer) {
     widths w = widths_of(&run->model->config);
     int64_t rows = run->leaf->rows;
     look_at at = {MM_LEVEL_OP, MM_PASS_BACKWARD, layer, "attention_residual"};
-    drop_rows(run, MM_PURPOSE_OUTPUT_DROPOUT, layer, r->branch, r->dx, NULL);
+    float *d_branch = kept_rows(run, MM_PURPOSE_OUTPUT_DROPOUT, layer, r->dx);
     mm_profile_mark(MM_PROFILE_RESIDUAL, MM_PASS_BACKWARD);
-    look(run, &at, true, "d_branch", r->branch, rows, w.hidden, w.hidden);
+    look(run, &at, true, "d_branch", d_branch, rows, w.hidden, w.hidden);
     at.operation = "o_proj";
     together(run);
-    linear_weight_gradient(run, gradient_of(run, p->o), r->branch, room_of(run, layer)->o, w.hidden, w.q);
-    if (p->o_bias >= 0) bias_gradient(run, p->o_bias, r->branch, w.hidden, w.hidden);
+    linear_weight_gradient(run, gradient_of(run, p->o), d_branch, room_of(run, layer)->o, w.hidden, w.q);
+    if (p->o_bias >= 0) bias_gradient(run, p->o_bias, d_branch, w.hidden, w.hidden);
     mm_profile_mark(MM_PROFILE_O_PROJ, MM_PASS_BACKWARD);
     look(run, &at, true, "o_proj.weight", gradient_of(run, p->o), w.hidden, w.q, w.q);
-    linear_input_gradient(run, r->d_o, r->branch, weight_of(run, p->o), w.hidden, w.q);
+    linear_input_gradient(run, r->d_o, d_branch, weight_of(run, p->o), w.hidden, w.q);
     mm_profile_mark(MM_PROFILE_O_PROJ, MM_PASS_BACKWARD);
     look(run, &at, true, "d_o", r->d_o, rows, w.q, w.q);
 }

@@ -28,7 +28,8 @@ struct mm_activations {
     float *norm;        // rows x hidden: a norm's output or its gradient; the loss's input
     float *branch;      // rows x hidden: what is added to the residual
     float *dx;          // rows x hidden: the residual's gradient
-    float *wide;        // rows x intermediate: SwiGLU's output or its gradient
+    float *wide;        // rows x intermediate: SwiGLU's output
+    float *d_wide;      // rows x intermediate: its gradient
     float *d_qkv;       // rows x (heads + 2 kv_heads) * head_dim
     float *d_o;         // rows x heads * head_dim
     float *logits;      // MM_LOGIT_ROWS x vocab
@@ -89,6 +90,9 @@ void norm_backward(const leaf_run *run, const float *x, int norm, const float *r
 // By rows: y = residual + dropout(x) on rows of the hidden size, sample by sample; residual may be NULL.
 void drop_rows(const leaf_run *run, mm_purpose purpose, int layer, float *y, const float *x,
                const float *residual);
+
+// By rows, of that operation: the gradient of x from y's, in room->branch; dy itself if nothing is dropped.
+float *kept_rows(const leaf_run *run, mm_purpose purpose, int layer, float *dy);
 
 void layer_forward(const leaf_run *run, int layer);
 // room->dx holds the gradient of the layer's output, and then that of its input. Both begin and end by rows.

@@ -49,11 +49,11 @@ static void embed_backward(const leaf_run *run) {
     const mm_model *m = run->model;
     int64_t begin, end, rows = run->leaf->rows, hidden = m->config.hidden;
     float *d_table = gradient_of(run, m->parameters.embedding);
-    drop_rows(run, MM_PURPOSE_EMBEDDING_DROPOUT, 0, run->room->branch, run->room->dx, NULL);
+    const float *dx = kept_rows(run, MM_PURPOSE_EMBEDDING_DROPOUT, 0, run->room->dx);
     together(run);
     part_of(run, hidden, &begin, &end);
-    m->kernels->embedding->backward(d_table + begin, run->room->branch + begin, hidden, run->leaf->inputs,
-                                    rows, end - begin);
+    m->kernels->embedding->backward(d_table + begin, dx + begin, hidden, run->leaf->inputs, rows,
+                                    end - begin);
     together(run);
     mm_profile_mark(MM_PROFILE_EMBEDDING, MM_PASS_BACKWARD);
     look_at at = {MM_LEVEL_OP, MM_PASS_BACKWARD, -1, "embedding"};

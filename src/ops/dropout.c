@@ -26,8 +26,16 @@ MM_INLINE void masked(float *y, const float *x, const float *residual, const uin
 
 static void unmasked(float *y, const float *x, const float *residual, int64_t n) {
     if (residual) {
-        MM_ELEMENTWISE
-        for (int64_t i = 0; i < n; i++) y[i] = residual[i] + x[i];
+        for (int64_t first = 0, end; first < n; first = end) {
+            end = first + MM_FETCHED < n ? first + MM_FETCHED : n;
+            for (int64_t i = first; i < end; i += MM_LINE) {
+                mm_fetch(x + i, MM_AHEAD);
+                mm_fetch(residual + i, MM_AHEAD);
+                mm_fetch(y + i, MM_AHEAD);
+            }
+            MM_ELEMENTWISE
+            for (int64_t i = first; i < end; i++) y[i] = residual[i] + x[i];
+        }
     } else if (y != x) {
         memcpy(y, x, (size_t)n * sizeof *y);
     }

@@ -19,6 +19,10 @@ static void forward(float *y, int64_t ldy, const float *x, int64_t ldx, const fl
         for (int head = 0; head < heads; head++) {
             const float *from = x + row * ldx + head * n;
             float *to = y + row * ldy + head * n;
+            for (int64_t i = 0; i < n; i += MM_LINE) {
+                mm_fetch(from + i, MM_AHEAD);
+                mm_fetch(to + i, MM_AHEAD);
+            }
             const float r = 1.0f / sqrtf(sum_squares(from, n) / (float)n + eps);
             rstd[row * heads + head] = r;
             MM_ELEMENTWISE
@@ -29,6 +33,10 @@ static void forward(float *y, int64_t ldy, const float *x, int64_t ldx, const fl
 // Returns sum(dy * w * x) and adds dy * x * rstd to the partial sum of dw.
 static float weight_gradient(float *restrict partial, const float *restrict dy, const float *restrict x,
                              const float *restrict w, float rstd, int64_t n) {
+    for (int64_t i = 0; i < n; i += MM_LINE) {
+        mm_fetch(dy + i, MM_AHEAD);
+        mm_fetch(x + i, MM_AHEAD);
+    }
     float sums[MM_LANES] = {0};
     int64_t i = 0;
     for (; i + MM_LANES <= n; i += MM_LANES)
