@@ -2,6 +2,7 @@
 
 #include "hash_kernels.h"
 #include <mm/base/isa.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 struct mm_hasher {
@@ -9,22 +10,27 @@ struct mm_hasher {
     void *state;
 };
 
-static const mm_hash_kernels *best(void) {
-#if defined(__x86_64__)
-    mm_isa isa = mm_isa_best();
-    if (isa == MM_ISA_V4) return &mm_hash_v4;
-    if (isa == MM_ISA_V3) return &mm_hash_v3;
-#endif
-    return &mm_hash_baseline;
+// As the other kernels are picked. $MM_ISA is read once; a name in it that is none is whoever picks those's
+// to complain of.
+static const mm_hash_kernels *picked(void) {
+    static const mm_hash_kernels *const builds[] = MM_BUILDS(mm_hash);
+    static _Atomic(const mm_hash_kernels *) kept;
+    const mm_hash_kernels *kernels = atomic_load_explicit(&kept, memory_order_relaxed);
+    if (kernels) return kernels;
+    mm_isa isa;
+    mm_error unused;
+    if (mm_isa_pick(&isa, &unused)) isa = mm_isa_best();
+    atomic_store_explicit(&kept, builds[isa], memory_order_relaxed);
+    return builds[isa];
 }
 
 mm_hash mm_hash_bytes(const void *data, size_t size) {
-    return best()->bytes(data, size);
+    return picked()->bytes(data, size);
 }
 
 mm_hash mm_hash_rows(const void *data, size_t rows, size_t row_bytes, size_t stride) {
     if (rows <= 1 || row_bytes == stride) return mm_hash_bytes(data, rows * row_bytes);
-    return best()->rows(data, rows, row_bytes, stride);
+    return picked()->rows(data, rows, row_bytes, stride);
 }
 
 bool mm_hash_equal(mm_hash a, mm_hash b) {
@@ -62,7 +68,7 @@ bool mm_hash_parse(const char *text, mm_hash *hash) {
 mm_hasher *mm_hasher_new(void) {
     mm_hasher *hasher = malloc(sizeof *hasher);
     if (!hasher) return NULL;
-    hasher->kernels = best();
+    hasher->kernels = picked();
     hasher->state = hasher->kernels->new_state();
     if (!hasher->state) {
         free(hasher);

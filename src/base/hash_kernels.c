@@ -5,9 +5,6 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define PASTE_(name, suffix) name##suffix
-#define PASTE(name, suffix) PASTE_(name, suffix)
-
 static mm_hash of_xxh(XXH128_hash_t hash) {
     return (mm_hash){.low = hash.low64, .high = hash.high64};
 }
@@ -45,10 +42,10 @@ static mm_hash end(const void *state) {
     return of_xxh(XXH3_128bits_digest(state));
 }
 
-const mm_hash_kernels PASTE(mm_hash, MM_ISA_SUFFIX) = {.bytes = bytes,
-                                                       .rows = rows_of,
-                                                       .new_state = new_state,
-                                                       .free_state = free_state,
-                                                       .begin = begin,
-                                                       .add = add,
-                                                       .end = end};
+const mm_hash_kernels MM_BUILD(mm_hash) = {.bytes = bytes,
+                                           .rows = rows_of,
+                                           .new_state = new_state,
+                                           .free_state = free_state,
+                                           .begin = begin,
+                                           .add = add,
+                                           .end = end};

@@ -3,6 +3,7 @@
 #define MM_BASE_HASH_KERNELS_H
 
 #include <mm/base/hash.h>
+#include <mm/base/isa.h>
 
 typedef struct mm_hash_kernels {
     mm_hash (*bytes)(const void *data, size_t size);
@@ -15,9 +16,6 @@ typedef struct mm_hash_kernels {
     mm_hash (*end)(const void *state);
 } mm_hash_kernels;
 
-extern const mm_hash_kernels mm_hash_baseline;
-#if defined(__x86_64__)
-extern const mm_hash_kernels mm_hash_v3, mm_hash_v4;
-#endif
+MM_DECLARE_BUILDS(mm_hash_kernels, mm_hash);
 
 #endif

@@ -1,5 +1,5 @@
 // Arguments are reduced with fma, exactly or to twice the precision; the polynomials' coefficients are
-// fdlibm's (Sun Microsystems, 1993: e_exp.c, e_log.c, k_sin.c, k_cos.c).
+// fdlibm's (Sun Microsystems, 1993: e_exp.c, k_sin.c, k_cos.c).
 #include <mm/base/mathfn.h>
 
 #include <assert.h>

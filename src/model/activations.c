@@ -65,9 +65,10 @@ mm_activations *mm_activations_place(const mm_model *model, int64_t rows, bool b
     if (backward) {
         a.x_final = take(arena, rows, c->hidden);
         a.dx = take(arena, rows, c->hidden);
-        a.d_wide = take(arena, rows, c->intermediate);
-        a.d_qkv = take(arena, rows, (c->heads + 2 * c->kv_heads) * (int64_t)c->head_dim);
-        a.d_o = take(arena, rows, (int64_t)c->heads * c->head_dim);
+        const int64_t d_qkv = (c->heads + 2 * c->kv_heads) * (int64_t)c->head_dim;
+        const int64_t d_o = (int64_t)c->heads * c->head_dim;
+        a.d_wide = a.d_qkv = take(arena, rows, most(c->intermediate, d_qkv + d_o));
+        if (placed) a.d_o = a.d_qkv + rows * d_qkv;
         a.partials = take(arena, mm_rmsnorm_partials(rows), widest_norms(c));
     } else if (rooms) {
         a.x_final = rooms[0].x;

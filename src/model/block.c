@@ -1,5 +1,6 @@
 // One decoder layer, forward and backward side by side: x + attention(norm(x)), then the same with SwiGLU.
 #include "internal.h"
+#include <assert.h>
 #include <math.h>
 #include <mm/base/profile.h>
 #include <string.h>
@@ -96,6 +97,7 @@ void drop_rows(const leaf_run *run, mm_purpose purpose, int layer, float *y, con
 float *kept_rows(const leaf_run *run, mm_purpose purpose, int layer, float *dy) {
     if (!drops(run)) return dy;
     drop_rows(run, purpose, layer, run->room->branch, dy, NULL);
+    together(run);
     return run->room->branch;
 }
 
@@ -133,10 +135,12 @@ static void turn_heads(const leaf_run *run, float *x, bool forward) {
     }
 }
 
-// The member's rows from `begin` on, as many as stay in the cache from one operation to the next; all of them
-// if a probe looks at what is between.
+// The member's rows from `begin` on that stay in the cache from one operation to the next: a block, so that
+// norms' partial sums are whole ones; all rows if a probe looks at what is between. A member without rows is
+// given none, once: it too has its part in looking.
 static leaf_run rows_from(const leaf_run *run, int64_t begin) {
     leaf_run part = *run;
+    assert((begin - run->begin) % MM_RMSNORM_BLOCK == 0);
     part.begin = begin;
     if (!mm_probe_wants(run->probe, MM_LEVEL_OP) && run->end - begin > MM_RMSNORM_BLOCK)
         part.end = begin + MM_RMSNORM_BLOCK;
@@ -389,7 +393,6 @@ static void down_backward(const leaf_run *run, int layer) {
     together(run);
     mm_profile_mark(MM_PROFILE_SWIGLU, MM_PASS_BACKWARD);
     linear_weight_gradient(run, gradient_of(run, down), r->dx, r->wide, w.hidden, f);
-    together(run);
     mm_profile_mark(MM_PROFILE_DOWN, MM_PASS_BACKWARD);
     look(run, &at, true, "down_proj.weight", gradient_of(run, down), w.hidden, f, f);
     look(run, &at, true, "dh", r->d_wide, rows, f, f);
@@ -435,7 +438,6 @@ static void attention_output_backward(const leaf_run *run, int layer) {
     mm_profile_mark(MM_PROFILE_RESIDUAL, MM_PASS_BACKWARD);
     look(run, &at, true, "d_branch", d_branch, rows, w.hidden, w.hidden);
     at.operation = "o_proj";
-    together(run);
     linear_weight_gradient(run, gradient_of(run, p->o), d_branch, room_of(run, layer)->o, w.hidden, w.q);
     if (p->o_bias >= 0) bias_gradient(run, p->o_bias, d_branch, w.hidden, w.hidden);
     mm_profile_mark(MM_PROFILE_O_PROJ, MM_PASS_BACKWARD);

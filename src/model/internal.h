@@ -26,15 +26,15 @@ struct mm_activations {
     float *x_final;     // rows x hidden: the last layer's output; layers[0].x without a backward pass
     float *rstd_final;  // rows
     float *norm;        // rows x hidden: a norm's output or its gradient; the loss's input
-    float *branch;      // rows x hidden: what is added to the residual
+    float *branch;      // rows x hidden: what is added to the residual, or its gradient
     float *dx;          // rows x hidden: the residual's gradient
     float *wide;        // rows x intermediate: SwiGLU's output
-    float *d_wide;      // rows x intermediate: its gradient
-    float *d_qkv;       // rows x (heads + 2 kv_heads) * head_dim
-    float *d_o;         // rows x heads * head_dim
-    float *logits;      // MM_LOGIT_ROWS x vocab
-    double *losses;     // rows
-    float *partials;    // of norms' weights: mm_rmsnorm_partials(rows) x the widest groups side by side
+    float *d_wide;   // rows x intermediate: its gradient; in the room of d_qkv and d_o, which come after it
+    float *d_qkv;    // rows x (heads + 2 kv_heads) * head_dim
+    float *d_o;      // rows x heads * head_dim
+    float *logits;   // MM_LOGIT_ROWS x vocab
+    double *losses;  // rows
+    float *partials; // of norms' weights: mm_rmsnorm_partials(rows) x the widest groups side by side
 };
 
 // One member's way through the model with a leaf. What is done by rows is done for rows begin to end alone,
@@ -91,7 +91,8 @@ void norm_backward(const leaf_run *run, const float *x, int norm, const float *r
 void drop_rows(const leaf_run *run, mm_purpose purpose, int layer, float *y, const float *x,
                const float *residual);
 
-// By rows, of that operation: the gradient of x from y's, in room->branch; dy itself if nothing is dropped.
+// The gradient of drop_rows' x from that of its y, seen by all: made by rows in room->branch, or dy itself if
+// nothing is dropped.
 float *kept_rows(const leaf_run *run, mm_purpose purpose, int layer, float *dy);
 
 void layer_forward(const leaf_run *run, int layer);

@@ -50,7 +50,6 @@ static void embed_backward(const leaf_run *run) {
     int64_t begin, end, rows = run->leaf->rows, hidden = m->config.hidden;
     float *d_table = gradient_of(run, m->parameters.embedding);
     const float *dx = kept_rows(run, MM_PURPOSE_EMBEDDING_DROPOUT, 0, run->room->dx);
-    together(run);
     part_of(run, hidden, &begin, &end);
     m->kernels->embedding->backward(d_table + begin, dx + begin, hidden, run->leaf->inputs, rows,
                                     end - begin);

@@ -60,27 +60,27 @@ static void over_queries(const tile *t, float alpha, const float *w, const float
 
 // ---- rows of a tile ----
 
-// Of rows of the caller, `ld` apart: those to come, n floats of each.
-static void fetch_rows(const float *row, int64_t ld, int64_t n) {
-    for (int64_t i = 0; i < n; i += MM_LINE) mm_fetch(row + i, ROWS_AHEAD * ld);
+// Asks for the group's columns of a row of the caller's that comes ROWS_AHEAD later: far enough for a
+// memory's latency, and few enough for the first cache.
+static void fetch_row(const tile *t, const float *x, int64_t ld, int64_t row) {
+    const int64_t n = (int64_t)t->per_group * t->a->head_dim, later = row + ROWS_AHEAD;
+    if (later < t->a->rows) mm_fetch(x + row * ld + t->group * n, n, ROWS_AHEAD * ld, x + (later + 1) * ld);
 }
 
 // Packs the group's columns of the tile's queries.
 static void pack(const tile *t, float *packed, const float *x, int64_t ld) {
     const int64_t n = (int64_t)t->per_group * t->a->head_dim;
     for (int64_t r = 0; r < t->queries; r++) {
-        const float *row = x + (t->query + r) * ld + t->group * n;
-        fetch_rows(row, ld, n);
-        memcpy(packed + r * n, row, (size_t)n * sizeof *x);
+        fetch_row(t, x, ld, t->query + r);
+        memcpy(packed + r * n, x + (t->query + r) * ld + t->group * n, (size_t)n * sizeof *x);
     }
 }
 
 static void unpack(const tile *t, float *x, int64_t ld, const float *packed) {
     const int64_t n = (int64_t)t->per_group * t->a->head_dim;
     for (int64_t r = 0; r < t->queries; r++) {
-        float *row = x + (t->query + r) * ld + t->group * n;
-        fetch_rows(row, ld, n);
-        memcpy(row, packed + r * n, (size_t)n * sizeof *x);
+        fetch_row(t, x, ld, t->query + r);
+        memcpy(x + (t->query + r) * ld + t->group * n, packed + r * n, (size_t)n * sizeof *x);
     }
 }
 
@@ -159,11 +159,11 @@ static void finish_tile(const tile *t, const softmax_state *state, float *o, flo
     const int hd = a->head_dim;
     const float kept = keep_scale(a);
     for (int64_t r = 0; r < t->queries; r++) {
+        fetch_row(t, o, a->ld_o, t->query + r);
         for (int h = 0; h < t->per_group; h++) {
             const int64_t i = r * t->per_group + h, head = (int64_t)t->group * t->per_group + h;
             const float factor = kept / state->sum[i], *values = state->values + i * hd;
             float *out = o + (t->query + r) * a->ld_o + head * hd;
-            fetch_rows(out, a->ld_o, hd);
             for (int c = 0; c < hd; c++) out[c] = values[c] * factor;
             lse[head * a->rows + t->query + r] =
                 (float)((double)state->max[i] + mm_log((double)state->sum[i]));
@@ -231,7 +231,7 @@ static void delta_tile(const tile *t, float *delta, const float *d_o, const floa
     const int hd = a->head_dim;
     for (int64_t r = 0; r < t->queries; r++) {
         const int64_t at = (t->query + r) * a->ld_o + (int64_t)t->group * t->per_group * hd;
-        fetch_rows(o + at, a->ld_o, (int64_t)t->per_group * hd);
+        fetch_row(t, o, a->ld_o, t->query + r); // d_o has just been packed
         for (int h = 0; h < t->per_group; h++)
             delta[r * t->per_group + h] = row_dot(d_o + at + h * hd, o + at + h * hd, hd);
     }

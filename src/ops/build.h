@@ -7,18 +7,13 @@
 #include "gemm_own.h"
 #include <mm/ops/kernels.h>
 
-#define MM_PASTE_(name, suffix) name##suffix
-#define MM_PASTE(name, suffix) MM_PASTE_(name, suffix)
-
 // Everything of one build.
 typedef struct mm_ops_build {
     mm_kernels kernels;
     const mm_gemm_own *gemm;
 } mm_ops_build;
 
-// In a file that is compiled for each build: MM_BUILD(mm_rope) is mm_rope_baseline, mm_rope_v3, ...
 #ifdef MM_ISA_SUFFIX
-#define MM_BUILD(name) MM_PASTE(name, MM_ISA_SUFFIX)
 extern const mm_rmsnorm_kernels MM_BUILD(mm_rmsnorm);
 extern const mm_rope_kernels MM_BUILD(mm_rope);
 extern const mm_attention_kernels MM_BUILD(mm_attention);

@@ -28,11 +28,9 @@ static void unmasked(float *y, const float *x, const float *residual, int64_t n)
     if (residual) {
         for (int64_t first = 0, end; first < n; first = end) {
             end = first + MM_FETCHED < n ? first + MM_FETCHED : n;
-            for (int64_t i = first; i < end; i += MM_LINE) {
-                mm_fetch(x + i, MM_AHEAD);
-                mm_fetch(residual + i, MM_AHEAD);
-                mm_fetch(y + i, MM_AHEAD);
-            }
+            mm_fetch(x + first, end - first, MM_AHEAD, x + n);
+            mm_fetch(residual + first, end - first, MM_AHEAD, residual + n);
+            mm_fetch(y + first, end - first, MM_AHEAD, y + n);
             MM_ELEMENTWISE
             for (int64_t i = first; i < end; i++) y[i] = residual[i] + x[i];
         }

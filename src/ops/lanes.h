@@ -24,12 +24,13 @@
 // Small functions that become part of a loop; a call there costs more than its work.
 #define MM_INLINE static inline __attribute__((always_inline))
 
-// Asks for the cache line of the float `ahead` of x: a leaf's rows come from far, and a core by itself looks
-// ahead less than that takes. Beyond an array's end it does nothing.
-enum { MM_LINE = 16, MM_FETCHED = 128 }; // floats of a line, and of what is asked for before it is worked on
-enum { MM_AHEAD = 512 };                 // floats ahead that suit rows one after another
-MM_INLINE void mm_fetch(const float *x, int64_t ahead) {
-    __builtin_prefetch((const char *)((uintptr_t)x + (uintptr_t)ahead * sizeof *x));
+// Asks for the cache lines of n floats `ahead` of x, as far as they lie before `end`: a leaf's rows come from
+// far, and a core by itself looks ahead less than that takes. Loops over contiguous floats ask for MM_FETCHED
+// at a time, MM_AHEAD further on; loops over rows for whole rows.
+enum { MM_LINE = 16, MM_FETCHED = 128, MM_AHEAD = 512 };
+MM_INLINE void mm_fetch(const float *x, int64_t n, int64_t ahead, const float *end) {
+    const int64_t left = end - x - ahead;
+    for (int64_t i = 0; i < n && i < left; i += MM_LINE) __builtin_prefetch(x + ahead + i);
 }
 
 // Loops with a sum go over whole blocks of MM_LANES numbers; the rest is added to the first lanes. That is

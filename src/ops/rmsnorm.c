@@ -13,16 +13,20 @@ static float sum_squares(const float *restrict x, int64_t n) {
     return mm_lane_sum(sums);
 }
 
+// Asks for a group of a later row: the first at least MM_AHEAD floats further on.
+MM_INLINE void fetch(const float *x, int64_t ld, int64_t row, int64_t rows, int64_t column, int64_t n) {
+    const int64_t ahead = (MM_AHEAD + ld - 1) / ld;
+    if (row + ahead < rows) mm_fetch(x + row * ld + column, n, ahead * ld, x + rows * ld);
+}
+
 static void forward(float *y, int64_t ldy, const float *x, int64_t ldx, const float *w, float *rstd,
                     int64_t rows, int heads, int64_t n, float eps) {
     for (int64_t row = 0; row < rows; row++)
         for (int head = 0; head < heads; head++) {
             const float *from = x + row * ldx + head * n;
             float *to = y + row * ldy + head * n;
-            for (int64_t i = 0; i < n; i += MM_LINE) {
-                mm_fetch(from + i, MM_AHEAD);
-                mm_fetch(to + i, MM_AHEAD);
-            }
+            fetch(x, ldx, row, rows, head * n, n);
+            fetch(y, ldy, row, rows, head * n, n);
             const float r = 1.0f / sqrtf(sum_squares(from, n) / (float)n + eps);
             rstd[row * heads + head] = r;
             MM_ELEMENTWISE
@@ -33,10 +37,6 @@ static void forward(float *y, int64_t ldy, const float *x, int64_t ldx, const fl
 // Returns sum(dy * w * x) and adds dy * x * rstd to the partial sum of dw.
 static float weight_gradient(float *restrict partial, const float *restrict dy, const float *restrict x,
                              const float *restrict w, float rstd, int64_t n) {
-    for (int64_t i = 0; i < n; i += MM_LINE) {
-        mm_fetch(dy + i, MM_AHEAD);
-        mm_fetch(x + i, MM_AHEAD);
-    }
     float sums[MM_LANES] = {0};
     int64_t i = 0;
     for (; i + MM_LANES <= n; i += MM_LANES)
@@ -76,6 +76,8 @@ static void backward(float *dx, int64_t lddx, float *partials, const float *dy, 
         for (int64_t group = first; group < last; group++) {
             const int64_t row = group / heads, column = group % heads * n;
             const float *dy_group = dy + row * lddy + column, *x_group = x + row * ldx + column;
+            fetch(dy, lddy, row, rows, column, n);
+            fetch(x, ldx, row, rows, column, n);
             const float r = rstd[group];
             const float share = weight_gradient(partial, dy_group, x_group, w, r, n) * r * r / (float)n;
             input_gradient(dx + row * lddx + column, dy_group, x_group, w,

@@ -1,4 +1,4 @@
-// XXH3-128 (xxHash), the fingerprint of every stream of bytes. The only place of xxHash.
+// XXH3-128 (xxHash), the fingerprint of every stream of bytes.
 #ifndef MM_BASE_HASH_H
 #define MM_BASE_HASH_H
 

@@ -19,4 +19,21 @@ mm_isa mm_isa_best(void);
 // unset.
 MM_CHECKED mm_status mm_isa_pick(mm_isa *isa, mm_error *error);
 
+// In a file that is compiled for each build, with the build's suffix: MM_BUILD(mm_rope) is mm_rope_baseline,
+// mm_rope_v3, ... Elsewhere: MM_DECLARE_BUILDS says that those of a type are somewhere, and
+// MM_BUILDS fills an array of pointers to them, by mm_isa.
+#define MM_PASTE_(name, suffix) name##suffix
+#define MM_PASTE(name, suffix) MM_PASTE_(name, suffix)
+#ifdef MM_ISA_SUFFIX
+#define MM_BUILD(name) MM_PASTE(name, MM_ISA_SUFFIX)
+#endif
+#define MM_DECLARE_BUILDS(type, name) extern const type name##_baseline, name##_v3, name##_v4
+#if defined(__x86_64__)
+#define MM_BUILDS(name)                                                                                      \
+    { &name##_baseline, &name##_v3, &name##_v4 }
+#else
+#define MM_BUILDS(name)                                                                                      \
+    { &name##_baseline }
+#endif
+
 #endif

@@ -78,7 +78,7 @@ static inline float mm_sigmoidf(float x) {
 // ln 2 in two parts; the first has 32 bits, so that its product with an exponent is exact.
 static const double mm_ln2_high = 0x1.62e42feep-1, mm_ln2_low = 0x1.a39ef35793c76p-33;
 
-// In double, within 2 ulp: -infinity for 0, NaN below it and for NaN. fdlibm's polynomial, as in mathfn.c.
+// In double, within 2 ulp: -infinity for 0, NaN below it and for NaN. fdlibm's polynomial (e_log.c).
 static inline double mm_log(double x) {
     if (x != x || x == INFINITY) return x;
     if (x == 0) return -INFINITY;

@@ -1,5 +1,5 @@
-// Who wants to see a tensor while a leaf runs. The model reports; what is done with it (a trace, a test, a
-// planted fault) is the probe's.
+// Who wants to see a tensor while a leaf runs. The model reports; what is done with it (a trace, a test) is
+// the probe's.
 #ifndef MM_BASE_PROBE_H
 #define MM_BASE_PROBE_H
 
@@ -22,8 +22,8 @@ typedef struct mm_sight {
     int64_t ld;            // elements from one row to the next; equal to the last dimension when contiguous
 } mm_sight;
 
-// `see` is called in the order of the program by the thread that runs the leaf. It may change the tensor's
-// numbers.
+// `see` is called in an order of its own, which stays whatever the program does first, by the thread that
+// runs the leaf. It must not change the tensor's numbers: some have been used, others stand for two tensors.
 typedef struct mm_probe {
     mm_level level; // see is called for sights up to this level
     void *self;
