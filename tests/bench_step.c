@@ -5,8 +5,8 @@
 // SETTING is one of run.json's (preset=small seq_len=512 ...); steps=N are taken after --warm N (2) that do
 // not count, in a run directory of its own, which is removed. --go: instead reads "go N" lines, takes N steps
 // for each and answers with a line, until the input ends. --profile: where the time of the counted steps
-// went; --gemms: also the list of their GEMMs, for bench_gemm. --save: the run ends as mm does, with a
-// checkpoint.
+// went (gemm_share: the median step's inside GEMM, gemm_share_of_all: that of all steps together); --gemms:
+// also the list of their GEMMs, for bench_gemm. --save: the run ends as mm does, with a checkpoint.
 #include <limits.h>
 #include <mm/base/clock.h>
 #include <mm/base/profile.h>
@@ -29,8 +29,9 @@ typedef struct bench {
     double planned;           // bytes
     int64_t leaves, parameters;
     double seconds[MOST_STEPS];
-    int64_t wanted, taken; // steps of the series
-    int64_t tokens;        // of the series
+    double shares[MOST_STEPS], inside; // of each step inside GEMM; seconds in it when the last step ended
+    int64_t wanted, taken;             // steps of the series
+    int64_t tokens;                    // of the series
     bool profiling;
 } bench;
 
@@ -75,7 +76,7 @@ static bool write_gemms(const bench *b, const mm_profile_sum *sum) {
 }
 
 // A leaf's seconds are all of its worker's from its batch to its gradient; shares are of the workers' time.
-static void print_profile(const bench *b, const mm_profile_sum *sum) {
+static void print_profile(bench *b, const mm_profile_sum *sum) {
     mm_profile_row steps = {0};
     double leaf = seconds_of(sum, MM_PROFILE_CLEAR);
     for (int op = 0; op < MM_PROFILE_VALIDATION; op++)
@@ -86,12 +87,14 @@ static void print_profile(const bench *b, const mm_profile_sum *sum) {
             steps.gemm_flops += row->gemm_flops;
             if (pass != MM_PASS_NONE || op == MM_PROFILE_BATCH) leaf += row->seconds;
         }
+    qsort(b->shares, (size_t)b->taken, sizeof *b->shares, compare);
     double leaves = (double)b->leaves * (double)b->taken, merges = (double)(b->leaves - 1) * (double)b->taken;
     double merge = seconds_of(sum, MM_PROFILE_MERGE), wait = seconds_of(sum, MM_PROFILE_WAIT);
-    printf(", \"gemm_share\": %.4f, \"gemm_gflops\": %.2f, \"gemm_flops\": %.6g, \"merge_share\": %.4f, "
+    printf(", \"gemm_share\": %.4f, \"gemm_share_of_all\": %.4f, \"gemm_gflops\": %.2f, \"gemm_flops\": "
+           "%.6g, \"merge_share\": %.4f, "
            "\"wait_share\": %.4f, \"serial_share\": %.4f, \"trace_share\": %.4f, \"update_share\": %.4f, "
            "\"leaf_seconds\": %.6f, \"merge_seconds\": %.6f",
-           steps.gemm_seconds / steps.seconds,
+           b->shares[b->taken / 2], steps.gemm_seconds / steps.seconds,
            steps.gemm_seconds > 0 ? steps.gemm_flops / steps.gemm_seconds * 1e-9 : 0,
            steps.gemm_flops / (double)b->taken, merge / steps.seconds, wait / steps.seconds,
            seconds_of(sum, MM_PROFILE_SERIAL) / steps.seconds,
@@ -152,6 +155,7 @@ static void next_series(bench *b) {
         end(b, 2);
     }
     b->profiling = true;
+    b->inside = 0;
 }
 
 static void on_header(void *self, const mm_train_header *header) {
@@ -167,6 +171,9 @@ static void on_step(void *self, const mm_train_step *step) {
     double now = mm_clock_seconds();
     if (step->step == 1) b->first_step = now - b->began;
     if (step->step > b->warm) {
+        const double inside = b->profiling ? mm_profile_gemm_seconds() : 0;
+        b->shares[b->taken] = (inside - b->inside) / (now - b->last) / (double)b->settings.workers;
+        b->inside = inside;
         b->seconds[b->taken++] = now - b->last;
         b->tokens += step->tokens;
         if (b->taken == b->wanted) {

@@ -144,7 +144,9 @@ static void run_gemms(void *self, int worker) {
 static void gemms_are_listed_by_shape(void **state) {
     (void)state;
     mm_profile_sum *sum = start(2);
+    assert_true(mm_profile_gemm_seconds() == 0);
     mm_par_run(2, run_gemms, NULL);
+    const double so_far = mm_profile_gemm_seconds();
     mm_profile_stop(sum);
     assert_int_equal(sum->gemm_count, 20);
     for (int i = 0; i < 20; i++) assert_int_equal(sum->gemms[i].calls, 100);
@@ -152,6 +154,7 @@ static void gemms_are_listed_by_shape(void **state) {
     const mm_profile_row *row = &sum->rows[MM_PROFILE_ATTENTION][MM_PASS_FORWARD];
     assert_true(row->gemm_flops == 2 * 100 * 55 * 2.0 * 2 * 3);
     assert_true(row->gemm_seconds > 0 && row->gemm_seconds <= row->seconds);
+    assert_true(so_far == row->gemm_seconds);
     free(sum);
 }
 

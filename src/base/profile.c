@@ -191,6 +191,16 @@ void mm_profile_waited(double began) {
 
 // --- the sum
 
+double mm_profile_gemm_seconds(void) {
+    assert(state.profiles);
+    double seconds = 0;
+    for (int w = 0; w < state.workers; w++)
+        for (int op = 0; op < MM_PROFILE_OPS; op++)
+            for (int pass = 0; pass < MM_PROFILE_PASSES; pass++)
+                seconds += state.profiles[w].rows[op][pass].gemm_seconds;
+    return seconds;
+}
+
 void mm_profile_stop(mm_profile_sum *sum) {
     assert(state.profiles);
     charge_all();

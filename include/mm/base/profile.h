@@ -77,6 +77,8 @@ const char *mm_profile_name(mm_profile_op op);
 MM_CHECKED mm_status mm_profile_start(int workers, mm_error *error);
 // Fills *sum and ends it; by the thread that started it.
 void mm_profile_stop(mm_profile_sum *sum);
+// Seconds inside GEMM so far, of all workers. By the thread that started it, while no workers run.
+double mm_profile_gemm_seconds(void);
 // All that follows, on all workers, is `op`'s, whatever its marks say; MM_PROFILE_OTHER: as the marks say
 // again. By the thread that started it, while no workers run.
 void mm_profile_stage(mm_profile_op op);
