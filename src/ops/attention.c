@@ -61,8 +61,9 @@ static void over_queries(const tile *t, float alpha, const float *w, const float
 // ---- rows of a tile ----
 
 // Asks for the group's columns of a row of the caller's that comes ROWS_AHEAD later: far enough for a
-// memory's latency, and few enough for the first cache.
-static void fetch_row(const tile *t, const float *x, int64_t ld, int64_t row) {
+// memory's latency, and few enough for the first cache. Inlined, since gcc leaves out calls of what only
+// asks.
+MM_INLINE void fetch_row(const tile *t, const float *x, int64_t ld, int64_t row) {
     const int64_t n = (int64_t)t->per_group * t->a->head_dim, later = row + ROWS_AHEAD;
     if (later < t->a->rows) mm_fetch(x + row * ld + t->group * n, n, ROWS_AHEAD * ld, x + (later + 1) * ld);
 }

@@ -29,8 +29,8 @@
 // at a time, MM_AHEAD further on; loops over rows for whole rows.
 enum { MM_LINE = 16, MM_FETCHED = 128, MM_AHEAD = 512 };
 MM_INLINE void mm_fetch(const float *x, int64_t n, int64_t ahead, const float *end) {
-    const int64_t left = end - x - ahead;
-    for (int64_t i = 0; i < n && i < left; i += MM_LINE) __builtin_prefetch(x + ahead + i);
+    const int64_t left = end - x - ahead, most = n < left ? n : left;
+    for (int64_t i = 0; i < most; i += MM_LINE) __builtin_prefetch(x + ahead + i);
 }
 
 // Loops with a sum go over whole blocks of MM_LANES numbers; the rest is added to the first lanes. That is
