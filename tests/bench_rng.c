@@ -21,7 +21,7 @@ static uint32_t loop(uint64_t first) {
     mm_philox_open(&philox, &stream);
     for (uint64_t row = 0; row < WORDS; row += ROW) {
         for (uint64_t i = 0; i < ROW; i += MM_PHILOX_WORDS)
-            mm_philox_words(&philox, first + row + i, words + i);
+            mm_philox_words(&philox, first + row + i, MM_PHILOX_WORDS, words + i);
         for (int i = 0; i < ROW; i++) sum += words[i];
     }
     return sum;

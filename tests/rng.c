@@ -74,9 +74,12 @@ static void stream_words_are_the_definition(void **state) {
             stream.origin = ((uint64_t)4 << 32) - 64, first = 64 * (i % 2); // to block 2^32 and on
         beyond += (stream.origin + first) / 4 > UINT32_MAX;
         mm_philox philox;
-        uint32_t words[MM_PHILOX_WORDS];
+        uint32_t words[MM_PHILOX_WORDS], some[MM_PHILOX_WORDS] = {0};
         mm_philox_open(&philox, &stream);
-        mm_philox_words(&philox, first, words);
+        mm_philox_words(&philox, first, MM_PHILOX_WORDS, words);
+        const int count = (int)(i % MM_PHILOX_WORDS) + 1;
+        mm_philox_words(&philox, first, count, some);
+        assert_memory_equal(some, words, (size_t)count * sizeof *words);
         for (uint64_t k = 0; k < MM_PHILOX_WORDS; k++) {
             uint32_t expected = defined_word(&stream, first + k);
             assert_int_equal(words[k], expected);
@@ -309,7 +312,7 @@ static void dropout_threshold_is_the_share_of_words(void **state) {
     int dropped = 0;
     for (uint64_t first = 0; first < N; first += MM_PHILOX_WORDS) {
         uint32_t words[MM_PHILOX_WORDS];
-        mm_philox_words(&philox, first, words);
+        mm_philox_words(&philox, first, MM_PHILOX_WORDS, words);
         for (int k = 0; k < MM_PHILOX_WORDS; k++) dropped += words[k] < mm_dropout_threshold(0.1);
     }
     assert_true(fabs(dropped - 0.1 * N) < 6 * sqrt(0.1 * 0.9 * N));

@@ -96,13 +96,19 @@ static void row_mask(const tile *t, int64_t r, float *s, float fill) {
     for (int64_t c = r + 1, width = row_width(t, r); c < width; c++) s[c] = fill;
 }
 
-// The words that decide which weights of a row are dropped.
+// The words that decide which weights of a row are dropped; +0 ones after the row's last key need none of
+// their own.
 static void row_words(const tile *t, int64_t r, int head, uint32_t words[TILE]) {
     const mm_attention *a = t->a;
-    int64_t row = ((int64_t)t->group * t->per_group + head) * a->mask_rows + t->query + r;
-    uint64_t first = (uint64_t)(row * a->mask_ld + t->key);
-    for (int i = 0, width = row_width(t, r); i < width; i += MM_PHILOX_WORDS)
-        mm_philox_words(t->words, first + (uint64_t)i, words + i);
+    const int64_t row = ((int64_t)t->group * t->per_group + head) * a->mask_rows + t->query + r;
+    const uint64_t first = (uint64_t)(row * a->mask_ld + t->key);
+    const int width = row_width(t, r), keys = t->diagonal ? (int)r + 1 : width;
+    for (int i = 0; i < width; i += MM_PHILOX_WORDS) {
+        const int left = keys - i;
+        if (left < MM_PHILOX_WORDS) memset(words + i, 0, MM_PHILOX_WORDS * sizeof *words);
+        mm_philox_words(t->words, first + (uint64_t)i, left < MM_PHILOX_WORDS ? left : MM_PHILOX_WORDS,
+                        words + i);
+    }
 }
 
 static float keep_scale(const mm_attention *a) {

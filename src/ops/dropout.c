@@ -54,10 +54,10 @@ static void apply(float *y, const float *x, const float *residual, const mm_stre
     for (int64_t row = 0; row < rows; row++)
         for (int64_t column = 0; column < n; column += MM_PHILOX_WORDS) {
             uint32_t words[MM_PHILOX_WORDS];
-            mm_philox_words(&philox, (uint64_t)((first + row) * ld + column), words);
             const int64_t at = row * n + column, left = n - column;
-            masked(y + at, x + at, residual ? residual + at : NULL, words, threshold, scale,
-                   left < MM_PHILOX_WORDS ? left : MM_PHILOX_WORDS);
+            const int count = left < MM_PHILOX_WORDS ? (int)left : MM_PHILOX_WORDS;
+            mm_philox_words(&philox, (uint64_t)((first + row) * ld + column), count, words);
+            masked(y + at, x + at, residual ? residual + at : NULL, words, threshold, scale, count);
         }
 }
 

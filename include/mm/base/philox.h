@@ -157,8 +157,10 @@ static inline void mm_philox_part(const mm_philox *philox, uint64_t block, mm_ph
     }
 }
 
-// Words of elements first .. first + 63 of the stream; `first` a multiple of 64.
-static inline void mm_philox_words(const mm_philox *philox, uint64_t first, uint32_t out[MM_PHILOX_WORDS]) {
+// Words of elements first .. first + count - 1 of the stream, and of some that follow; `first` a multiple of
+// 64, `count` at most 64, which is what `out` has room for.
+static inline void mm_philox_words(const mm_philox *philox, uint64_t first, int count,
+                                   uint32_t out[MM_PHILOX_WORDS]) {
     const uint64_t block = philox->block + first / 4; // 16 blocks from a multiple of 16: one high word
     const uint64_t product =
         (uint64_t)(philox->word0 ^ (philox->word1 | (uint32_t)(block >> 32))) * MM_PHILOX_MULTIPLY_0;
@@ -167,7 +169,7 @@ static inline void mm_philox_words(const mm_philox *philox, uint64_t first, uint
     enum { BLOCKS = MM_PHILOX_VECTORS * MM_PHILOX_WIDTH };
     // Not unrolled: mixed with each other the parts would not fit the registers.
 #pragma GCC unroll 1
-    for (int i = 0; i < MM_PHILOX_LANES; i += BLOCKS)
+    for (int i = 0; 4 * i < count; i += BLOCKS)
         mm_philox_part(philox, block + (uint64_t)i, third, fourth, out + 4 * i);
 }
 
