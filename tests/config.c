@@ -28,7 +28,9 @@ static void config_round_trip(void **state) {
     (void)state;
     mm_text text = {0};
     mm_config config, back;
-    OK(parse_with("qwen3", "\"attention_bias\": true, \"tie_word_embeddings\": true, \"head_dim\": 24",
+    OK(parse_with("qwen3",
+                  "\"attention_bias\": true, \"tie_word_embeddings\": true, \"num_key_value_heads\": 2, "
+                  "\"head_dim\": 24, \"rms_norm_eps\": 1e-5, \"rope_theta\": 5e5",
                   &config));
     config.bos = 1;
     config.pad = -1;
@@ -39,6 +41,13 @@ static void config_round_trip(void **state) {
         mm_config_write(&config, MM_F32, &text);
         OK(mm_config_parse(text.data, text.size, "config.json", &back, &error));
         assert_int_equal(back.eos_count, config.eos_count);
+        assert_true(back.kind == config.kind && back.vocab == config.vocab && back.layers == config.layers);
+        assert_true(back.hidden == config.hidden && back.intermediate == config.intermediate);
+        assert_true(back.heads == config.heads && back.kv_heads == config.kv_heads);
+        assert_true(back.head_dim == config.head_dim && back.max_positions == config.max_positions);
+        assert_true(back.tied == config.tied && back.attention_bias == config.attention_bias);
+        assert_true(back.rms_norm_eps == config.rms_norm_eps && back.rope_theta == config.rope_theta);
+        assert_true(back.bos == config.bos && back.pad == config.pad);
         mm_text again = {0};
         mm_config_write(&back, MM_F32, &again);
         assert_string_equal(text.data, again.data);

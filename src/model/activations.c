@@ -4,13 +4,18 @@ static float *take(mm_arena *arena, int64_t rows, int64_t columns) {
     return mm_arena_take(arena, (size_t)rows * (size_t)columns, sizeof(float));
 }
 
+// Of a row that holds q, k and v of all heads.
+static int64_t qkv_width(const mm_config *c) {
+    return ((int64_t)c->heads + 2 * (int64_t)c->kv_heads) * c->head_dim;
+}
+
 static layer_room place_layer(const mm_config *c, int64_t rows, mm_arena *arena) {
     int64_t head = c->head_dim;
     return (layer_room){
         .x = take(arena, rows, c->hidden),
         .rstd_in = take(arena, rows, 1),
-        .qkv = take(arena, rows, (c->heads + 2 * c->kv_heads) * head),
-        .qk = take(arena, rows, (c->heads + 2 * c->kv_heads) * head),
+        .qkv = take(arena, rows, qkv_width(c)),
+        .qk = take(arena, rows, qkv_width(c)),
         .rstd_q = take(arena, rows, c->heads),
         .rstd_k = take(arena, rows, c->kv_heads),
         .o = take(arena, rows, c->heads * head),
@@ -41,8 +46,7 @@ size_t mm_model_scratch(const mm_model *model) {
 int64_t mm_model_packers(const mm_model *model, int64_t rows) {
     const mm_config *c = &model->config;
     if (mm_gemm_room(model->gemm) == 0) return 0;
-    const int64_t qkv = ((int64_t)c->heads + 2 * (int64_t)c->kv_heads) * c->head_dim;
-    const int64_t outputs = most(most(c->vocab, 2 * (int64_t)c->intermediate), most(c->hidden, qkv));
+    const int64_t outputs = most(most(c->vocab, 2 * (int64_t)c->intermediate), most(c->hidden, qkv_width(c)));
     return most(mm_rmsnorm_partials(rows), (outputs + LEAF_GRAIN - 1) / LEAF_GRAIN);
 }
 
@@ -65,10 +69,9 @@ mm_activations *mm_activations_place(const mm_model *model, int64_t rows, bool b
     if (backward) {
         a.x_final = take(arena, rows, c->hidden);
         a.dx = take(arena, rows, c->hidden);
-        const int64_t d_qkv = (c->heads + 2 * c->kv_heads) * (int64_t)c->head_dim;
         const int64_t d_o = (int64_t)c->heads * c->head_dim;
-        a.d_wide = a.d_qkv = take(arena, rows, most(c->intermediate, d_qkv + d_o));
-        if (placed) a.d_o = a.d_qkv + rows * d_qkv;
+        a.d_wide = a.d_qkv = take(arena, rows, most(c->intermediate, qkv_width(c) + d_o));
+        if (placed) a.d_o = a.d_qkv + rows * qkv_width(c);
         a.partials = take(arena, mm_rmsnorm_partials(rows), widest_norms(c));
     } else if (rooms) {
         a.x_final = rooms[0].x;
