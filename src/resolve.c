@@ -35,14 +35,6 @@ static void resolve_ranks(mm_settings *s, const bool *given) {
     if (!is_given(given, "workers")) s->workers = s->threads < cores ? s->threads : cores;
 }
 
-static bool power_of_two(int64_t n) {
-    return n >= 1 && (n & (n - 1)) == 0;
-}
-
-static bool batch_fits(int64_t batch, int64_t micro, int64_t ranks) {
-    return batch % (micro * ranks) == 0 && power_of_two(batch / (micro * ranks));
-}
-
 // The nearest batch sizes that work, below (0 if none) and above.
 static mm_status refuse_batch(const mm_settings *s, mm_error *error) {
     int64_t above = s->micro_batch * s->ranks, below = 0;
@@ -62,16 +54,24 @@ static mm_status refuse_batch(const mm_settings *s, mm_error *error) {
         (long long)s->batch, (long long)s->micro_batch, (long long)s->ranks, nearest);
 }
 
+// A batch that was not given is bounded as one that was.
+static mm_status check_batch_size(const mm_settings *s, mm_error *error) {
+    const double most = mm_settings_field("batch")->most;
+    if ((double)s->batch <= most) return MM_OK;
+    return mm_trouble(error, "--micro-batch %lld on %lld ranks: makes a batch of %lld, expected at most %.0f",
+                      (long long)s->micro_batch, (long long)s->ranks, (long long)s->batch, most);
+}
+
 static mm_status resolve_batch(mm_settings *s, const bool *given, mm_error *error) {
     bool micro = is_given(given, "micro_batch");
     if (!micro) s->micro_batch = DEFAULT_MICRO_BATCH;
     if (!is_given(given, "batch")) {
         s->batch = s->micro_batch * s->ranks;
         while (s->batch < LEAST_BATCH) s->batch *= 2;
-        return MM_OK;
+        return check_batch_size(s, error);
     }
-    while (!micro && s->micro_batch > 1 && !batch_fits(s->batch, s->micro_batch, s->ranks)) s->micro_batch--;
-    if (batch_fits(s->batch, s->micro_batch, s->ranks)) return MM_OK;
+    while (!micro && s->micro_batch > 1 && !mm_settings_batch_fits(s)) s->micro_batch--;
+    if (mm_settings_batch_fits(s)) return MM_OK;
     return refuse_batch(s, error);
 }
 

@@ -118,4 +118,5 @@ trouble '--val-share 1.5' pack --tokenizer t --out d --val-share 1.5 in
 trouble '--out|--resume' --resume r --out o
 trouble '--preset|--model' --preset tiny --model m
 trouble '--batch 24|nearest|16 or 32' --data . --threads 4 --micro-batch 4 --batch 24
+trouble '--micro-batch 65536 on 65536 ranks|4294967296|1000000' --data . --ranks 65536 --micro-batch 65536
 finish

@@ -244,6 +244,11 @@ copy base && sed -i '3s/"grad_norm": /"grad_norm": 1/' B/metrics.jsonl
 damaged B/metrics.jsonl diff base B --json
 copy base && sed -i '3s/"tokens": 168/"tokens": 167/' B/metrics.jsonl
 damaged B/metrics.jsonl diff base B --json
+# The targets of eight leaves, each 2^61 more: 2^64 more together.
+copy base && zcat base/trace.jsonl.gz | sed '/"step":3,.*"targets"/s/\[21\]/[2305843009213693973]/' | gzip >B/trace.jsonl.gz
+damaged B/metrics.jsonl diff base B --json
+copy betas && sed -i '1,2s/"tokens": 168/"tokens": 9223372036854775807/' B/metrics.jsonl
+damaged B/metrics.jsonl diff betas B --json
 copy base && sed -i '3s/"lr": 0/"lr": 1/' B/metrics.jsonl
 damaged B/metrics.jsonl diff base B --json
 

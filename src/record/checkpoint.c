@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 enum { STATE_LIMIT = 1 << 16, HASH_PIECE = 1 << 20 };
+#define TOKENS_MOST (INT64_MAX / 2) // a step's can be added
 
 mm_status mm_checkpoint_path(const char *run_path, int64_t step, char *out, size_t size, mm_error *error) {
     char name[64];
@@ -245,7 +246,7 @@ static mm_status read_state(const mm_json_document *document, mm_checkpoint_stat
     if (!status) status = mm_json_need_integer(document, root, "version", 1, 1, &version, error);
     if (!status) status = mm_json_need_integer(document, root, "step", 0, INT64_MAX, &s->step, error);
     if (!status) status = mm_json_need_integer(document, root, "position", 0, INT64_MAX, &position, error);
-    if (!status) status = mm_json_need_integer(document, root, "tokens", 0, INT64_MAX, &s->tokens, error);
+    if (!status) status = mm_json_need_integer(document, root, "tokens", 0, TOKENS_MOST, &s->tokens, error);
     if (!status)
         status = mm_json_need_integer(document, root, "arithmetic", 1, INT32_MAX, &arithmetic, error);
     if (!status) status = mm_json_need_integer(document, root, "streams", 1, INT32_MAX, &streams, error);

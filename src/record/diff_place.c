@@ -1,4 +1,5 @@
 // Places of a run in words.
+#include <limits.h>
 #include <mm/record/diff.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,8 @@ mm_place mm_place_of(const mm_trace_record *r) {
     snprintf(place.operation, sizeof place.operation, "%s", r->operation);
     snprintf(place.tensor, sizeof place.tensor, "%s", r->tensor);
     const char *layer = strstr(r->tensor, in_layer);
-    if (place.layer < 0 && layer) place.layer = atoi(layer + sizeof in_layer - 1);
+    long number = place.layer < 0 && layer ? strtol(layer + sizeof in_layer - 1, NULL, 10) : place.layer;
+    if (number >= 0 && number <= INT_MAX) place.layer = (int)number;
     if (strcmp(r->operation, "loss") == 0) place.pass = MM_PASS_FORWARD;
     return place;
 }

@@ -84,8 +84,11 @@ mm_status mm_side_next(mm_side *side, bool *more, mm_error *error) {
     side->steps++;
     if (!side->has_row) return MM_OK;
     side->rows++;
-    side->tokens += side->row.tokens;
-    return MM_OK;
+    if (!__builtin_add_overflow(side->tokens, side->row.tokens, &side->tokens)) return MM_OK;
+    return mm_fail(
+        error, MM_DIFFERS,
+        "%s/metrics.jsonl: the tokens up to step %lld are more than a run can have; it was changed",
+        side->path, (long long)side->steps);
 }
 
 bool mm_side_traced(const mm_side *side) {
@@ -98,6 +101,15 @@ bool mm_side_failed(const mm_side *side) {
 
 // --- one step
 
+static bool has_targets(const mm_trace_step *step, int64_t tokens) {
+    for (size_t i = 0; i < step->count; i++) {
+        if (strcmp(step->records[i].tensor, "targets") != 0) continue;
+        if (step->records[i].shape[0] > tokens) return false;
+        tokens -= step->records[i].shape[0];
+    }
+    return tokens == 0;
+}
+
 static mm_status check_row(mm_side *side, mm_error *error) {
     const mm_metrics_row *row = &side->row;
     const mm_trace_record *norm = mm_trace_step_find(&side->step, "norm", "grad_norm");
@@ -109,14 +121,12 @@ static mm_status check_row(mm_side *side, mm_error *error) {
                        "files was changed",
                        side->path, (long long)row->step, row->grad_norm);
     }
-    int64_t targets = 0;
-    for (size_t i = 0; i < side->step.count; i++)
-        if (strcmp(side->step.records[i].tensor, "targets") == 0) targets += side->step.records[i].shape[0];
-    if (targets == row->tokens) return MM_OK;
-    return mm_fail(error, MM_DIFFERS,
-                   "%s/metrics.jsonl: step %lld has %lld tokens, the trace %lld targets; one of the two "
-                   "files was changed",
-                   side->path, (long long)row->step, (long long)row->tokens, (long long)targets);
+    if (has_targets(&side->step, row->tokens)) return MM_OK;
+    return mm_fail(
+        error, MM_DIFFERS,
+        "%s/metrics.jsonl: step %lld has %lld tokens, which is not the number of the trace's targets; "
+        "one of the two files was changed",
+        side->path, (long long)row->step, (long long)row->tokens);
 }
 
 mm_status mm_side_check(mm_side *side, mm_error *error) {
@@ -126,7 +136,7 @@ mm_status mm_side_check(mm_side *side, mm_error *error) {
                    (side->has_row && (row->spoiled || (row->has_val && !isfinite(row->val_loss))));
     if (mm_side_traced(side)) {
         status = mm_trace_step_parse(&side->step, mm_trace_steps_path(side->trace), error);
-        if (!status && !mm_side_failed(side)) status = side_check_whole(side, error);
+        if (!status) status = side_check_whole(side, mm_side_failed(side), error);
         if (!status && side->has_row && !mm_side_failed(side)) status = check_row(side, error);
     }
     if (status || !mm_side_has_checkpoint(side, side->steps)) return status;

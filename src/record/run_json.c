@@ -310,6 +310,7 @@ mm_status run_json_read(char *text, size_t size, const char *path, mm_run_facts 
     if (!status)
         status = mm_json_need(document, r.root, "configuration", MM_JSON_OBJECT, &configuration, error);
     if (!status) status = mm_settings_read(&facts->settings, document, configuration, error);
+    if (!status) status = mm_settings_check(&facts->settings, path, error);
     if (!status) status = read_model(&r);
     if (!status) status = read_data(&r, "data", &facts->data);
     if (!status && mm_json_kind_of(mm_json_get(r.root, "val_data")) != MM_JSON_NULL)

@@ -211,6 +211,11 @@ mm_status mm_settings_parse(mm_settings *settings, const mm_field *field, const 
     return mm_settings_set_string(slot, value, error);
 }
 
+bool mm_settings_batch_fits(const mm_settings *s) {
+    int64_t leaves = s->batch / (s->micro_batch * s->ranks);
+    return s->batch % (s->micro_batch * s->ranks) == 0 && leaves >= 1 && (leaves & (leaves - 1)) == 0;
+}
+
 // --- run.json
 
 void mm_settings_write_seed(uint64_t seed, const char *key, mm_json_writer *w) {
@@ -301,4 +306,17 @@ mm_status mm_settings_read(mm_settings *settings, const mm_json_document *docume
         }
     }
     return MM_OK;
+}
+
+mm_status mm_settings_check(const mm_settings *s, const char *name, mm_error *error) {
+    if (!s->data) return mm_trouble(error, "%s: found \"data\" null, expected a path; it was changed", name);
+    if (!s->preset == !s->model)
+        return mm_trouble(error, "%s: expected either \"preset\" or \"model\" to be null; it was changed",
+                          name);
+    if (mm_settings_batch_fits(s)) return MM_OK;
+    return mm_trouble(
+        error,
+        "%s: found batch %lld with micro_batch %lld on %lld ranks, expected micro_batch x ranks x "
+        "a power of two; it was changed",
+        name, (long long)s->batch, (long long)s->micro_batch, (long long)s->ranks);
 }

@@ -153,8 +153,8 @@ static mm_status read_node(const mm_json_document *document, mm_trace_record *r,
     const mm_json *node = mm_json_get(mm_json_root(document), "node");
     int64_t level;
     if (!node) return MM_OK;
-    if (mm_json_size(node) != 2 || !natural_at(node, 0, 62, &level) ||
-        !natural_at(node, 1, INT64_MAX, &r->node_index))
+    if (mm_json_size(node) != 2 || !natural_at(node, 0, INT64_MAX, &level) ||
+        !natural_at(node, 1, INT64_MAX, &r->node_index) || !trace_node_fits(level, r->node_index))
         return damaged(document, "node", "[level, index]", error);
     r->node_level = (int)level;
     return MM_OK;
@@ -177,6 +177,8 @@ static mm_status read_place(const mm_json_document *document, mm_trace_record *r
     if (!status) status = maybe_integer(document, "leaf", INT64_MAX, &r->leaf, error);
     if (!status) status = maybe_integer(document, "rank", INT32_MAX, &rank, error);
     if (!status) status = maybe_integer(document, "layer", INT32_MAX, &layer, error);
+    if (!status && !trace_leaf_fits(r->leaf))
+        status = damaged(document, "leaf", "a leaf of the batch", error);
     r->rank = (int)rank;
     r->layer = (int)layer;
     return status;

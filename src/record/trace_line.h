@@ -6,6 +6,16 @@
 #include <mm/files/json.h>
 #include <mm/record/trace.h>
 
+// A step has fewer than 2^20 leaves. What a file may say is bounded too, so that no place of a leaf or node
+// among the others is beyond the numbers.
+enum { TRACE_TREE_LEVELS = 40 };
+static inline bool trace_leaf_fits(int64_t leaf) {
+    return leaf < INT64_C(1) << TRACE_TREE_LEVELS;
+}
+static inline bool trace_node_fits(int64_t level, int64_t index) {
+    return level <= TRACE_TREE_LEVELS && index < INT64_C(1) << (TRACE_TREE_LEVELS - level);
+}
+
 // {"format":"mm-trace","version":1,"level":"step"}: the level of the steps that follow. With "after":N the
 // next step is N + 1: the trace was off before, or its level changes there.
 typedef struct trace_header {

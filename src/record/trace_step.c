@@ -1,3 +1,4 @@
+#include "trace_line.h"
 #include <assert.h>
 #include <limits.h>
 #include <mm/files/publish.h>
@@ -138,9 +139,10 @@ static bool eat_place(char **at, mm_trace_record *r) {
                                           : MM_PASS_NONE;
         if (!r->pass) return false;
     }
-    if (eat(at, ",\"leaf\":") && !eat_number(at, &r->leaf)) return false;
-    if (eat(at, ",\"node\":[") && !(eat_int(at, &r->node_level) && r->node_level < 63 && eat(at, ",") &&
-                                    eat_number(at, &r->node_index) && eat(at, "]")))
+    if (eat(at, ",\"leaf\":") && !(eat_number(at, &r->leaf) && trace_leaf_fits(r->leaf))) return false;
+    if (eat(at, ",\"node\":[") &&
+        !(eat_int(at, &r->node_level) && eat(at, ",") && eat_number(at, &r->node_index) &&
+          trace_node_fits(r->node_level, r->node_index) && eat(at, "]")))
         return false;
     if (eat(at, ",\"rank\":") && !eat_int(at, &r->rank)) return false;
     return !eat(at, ",\"layer\":") || eat_int(at, &r->layer);

@@ -67,11 +67,16 @@ MM_CHECKED mm_status mm_settings_set_string(char **slot, const char *value, mm_e
 // Takes a value from text as the command line has it; trouble names `name`, the value and what is expected.
 MM_CHECKED mm_status mm_settings_parse(mm_settings *settings, const mm_field *field, const char *name,
                                        const char *value, mm_error *error);
+// Does each rank have a power of two of micro-batches, so that its gradient is one node of the tree? The
+// three are at least 1.
+bool mm_settings_batch_fits(const mm_settings *settings);
 // A member of an open object: an integer up to 2^53, else a string of 16 hex digits.
 void mm_settings_write_seed(uint64_t seed, const char *key, mm_json_writer *w);
 // As members of an open object, in the table's order.
 void mm_settings_write(const mm_settings *settings, mm_json_writer *w);
 MM_CHECKED mm_status mm_settings_read(mm_settings *settings, const mm_json_document *document,
                                       const mm_json *object, mm_error *error);
+// Do they fit together as those of a run do? Trouble names `name`, where they were read.
+MM_CHECKED mm_status mm_settings_check(const mm_settings *settings, const char *name, mm_error *error);
 
 #endif
