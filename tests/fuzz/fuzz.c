@@ -109,14 +109,17 @@ void fuzz_put_gzip(const char *name, fuzz_piece raw) {
     free(member);
 }
 
-void fuzz_put_safetensors(const char *name, fuzz_piece header, fuzz_piece data) {
-    unsigned char length[8];
-    for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)header.size >> 8 * i & 0xff);
-    int fd = open_new(name);
-    write_all(fd, length, sizeof length);
-    write_all(fd, header.data, header.size);
-    write_all(fd, data.data, data.size);
-    close(fd);
+mm_hash fuzz_put_safetensors(const char *name, fuzz_piece header, fuzz_piece data) {
+    size_t size = 8 + header.size + data.size;
+    char *file = malloc(size);
+    fuzz_assert(file);
+    for (int i = 0; i < 8; i++) file[i] = (char)(unsigned char)((uint64_t)header.size >> 8 * i & 0xff);
+    if (header.size) memcpy(file + 8, header.data, header.size);
+    if (data.size) memcpy(file + 8 + header.size, data.data, data.size);
+    fuzz_put(name, (fuzz_piece){file, size});
+    mm_hash hash = mm_hash_bytes(file, size);
+    free(file);
+    return hash;
 }
 
 char *fuzz_copy(fuzz_piece piece) {

@@ -35,8 +35,8 @@ char *fuzz_path(char out[FUZZ_PATH], const char *name);
 void fuzz_put(const char *name, fuzz_piece piece);
 void fuzz_put_bgzf(const char *name, fuzz_piece raw, size_t block_bytes);
 void fuzz_put_gzip(const char *name, fuzz_piece raw);
-// A safetensors file of this header, whose length is put before it, and data.
-void fuzz_put_safetensors(const char *name, fuzz_piece header, fuzz_piece data);
+// A safetensors file of this header, whose length is put before it, and data; returns the file's hash.
+mm_hash fuzz_put_safetensors(const char *name, fuzz_piece header, fuzz_piece data);
 
 // A copy with room for a NUL; free() it.
 char *fuzz_copy(fuzz_piece piece);

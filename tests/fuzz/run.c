@@ -29,6 +29,8 @@ static void put_sealed(const char *name, fuzz_piece piece, unsigned mode, const 
 }
 
 static void check_facts(const mm_run_facts *facts) {
+    const mm_settings *s = &facts->settings;
+    fuzz_assert(s->data && !s->preset != !s->model && s->batch % (s->micro_batch * s->ranks) == 0);
     for (int i = 0; i < facts->argc; i++) fuzz_assert(facts->argv[i]);
     for (int i = 0; i < facts->initial_count; i++) {
         const mm_run_tensor *tensor = &facts->initial[i];

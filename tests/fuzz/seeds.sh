@@ -98,6 +98,23 @@ tensor() { printf '{"%s": {"dtype": "%s", "shape": [2], "data_offsets": [0, %d]}
     printf '0123'
 } | seed tensor_files single
 
+{
+    printf '\11{"metadata": {}, "weight_map": {"a": "model-00001-of-00003.safetensors", "b": "model-00002-of-00003.safetensors"}}'
+    for name in a a; do
+        divider
+        tensor $name F16 4
+        divider
+        printf '0123'
+    done
+} | seed tensor_files twice
+{
+    printf '\10{"weight_map": {"a": "model-00001-of-00003.safetensors"}}'
+    divider
+    printf '{"a": {"dtype": "F16", "shape": [1], "data_offsets": [0, 2]}, "b": {"dtype": "F16", "shape": [1], "data_offsets": [2, 4]}}'
+    divider
+    printf '0123'
+} | seed tensor_files not-in-the-index
+
 # --- metrics: the mode is the step that is kept
 {
     printf '\2'
@@ -133,6 +150,89 @@ lines() { gzip -dc run/trace.jsonl.gz | awk '/"format"/ || ++seen[$1] < 12' FS=,
     printf '{"step":5,"pass":"backward","leaf":0,"node":[1,0],"rank":0,"layer":2,"op":"merge","io":"in","tensor":"a","shape":[2,3],"xxh128":"%032d"}\n' 7
     printf '{"format":"mm-trace","version":1,"level":"off","after":5}\n'
 } | seed trace headers
+
+# --- diff: runs of one step, of a model that has few numbers
+mkdir small
+cat >small/config.json <<'END'
+{"model_type": "qwen3", "vocab_size": 270, "hidden_size": 2, "num_hidden_layers": 1, "num_attention_heads": 1,
+ "num_key_value_heads": 1, "head_dim": 2, "intermediate_size": 1, "hidden_act": "silu", "rms_norm_eps": 1e-06,
+ "rope_theta": 1000000.0, "tie_word_embeddings": true, "attention_bias": false, "max_position_embeddings": 64,
+ "bos_token_id": 1, "eos_token_id": 2}
+END
+at=0
+weight() { # NAME SHAPE NUMBERS
+    printf '%s"%s": {"dtype": "BF16", "shape": [%s], "data_offsets": [%d, %d]}' "$before" "$1" "$2" $at $((at + 2 * $3))
+    at=$((at + 2 * $3)) before=', '
+}
+{
+    before='{' layer=model.layers.0
+    weight model.embed_tokens.weight 270,2 540
+    for name in q k v o; do weight $layer.self_attn.${name}_proj.weight 2,2 4; done
+    for name in input_layernorm self_attn.q_norm self_attn.k_norm post_attention_layernorm; do weight $layer.$name.weight 2 2; done
+    for name in gate up; do weight $layer.mlp.${name}_proj.weight 1,2 2; done
+    weight $layer.mlp.down_proj.weight 2,1 2
+    weight model.norm.weight 2 2
+    printf '}'
+} >header
+{
+    number 8 "$(wc -c <header)"
+    cat header
+    # BF16 from 1/128 to 1.8
+    for ((i = 0; i < at / 2; i++)); do number 2 $((0x3c00 + i * 37 % 1000)); done
+} >small/model.safetensors
+small_run() { # NAME OPTION...
+    "$mm" --model small --data data --seq-len 4 --micro-batch 1 --dropout 0 --out "$@" >/dev/null 2>&1 || true
+}
+of_run() { # NAME, in three pieces
+    cat "$1/run.json"
+    divider
+    cat "$1/metrics.jsonl"
+    divider
+    gzip -dc "$1/trace.jsonl.gz"
+}
+tensors() { # FILE, in two pieces
+    local size
+    size=$(od -An -tu8 -N8 "$1" | tr -d ' ')
+    tail -c +9 "$1" | head -c "$size"
+    divider
+    tail -c +$((9 + size)) "$1"
+}
+small_run saved --threads 1 --batch 1 --steps 1
+{
+    printf '\34'
+    of_run saved
+    divider
+    divider
+    divider
+    for file in state config tokenizer; do
+        divider
+        cat saved/model/$file.json
+    done
+    for file in model optimizer; do
+        divider
+        tensors saved/model/$file.safetensors
+    done
+} | seed diff saved
+small_run one --threads 2 --batch 2 --steps 1 --save-every 0 --trace layer
+small_run two --threads 2 --batch 2 --steps 1 --save-every 0 --trace layer --seed 2
+{
+    printf '\30'
+    of_run one
+    divider
+    of_run two
+} | seed diff two-seeds
+small_run one-rank --threads 1 --batch 2 --steps 1 --save-every 0
+{
+    printf '\10'
+    of_run one
+    divider
+    of_run one-rank
+} | seed diff levels-and-ranks
+small_run spoiled --threads 1 --batch 1 --steps 3 --save-every 0 --clip 0 --lr 1e30
+{
+    printf '\30'
+    of_run spoiled
+} | seed diff not-finite
 
 # --- text
 { printf '\1\2'; cat text.jsonl; } | seed text jsonl
@@ -219,6 +319,12 @@ cat tokenizer.json | seed tokenizer trained
     divider
     printf '{"bos_token": "<|endoftext|>", "eos_token": {"content": "ab cd"}}'
 } | seed tokenizer byte-level
+{
+    small "$(level false false)" '{"type": "NFC"}' '["a b", "b c", "ab c", "c a", "ca b", "b b"]' '' |
+        sed 's/"\\u0120ab": 6/&, "bc": 8, "abc": 9, "ca": 10, "cab": 11, "bb": 12/'
+    divider
+    printf 'cabcabbbcabbcbacb'
+} | seed tokenizer chains
 llama="(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}{1,3}| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+"
 {
     small "$(of "$(split Regex "$llama" Isolated false)" "$(level false false)")" '{"type": "NFC"}' '[["a", "b"], ["\u0120", "ab"]]' ', "ignore_merges": true'
