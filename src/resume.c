@@ -153,13 +153,20 @@ static mm_status keep_settings(mm_trainer *t, mm_run_facts *facts, mm_error *err
     return mm_run_begin(t->run, facts, error);
 }
 
-// Nothing is cut back before what all files hold is known to reach to the checkpoint. Samples are opened
-// later.
+// Nothing is cut back before what all files hold is known to reach to the checkpoint, and may be written.
+static mm_status check_records(const mm_trainer *t, mm_error *error) {
+    const char *run = mm_run_path(t->run);
+    mm_status status = mm_run_check(t->run, error);
+    if (!status) status = mm_metrics_check(run, t->step, error);
+    if (!status) status = mm_samples_check(run, t->step, error);
+    return status ? status : mm_trace_check(run, error);
+}
+
+// Samples are opened later.
 static mm_status open_records(mm_trainer *t, mm_error *error) {
     const char *run = mm_run_path(t->run);
     char trace[PATH_MAX];
-    mm_status status = mm_metrics_check(run, t->step, error);
-    if (!status) status = mm_samples_check(run, t->step, error);
+    mm_status status = check_records(t, error);
     if (!status) status = mm_path_join(trace, sizeof trace, run, "trace.jsonl.gz", error);
     // A trace that is there is cut back also where none is to be written from here on.
     if (!status && (t->settings.trace >= MM_LEVEL_STEP || mm_is_file(trace)))

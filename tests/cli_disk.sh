@@ -128,5 +128,24 @@ may_not full pack --tokenizer tokenizer.json --out full/set text.txt
 may_not full tokenizer train --vocab-size 300 --out full/t.json text.txt
 may_not full train --data data --out full/run "${small[@]}" --steps 1
 chmod 755 full
+# A run whose third step goes beyond its newest checkpoint, of which one file may not be written.
+"$mm" train --data data "${small[@]}" --steps 3 --save-every 1 --sample-every 1 --schedule constant --out mine >out 2>err </dev/null ||
+    fail "mine: $(tail -n 1 err)"
+rm -r mine/checkpoints/step-000003
+ln -sfn checkpoints/step-000002 mine/model
+chmod -R a+rwX mine
+run_before=$(state_of mine)
+for file in metrics.jsonl timing.jsonl samples.jsonl trace.jsonl.gz; do
+    chmod 444 mine/$file
+    may_not mine/$file --resume mine --steps 4 --sample-every 1
+    chmod 666 mine/$file
+    [ "$(state_of mine)" = "$run_before" ] || fail "a run that cannot go on for $file was changed"
+done
+chmod 555 mine
+may_not mine --resume mine --steps 4
+chmod 777 mine
+[ "$(state_of mine)" = "$run_before" ] || fail "a run that cannot go on was changed"
+as_other --resume mine --steps 4
+[ "$status" = 0 ] || fail "a run of another's does not go on: $(tail -n 1 err)"
 [ "$(state_of closed; state_of full; state_of alone)" = "$before" ] || fail "something was written"
 finish

@@ -1,6 +1,7 @@
 #include "append.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <mm/files/publish.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,16 @@ static mm_status trouble(const append_file *file, const char *what, mm_error *er
         return mm_trouble_errno(error, file->path, what);
     return mm_trouble(error, "%s: cannot %s: %s; free some space, then go on with --resume", file->path, what,
                       strerror(number));
+}
+
+mm_status append_check(const char *folder, const char *name, mm_error *error) {
+    char path[PATH_MAX];
+    mm_status status = mm_path_join(path, sizeof path, folder, name, error);
+    if (status) return status;
+    int fd = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) return errno == ENOENT ? MM_OK : mm_trouble_errno(error, path, "open it for writing");
+    close(fd);
+    return MM_OK;
 }
 
 mm_status append_open(append_file *file, const char *path, mm_error *error) {

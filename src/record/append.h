@@ -12,6 +12,8 @@ typedef struct append_file {
     int fd; // -1: closed
 } append_file;
 
+// Would append_open open the file FOLDER/NAME, if it is there? Nothing is written.
+MM_CHECKED mm_status append_check(const char *folder, const char *name, mm_error *error);
 // Opens `path` for appending, made if it is missing.
 MM_CHECKED mm_status append_open(append_file *file, const char *path, mm_error *error);
 // One write(), so that a kill cuts at most the last piece. Where the disk has no room for all of it, nothing

@@ -129,7 +129,9 @@ static mm_status measure_both(const char *run_path, int64_t keep, uint64_t end[2
 
 mm_status mm_metrics_check(const char *run_path, int64_t keep_steps, mm_error *error) {
     uint64_t end[2];
-    return measure_both(run_path, keep_steps, end, error);
+    mm_status status = measure_both(run_path, keep_steps, end, error);
+    if (!status) status = append_check(run_path, metrics_name, error);
+    return status ? status : append_check(run_path, timing_name, error);
 }
 
 mm_status mm_metrics_open(const char *run_path, int64_t keep_steps, mm_metrics **out, mm_error *error) {

@@ -135,6 +135,11 @@ mm_status mm_run_open(const char *path, mm_run **run, mm_error *error) {
     return open_folder(path, run, error);
 }
 
+mm_status mm_run_check(const mm_run *run, mm_error *error) {
+    if (faccessat(AT_FDCWD, run->path, W_OK | X_OK, AT_EACCESS) == 0) return MM_OK;
+    return mm_trouble_errno(error, run->path, "write into it");
+}
+
 void mm_run_close(mm_run *run) {
     if (!run) return;
     if (run->lock >= 0) close(run->lock);

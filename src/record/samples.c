@@ -7,6 +7,7 @@
 #include <string.h>
 
 enum { FILE_LIMIT = 1 << 30 };
+static const char samples_name[] = "samples.jsonl";
 
 struct mm_samples {
     append_file file;
@@ -47,8 +48,9 @@ static mm_status find_end(const char *path, int64_t keep, uint64_t *end, mm_erro
 mm_status mm_samples_check(const char *run_path, int64_t keep_step, mm_error *error) {
     char path[PATH_MAX];
     uint64_t end;
-    mm_status status = mm_path_join(path, sizeof path, run_path, "samples.jsonl", error);
-    return status ? status : find_end(path, keep_step, &end, error);
+    mm_status status = mm_path_join(path, sizeof path, run_path, samples_name, error);
+    if (!status) status = find_end(path, keep_step, &end, error);
+    return status ? status : append_check(run_path, samples_name, error);
 }
 
 mm_status mm_samples_open(const char *run_path, int64_t keep_step, mm_samples **out, mm_error *error) {
@@ -57,7 +59,7 @@ mm_status mm_samples_open(const char *run_path, int64_t keep_step, mm_samples **
     mm_samples *s = *out = calloc(1, sizeof *s);
     if (!s) return mm_trouble(error, "%s: out of memory", run_path);
     s->file.fd = -1;
-    mm_status status = mm_path_join(path, sizeof path, run_path, "samples.jsonl", error);
+    mm_status status = mm_path_join(path, sizeof path, run_path, samples_name, error);
     if (!status) status = find_end(path, keep_step, &end, error);
     if (!status) status = append_open(&s->file, path, error);
     if (!status) status = append_cut(&s->file, end, error);

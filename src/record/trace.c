@@ -74,6 +74,10 @@ mm_status mm_trace_open(const char *run_path, mm_level level, int64_t keep_steps
     return status;
 }
 
+mm_status mm_trace_check(const char *run_path, mm_error *error) {
+    return append_check(run_path, TRACE_NAME, error);
+}
+
 mm_status mm_trace_keep(mm_trace **out, mm_error *error) {
     mm_trace *t = *out = calloc(1, sizeof *t);
     if (!t) return mm_trouble(error, "trace: out of memory");

@@ -22,8 +22,8 @@ typedef struct mm_timing_row {
     double seconds, tokens_per_second, resident_bytes;
 } mm_timing_row;
 
-// Both files of the run directory have whole lines up to step `keep_steps`, so that mm_metrics_open will not
-// refuse them for what they hold. Nothing is written.
+// Both files of the run directory have whole lines up to step `keep_steps` and may be written, so that
+// mm_metrics_open will not refuse them. Nothing is written.
 MM_CHECKED mm_status mm_metrics_check(const char *run_path, int64_t keep_steps, mm_error *error);
 typedef struct mm_metrics mm_metrics;
 // Opens both files of the run directory for appending, cut back (atomically) to rows of steps up to

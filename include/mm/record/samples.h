@@ -15,8 +15,8 @@ typedef struct mm_sample_row {
     size_t prompt_size, text_size;
 } mm_sample_row;
 
-// The file, if there is one, has whole lines up to `keep_step`, so that mm_samples_open will not refuse it
-// for what it holds. Nothing is written.
+// The file, if there is one, has whole lines up to `keep_step` and may be written, so that mm_samples_open
+// will not refuse it. Nothing is written.
 MM_CHECKED mm_status mm_samples_check(const char *run_path, int64_t keep_step, mm_error *error);
 // Opens the file in the run's folder, made if it is missing, and cuts it back to the lines of steps up to
 // `keep_step`; a line that was cut off at the end of the file is dropped.

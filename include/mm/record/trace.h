@@ -40,6 +40,8 @@ void mm_trace_list_clear(mm_trace_list *list);
 void mm_trace_list_free(mm_trace_list *list);
 
 typedef struct mm_trace mm_trace;
+// May the run's trace, if it is there, be written? Nothing is.
+MM_CHECKED mm_status mm_trace_check(const char *run_path, mm_error *error);
 // Opens the run's trace for appending, cut back to steps up to keep_steps (0: a new run; then a header line
 // {"format": "mm-trace", "version": 1, "level": ...} is its own member). A member cut in the middle is
 // dropped.
