@@ -50,7 +50,6 @@ static bool ends_with(const char *text, const char *end) {
 static mm_status check_other(const mm_parameters *p, const mm_tensor_files *files, mm_tensor_place place,
                              mm_error *error) {
     const char *name = place.entry->tensor.name;
-    if (ends_with(name, ".rotary_emb.inv_freq")) return MM_OK;
     if (p->head == p->embedding && strcmp(name, "lm_head.weight") == 0)
         return check_tied_head(p, files, error);
     return mm_trouble(error,
@@ -68,8 +67,10 @@ mm_status mm_weights_open(const mm_parameters *p, const char *folder, mm_tensor_
         status = mm_tensor_files_need(*files, &p->tensors[i], &place, error);
     for (int i = 0; !status && i < mm_tensor_files_count(*files); i++) {
         place = mm_tensor_files_at(*files, i);
-        if (!mm_tensors_have(p->tensors, p->count, place.entry->tensor.name))
-            status = check_other(p, *files, place, error);
+        const char *name = place.entry->tensor.name;
+        // Old models hold it for each layer; it follows from rope_theta.
+        if (ends_with(name, ".rotary_emb.inv_freq") || mm_tensors_have(p->tensors, p->count, name)) continue;
+        status = check_other(p, *files, place, error);
     }
     if (!status) return MM_OK;
     mm_tensor_files_close(*files);

@@ -66,6 +66,15 @@ before=$(state_of no_trace)
 trouble 'no_trace/samples.jsonl line 1' --resume no_trace --save-every 7
 [ "$(state_of no_trace)" = "$before" ] || fail "a run with damaged samples was changed"
 
+# A pipe in a file's place would never answer.
+cp -r cut_short pipes
+checkpoint=$(printf '%s\n' pipes/checkpoints/step-* | tail -n 1)
+rm "$checkpoint/optimizer.safetensors" pipes/metrics.jsonl
+mkfifo "$checkpoint/optimizer.safetensors" pipes/metrics.jsonl
+trouble "$checkpoint/optimizer.safetensors|pipe" inspect "$checkpoint"
+trouble "$checkpoint/optimizer.safetensors|pipe" export --dtype f32 --out never "$checkpoint"
+trouble "pipes/metrics.jsonl|pipe" diff pipes pipes
+
 # Another file in its place: a run keeps reading the one that it opened.
 "$mm" train --data copy "${small[@]}" --steps 20 --out alone >/dev/null 2>&1 || fail "training"
 "$mm" train --data copy "${small[@]}" --steps 20 --out replaced >out 2>err </dev/null &

@@ -93,6 +93,7 @@ static void both_versions_say_the_same(void **state) {
         {"\"rope_parameters\": null", 1e4},
         {"\"sliding_window\": 4096, \"use_sliding_window\": false, \"max_window_layers\": 0", 1e4},
         {"\"layer_types\": [\"full_attention\"], \"sliding_window\": null, \"dtype\": \"bfloat16\"", 1e4},
+        {"\"is_causal\": true", 1e4},
         {"\"attention_dropout\": 0.1, \"pretraining_tp\": 1, \"hidden_act\": \"silu\"", 1e4},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -135,6 +136,10 @@ static void config_refuses_by_name(void **state) {
         {"\"rope_scaling\": {\"type\": \"linear\"}", "rope_scaling"},
         {"\"use_sliding_window\": true", "use_sliding_window"},
         {"\"hidden_act\": \"gelu\"", "hidden_act"},
+        {"\"hidden_act\": \"silu\\u0000gelu\"", "hidden_act"},
+        {"\"is_causal\": false", "is_causal"},
+        {"\"is_causal\": null", "is_causal"},
+        {"\"rope_theta\": 0.5", "rope_theta"},
         {"\"rope_parameters\": {\"rope_theta\": 1e4, \"rope_type\": \"yarn\"}", "rope_type"},
         {"\"layer_types\": [\"sliding_attention\"]", "layer_types"},
         {"\"mlp_bias\": true", "mlp_bias"},

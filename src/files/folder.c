@@ -31,6 +31,19 @@ mm_status mm_find_file(const char *path, bool *there, mm_error *error) {
     return mm_io_trouble(error, path, "look at the file");
 }
 
+mm_status mm_open_stream(const char *path, FILE **stream, mm_error *error) {
+    int fd;
+    uint64_t size;
+    *stream = NULL;
+    mm_status status = mm_io_open(path, &fd, &size, error);
+    if (status) return status;
+    *stream = fdopen(fd, "r");
+    if (*stream) return MM_OK;
+    status = mm_io_trouble(error, path, "open the file");
+    close(fd);
+    return status;
+}
+
 mm_status mm_path_join(char *out, size_t size, const char *folder, const char *name, mm_error *error) {
     size_t length = strlen(folder);
     const char *slash = length > 0 && folder[length - 1] == '/' ? "" : "/";

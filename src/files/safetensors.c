@@ -20,7 +20,8 @@ struct mm_safetensors {
     uint64_t data_bytes;        // to the end of the file
     mm_json_document *document; // owns the names
     int count;
-    mm_safetensors_entry *entries; // in the order of their bytes
+    mm_safetensors_entry *entries;  // in the order of their bytes
+    mm_safetensors_entry **by_name; // the same, in the order of their names
 };
 
 // Every type of the format, and mm's where it has one.
@@ -178,6 +179,19 @@ static mm_status read_entries(mm_safetensors *file, mm_error *error) {
     return MM_OK;
 }
 
+static int by_name(const void *a, const void *b) {
+    return strcmp((*(mm_safetensors_entry *const *)a)->tensor.name,
+                  (*(mm_safetensors_entry *const *)b)->tensor.name);
+}
+
+static mm_status sort_names(mm_safetensors *file, mm_error *error) {
+    file->by_name = malloc(((size_t)file->count + 1) * sizeof *file->by_name);
+    if (!file->by_name) return mm_trouble(error, "%s: no memory to open it", file->path);
+    for (int i = 0; i < file->count; i++) file->by_name[i] = &file->entries[i];
+    qsort(file->by_name, (size_t)file->count, sizeof *file->by_name, by_name);
+    return MM_OK;
+}
+
 static int by_offset(const void *a, const void *b) {
     const mm_safetensors_entry *x = a, *y = b;
     if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
@@ -236,6 +250,7 @@ void mm_safetensors_close(mm_safetensors *file) {
     if (!file) return;
     if (file->fd >= 0) close(file->fd);
     mm_json_free(file->document);
+    free(file->by_name);
     free(file->entries);
     free(file->path);
     free(file);
@@ -256,6 +271,7 @@ mm_status mm_safetensors_open(const char *path, mm_safetensors **file, mm_error 
         qsort(made->entries, (size_t)made->count, sizeof *made->entries, by_offset);
         status = check_cover(made, error);
     }
+    if (status == MM_OK) status = sort_names(made, error);
     if (status != MM_OK) {
         mm_safetensors_close(made);
         return status;
@@ -277,10 +293,10 @@ const mm_safetensors_entry *mm_safetensors_at(const mm_safetensors *file, int in
 }
 
 const mm_safetensors_entry *mm_safetensors_find(const mm_safetensors *file, const char *name) {
-    for (int i = 0; i < file->count; i++) {
-        if (strcmp(file->entries[i].tensor.name, name) == 0) return &file->entries[i];
-    }
-    return NULL;
+    mm_safetensors_entry wanted = {.tensor.name = name}, *key = &wanted, **found;
+    if (!file->count) return NULL;
+    found = bsearch(&key, file->by_name, (size_t)file->count, sizeof key, by_name);
+    return found ? *found : NULL;
 }
 
 mm_status mm_safetensors_read(const mm_safetensors *file, const mm_safetensors_entry *entry, void *out,

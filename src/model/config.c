@@ -93,7 +93,9 @@ static mm_status refuse(reading *r, const char *key, const char *supported) {
 }
 
 static bool is_string(const mm_json *value, const char *expected) {
-    return mm_json_kind_of(value) == MM_JSON_STRING && strcmp(mm_json_string(value, NULL), expected) == 0;
+    size_t size;
+    const char *text = mm_json_string(value, &size);
+    return text && size == strlen(expected) && memcmp(text, expected, size) == 0;
 }
 
 // A number that must be 1 where it is there.
@@ -115,6 +117,8 @@ static mm_status check_unsupported(reading *r) {
     }
     for (size_t i = 0; !status && i < sizeof must_be_absent / sizeof must_be_absent[0]; i++)
         if (has(r->root, must_be_absent[i])) status = refuse(r, must_be_absent[i], "none");
+    const mm_json *causal = mm_json_get(r->root, "is_causal");
+    if (!status && causal && !mm_json_true(causal)) status = refuse(r, "is_causal", "true");
     if (!status && has(r->root, "hidden_act") && !is_string(mm_json_get(r->root, "hidden_act"), "silu"))
         status = refuse(r, "hidden_act", "\"silu\"");
     if (!status) status = check_one(r, r->root, "partial_rotary_factor", "partial_rotary_factor");
@@ -155,7 +159,7 @@ static mm_status check_unscaled(reading *r, const mm_json *rope, const char *nam
 }
 
 static mm_status need_theta(reading *r, const mm_json *holder, mm_config *config) {
-    return mm_json_need_number(r->document, holder, "rope_theta", 1e-3, 1e12, &config->rope_theta, r->error);
+    return mm_json_need_number(r->document, holder, "rope_theta", 1, 1e12, &config->rope_theta, r->error);
 }
 
 // rope_theta, or as transformers 5 writes it: rope_parameters {rope_theta, rope_type}, which comes first.

@@ -28,12 +28,9 @@ mm_status mm_checkpoint_path(const char *run_path, int64_t step, char *out, size
 static mm_status hash_file(const char *path, mm_hash *hash, mm_error *error) {
     mm_hasher *hasher = mm_hasher_new();
     char *piece = malloc(HASH_PIECE);
-    FILE *file = fopen(path, "re");
-    mm_status status = MM_OK;
-    if (!hasher || !piece)
-        status = mm_trouble(error, "%s: out of memory", path);
-    else if (!file)
-        status = mm_trouble_errno(error, path, "open it");
+    FILE *file = NULL;
+    mm_status status = hasher && piece ? MM_OK : mm_trouble(error, "%s: out of memory", path);
+    if (!status) status = mm_open_stream(path, &file, error);
     while (!status) {
         size_t got = fread(piece, 1, HASH_PIECE, file);
         if (!got) break;

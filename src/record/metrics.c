@@ -24,8 +24,7 @@ typedef struct line_reader {
 static mm_status reader_open(line_reader *r, const char *run_path, const char *name, mm_error *error) {
     mm_status status = mm_path_join(r->path, sizeof r->path, run_path, name, error);
     if (status) return status;
-    r->file = fopen(r->path, "re");
-    return r->file ? MM_OK : mm_trouble_errno(error, r->path, "open it");
+    return mm_open_stream(r->path, &r->file, error);
 }
 
 static void reader_close(line_reader *r) {

@@ -140,8 +140,9 @@ static mm_status write_without_last(const char *draft, const char *trace, const 
     char folder[PATH_MAX];
     mm_status status = mm_path_join(folder, sizeof folder, draft, "whole", error);
     if (status) return status;
-    FILE *file = fopen(trace, "re");
-    if (!file) return mm_trouble_errno(error, trace, "open it");
+    FILE *file;
+    status = mm_open_stream(trace, &file, error);
+    if (status) return status;
     last_member last = find_last_member(file);
     const uint64_t sizes[] = {last.cut, last.begun};
     status = MM_TROUBLE;

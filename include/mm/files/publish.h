@@ -5,6 +5,7 @@
 #include <mm/base/status.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 // Writes `size` bytes to PATH by a temporary beside it, fsync, rename, fsync of the folder. Trouble (a full
 // disk, a short write) names the path, removes the temporary and leaves the old file.
@@ -44,6 +45,9 @@ MM_CHECKED mm_status mm_sync_folder(const char *path, mm_error *error);
 
 // The whole of a regular file of at most `limit` bytes, NUL-terminated beyond *size; free() it.
 MM_CHECKED mm_status mm_read_file(const char *path, size_t limit, char **data, size_t *size, mm_error *error);
+// A regular file as a stream to read, which fclose() closes; a pipe or device, which might never end or
+// answer, is trouble.
+MM_CHECKED mm_status mm_open_stream(const char *path, FILE **stream, mm_error *error);
 bool mm_is_folder(const char *path);
 bool mm_is_file(const char *path);
 // *there: is it a regular file? Trouble where that cannot be seen, as in a folder that may not be entered.
