@@ -73,7 +73,11 @@ static void work_on_weights(void *self, int worker) {
 }
 
 mm_status mm_trainer_initial_weights(mm_trainer *t, mm_error *error) {
-    if (t->settings.model) return mm_weights_read(&t->model.parameters, t->weights, t->settings.model, error);
+    const char *model = t->settings.model;
+    if (model) {
+        mm_status status = mm_weights_check(model, error);
+        return status ? status : mm_weights_read(&t->model.parameters, t->weights, model, error);
+    }
     drawing d = {.t = t};
     mm_par_run((int)t->settings.workers, work_on_weights, &d);
     return MM_OK;

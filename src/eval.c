@@ -36,13 +36,9 @@ static mm_status load_model(eval_session *e, const char *path, int64_t seq_len, 
     if (!status) status = mm_gemm_open(isa, &e->gemm, error);
     if (!status) status = mm_config_read(path, &config, error);
     if (!status)
-        status = mm_model_open(&e->model, &config, mm_kernels_for(isa), e->gemm, seq_len, NULL, error);
-    if (status) return status;
-    const mm_parameters *p = &e->model.parameters;
-    status = mm_arena_open(&e->weights, p->floats * sizeof(float), error);
-    if (status) return status;
-    e->model.weights = mm_arena_take(&e->weights, p->floats, sizeof(float));
-    return mm_weights_read(p, e->model.weights, path, error);
+        status = mm_weights_load(&e->model, &config, mm_kernels_for(isa), e->gemm, seq_len, path, &e->weights,
+                                 error);
+    return status;
 }
 
 static mm_status load_data(eval_session *e, const char *path, int64_t seq_len, const char *model,
@@ -70,6 +66,12 @@ static mm_status open_workers(eval_session *e, mm_error *error) {
     if (!e->evaluators || !e->rooms || !e->sums) return mm_trouble(error, "evaluation: out of memory");
     mm_arena measure = mm_arena_measure();
     place(e, &e->rooms[0], &e->evaluators[0], &measure);
+    double one = (double)measure.used, available = mm_memory_available();
+    if (e->workers > 1 && one * e->workers > available)
+        return mm_trouble(
+            error, "memory: %d workers need %.3g GB, but %.3g GB are available; --workers %d needs less",
+            e->workers, one * e->workers * 1e-9, available * 1e-9,
+            available < 2 * one ? 1 : (int)(available / one));
     for (int w = 0; w < e->workers; w++) {
         mm_status status = mm_arena_open(&e->rooms[w].arena, measure.used, error);
         if (status) return status;

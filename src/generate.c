@@ -80,21 +80,13 @@ static mm_status encode_prompt(generate_session *s, mm_error *error) {
     return MM_OK;
 }
 
-static mm_status load_weights(generate_session *s, mm_error *error) {
-    const mm_parameters *p = &s->model.parameters;
-    mm_status status = mm_arena_open(&s->weights, p->floats * sizeof(float), error);
-    if (status) return status;
-    s->model.weights = mm_arena_take(&s->weights, p->floats, sizeof(float));
-    return mm_weights_read(p, s->model.weights, s->request->model_path, error);
-}
-
 static mm_status open_model(generate_session *s, mm_error *error) {
     mm_isa isa;
     mm_status status = mm_isa_pick(&isa, error);
     if (!status) status = mm_gemm_open(isa, &s->gemm, error);
     if (!status)
-        status = mm_model_open(&s->model, &s->config, mm_kernels_for(isa), s->gemm, s->most, NULL, error);
-    if (!status) status = load_weights(s, error);
+        status = mm_weights_load(&s->model, &s->config, mm_kernels_for(isa), s->gemm, s->most,
+                                 s->request->model_path, &s->weights, error);
     if (!status) status = mm_decoder_open(&s->model, s->most, s->request->workers, &s->decoder, error);
     if (!status) status = mm_sampler_open(&s->request->sampling, s->config.vocab, &s->sampler, error);
     return status;

@@ -1,4 +1,7 @@
 #include "weights.h"
+#include <limits.h>
+#include <mm/files/publish.h>
+#include <mm/record/checkpoint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,13 +81,54 @@ mm_status mm_weights_open(const mm_parameters *p, const char *folder, mm_tensor_
     return status;
 }
 
+static mm_status read_all(const mm_parameters *p, const mm_tensor_files *files, float *array,
+                          mm_error *error) {
+    mm_status status = MM_OK;
+    for (int i = 0; !status && i < p->count; i++) {
+        mm_tensor tensor = mm_parameter_in(p, i, array);
+        status = mm_tensor_files_read(files, &tensor, error);
+    }
+    return status;
+}
+
 mm_status mm_weights_read(const mm_parameters *p, float *array, const char *folder, mm_error *error) {
     mm_tensor_files *files;
     mm_status status = mm_weights_open(p, folder, &files, error);
     if (status) return status;
-    for (int i = 0; !status && i < p->count; i++) {
-        mm_tensor tensor = mm_parameter_in(p, i, array);
-        status = mm_tensor_files_read(files, &tensor, error);
+    status = read_all(p, files, array, error);
+    mm_tensor_files_close(files);
+    return status;
+}
+
+mm_status mm_weights_check(const char *folder, mm_error *error) {
+    char path[PATH_MAX];
+    mm_status status = mm_path_join(path, sizeof path, folder, "state.json", error);
+    bool there = false;
+    if (!status) status = mm_find_file(path, &there, error);
+    return status || !there ? status : mm_checkpoint_check_model(folder, error);
+}
+
+static mm_status find_weights(const mm_config *config, const char *folder, mm_tensor_files **files,
+                              mm_error *error) {
+    mm_parameters parameters;
+    mm_status status = mm_parameters_make(&parameters, config, error);
+    if (status) return status;
+    status = mm_weights_open(&parameters, folder, files, error);
+    mm_parameters_free(&parameters);
+    return status ? status : mm_weights_check(folder, error);
+}
+
+mm_status mm_weights_load(mm_model *model, const mm_config *config, const mm_kernels *kernels,
+                          const mm_gemm *gemm, int64_t positions, const char *folder, mm_arena *arena,
+                          mm_error *error) {
+    mm_tensor_files *files = NULL;
+    mm_status status = find_weights(config, folder, &files, error);
+    if (!status) status = mm_model_open(model, config, kernels, gemm, positions, NULL, error);
+    size_t floats = status ? 0 : model->parameters.floats;
+    if (!status) status = mm_arena_open(arena, floats * sizeof(float), error);
+    if (!status) {
+        model->weights = mm_arena_take(arena, floats, sizeof(float));
+        status = read_all(&model->parameters, files, model->weights, error);
     }
     mm_tensor_files_close(files);
     return status;

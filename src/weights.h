@@ -2,8 +2,10 @@
 #ifndef MM_SRC_WEIGHTS_H
 #define MM_SRC_WEIGHTS_H
 
+#include <mm/base/arena.h>
 #include <mm/base/tensor.h>
 #include <mm/files/tensor_files.h>
+#include <mm/model/model.h>
 #include <mm/model/parameters.h>
 #include <stdbool.h>
 
@@ -15,7 +17,14 @@ mm_tensor *mm_weights_list(const mm_parameters *parameters, float *array);
 // embeddings the output's weights, if they are the embedding's. Else trouble names the tensor.
 MM_CHECKED mm_status mm_weights_open(const mm_parameters *parameters, const char *folder,
                                      mm_tensor_files **files, mm_error *error);
-// The same, and fills the array.
+// Where the folder is a checkpoint's: are its weights those that its state.json names?
+MM_CHECKED mm_status mm_weights_check(const char *folder, mm_error *error);
+// Opens the model directory's model, with rope tables for so many positions, and its weights in `arena`. What
+// config.json says of sizes is believed when the weights' files say the same. Close both, also after trouble.
+MM_CHECKED mm_status mm_weights_load(mm_model *model, const mm_config *config, const mm_kernels *kernels,
+                                     const mm_gemm *gemm, int64_t positions, const char *folder,
+                                     mm_arena *arena, mm_error *error);
+// As mm_weights_open, and fills the array.
 MM_CHECKED mm_status mm_weights_read(const mm_parameters *parameters, float *array, const char *folder,
                                      mm_error *error);
 

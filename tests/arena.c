@@ -89,8 +89,8 @@ static void take_too_much(void) {
 }
 
 static void take_overflowing(void) {
-    mm_arena arena = mm_arena_measure();
-    mm_arena_take(&arena, SIZE_MAX / 2, 4);
+    mm_arena arena;
+    if (mm_arena_open(&arena, 1000, NULL) == MM_OK) mm_arena_take(&arena, SIZE_MAX / 2, 4);
 }
 
 // Bytes of address space in use.
@@ -119,6 +119,21 @@ static void overruns_stop_the_program(void **state) {
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     status = in_child(take_overflowing);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+static void what_is_beyond_all_memory_is_measured_and_refused(void **state) {
+    (void)state;
+    static const size_t takes[][2] = {{SIZE_MAX / 2, 4}, {PTRDIFF_MAX, 1}, {(size_t)1 << 62, 1}};
+    for (size_t i = 0; i < sizeof takes / sizeof *takes; i++) {
+        mm_arena measure = mm_arena_measure(), arena;
+        mm_error error;
+        assert_null(mm_arena_take(&measure, 1, 1));
+        assert_null(mm_arena_take(&measure, takes[i][0], takes[i][1]));
+        assert_null(mm_arena_take(&measure, takes[i][0], takes[i][1]));
+        assert_true(measure.used == PTRDIFF_MAX && mm_arena_resident(measure.used) >= measure.used);
+        assert_int_equal(mm_arena_open(&arena, measure.used, &error), MM_TROUBLE);
+        assert_non_null(strstr(error.text, "no process can address"));
+    }
 }
 
 static void a_refused_mapping_is_trouble(void **state) {
@@ -154,6 +169,7 @@ int main(void) {
         cmocka_unit_test(what_was_measured_fits),
         cmocka_unit_test(memory_that_is_not_to_be_had_is_trouble),
         cmocka_unit_test(overruns_stop_the_program),
+        cmocka_unit_test(what_is_beyond_all_memory_is_measured_and_refused),
         cmocka_unit_test(a_refused_mapping_is_trouble),
         cmocka_unit_test(tensors_know_their_size),
     };

@@ -87,6 +87,7 @@ trouble "--max-tokens 0" generate --model run/model --prompt x --max-tokens 0
 
 # Weights that are not numbers: exit 3, the logit named. The file's last number becomes NaN.
 cp -rL run/model spoilt
+rm spoilt/state.json
 printf '\377\377\377\377' | dd of=spoilt/model.safetensors bs=1 seek=$(($(stat -c %s spoilt/model.safetensors) - 4)) conv=notrunc 2>/dev/null
 expect 3 generate --model spoilt --prompt x --temperature 0
 has err "logit of token" "finite"
@@ -151,4 +152,12 @@ rm -rf sampled/checkpoints/step-00001*
 ln -sfn checkpoints/step-000005 sampled/model
 expect 0 --resume sampled --sample-every 12 --prompt 'kilu'
 has sampled/samples.jsonl '{"step": 12, "prompt": "kilu"'
+
+# A checkpoint whose weights were changed is none.
+cp -rL run/model damaged
+printf x | dd of=damaged/model.safetensors bs=1 seek=$(($(wc -c <damaged/model.safetensors) - 99)) conv=notrunc status=none
+text='damaged/model.safetensors|XXH3-128|the checkpoint is damaged'
+trouble "$text" generate --model damaged --prompt bado
+trouble "$text" eval --model damaged --data data
+trouble "$text" train "${small[@]}" --model damaged --steps 1 --out never
 finish

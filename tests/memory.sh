@@ -77,6 +77,16 @@ trouble "no --workers, --micro-batch or --seq-len would fit|weights, moments and
 trouble "--memory-limit 5x: expected a number and its unit" train --memory-limit 5x
 
 # A run that goes on changes its workers alone.
+# Sizes that no process can address, each of which is within its bounds.
+mkdir huge
+cat >huge/config.json <<'END'
+{"model_type": "llama", "vocab_size": 300, "hidden_size": 1024, "num_hidden_layers": 256, "num_attention_heads": 8,
+ "intermediate_size": 16777216, "bos_token_id": 1, "eos_token_id": 2}
+END
+trouble "memory: the run needs" train --model huge --batch 65536 --micro-batch 65536 --ranks 1 --seq-len 1048576 --out refused
+# What config.json says of sizes is not believed before the weights are seen.
+trouble "huge/model.safetensors|No such file" eval --model huge --data data
+
 expect 0 train --workers 2 --steps 1 --schedule constant --out on
 before=$(state_of on)
 trouble "memory: the run needs|--workers 1 needs" train --resume on --workers 2 --memory-limit $limit --steps 2

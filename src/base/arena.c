@@ -20,8 +20,11 @@ static size_t mapped_size(size_t size) {
     return round_up(size ? size : 1, huge_page);
 }
 
+// The size of a measuring arena, and what it says of more than any process can address.
+static const size_t measuring = SIZE_MAX, beyond_all = PTRDIFF_MAX;
+
 mm_arena mm_arena_measure(void) {
-    return (mm_arena){.size = SIZE_MAX};
+    return (mm_arena){.size = measuring};
 }
 
 // `size` bytes, a multiple of a huge page, beginning at a multiple of it; NULL with errno.
@@ -60,15 +63,16 @@ void mm_arena_close(mm_arena *arena) {
 }
 
 void *mm_arena_take(mm_arena *arena, size_t count, size_t bytes) {
-    size_t size;
-    bool overflow = __builtin_mul_overflow(count, bytes, &size);
-    assert(!overflow && size <= PTRDIFF_MAX && "an arena's object is too large");
-    (void)overflow;
-    size_t begin = round_up(arena->used, MM_ARENA_ALIGNMENT);
-    assert(begin >= arena->used && begin <= arena->size && size <= arena->size - begin &&
-           "an arena is too small");
+    size_t size, begin = round_up(arena->used, MM_ARENA_ALIGNMENT);
+    bool fits =
+        !__builtin_mul_overflow(count, bytes, &size) && size <= beyond_all && begin <= beyond_all - size;
+    if (arena->size == measuring) {
+        arena->used = fits ? begin + size : beyond_all;
+        return NULL;
+    }
+    assert(fits && arena->base && begin + size <= arena->size && "an arena is too small");
     arena->used = begin + size;
-    return arena->base ? arena->base + begin : NULL;
+    return arena->base + begin;
 }
 
 double mm_memory_available(void) {

@@ -6,6 +6,8 @@
 #include <string.h>
 
 enum { CONFIG_LIMIT = 1 << 20 }; // bytes of a config.json
+// Attention's room follows from the heads, and an angle of rope, at most a position, is below 2^30.
+enum { HEADS_MOST = 1024, POSITIONS_MOST = 1 << 30 };
 
 typedef struct preset {
     const char *name;
@@ -208,6 +210,9 @@ static mm_status check_shape(reading *r, const mm_config *config) {
     if (config->head_dim % 2 || config->head_dim > 1024)
         return mm_trouble(r->error, "%s: head_dim %d; expected an even number up to 1024", name,
                           config->head_dim);
+    if (config->heads > HEADS_MOST)
+        return mm_trouble(r->error, "%s: num_attention_heads %d; expected at most %d", name, config->heads,
+                          HEADS_MOST);
     if (config->layers > 256)
         return mm_trouble(r->error, "%s: num_hidden_layers %d; expected at most 256", name, config->layers);
     if ((int64_t)config->heads * config->head_dim > 1 << 20)
@@ -288,7 +293,7 @@ static mm_status read_rest(reading *r, mm_config *config) {
     if (!status) status = maybe_flag(r, "attention_bias", &config->attention_bias);
     config->max_positions = config->kind == MM_MODEL_QWEN3 ? 32768 : 2048;
     if (!status && has(r->root, "max_position_embeddings"))
-        status = mm_json_need_integer(r->document, r->root, "max_position_embeddings", 1, INT32_MAX,
+        status = mm_json_need_integer(r->document, r->root, "max_position_embeddings", 1, POSITIONS_MOST,
                                       &config->max_positions, r->error);
     return status ? status : read_tokens(r, config);
 }

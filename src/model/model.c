@@ -1,5 +1,6 @@
 #include "internal.h"
 #include <assert.h>
+#include <mm/base/arena.h>
 #include <mm/base/profile.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +12,16 @@ mm_status mm_model_open(mm_model *model, const mm_config *config, const mm_kerne
     if (status) return status;
     size_t bytes = (size_t)positions * (size_t)config->head_dim / 2 * sizeof(float);
     model->positions = positions;
-    model->cosine = malloc(bytes);
-    model->sine = malloc(bytes);
+    bool fits = 2.0 * (double)bytes <= mm_memory_available();
+    model->cosine = fits ? malloc(bytes) : NULL;
+    model->sine = fits ? malloc(bytes) : NULL;
     if (!model->cosine || !model->sine) {
         mm_model_close(model);
-        return mm_trouble(error, "rope tables of %lld positions: out of memory; use a smaller --seq-len",
-                          (long long)positions);
+        return mm_trouble(
+            error,
+            "rope tables of %lld positions: %.3g GB needed, which is not to be had; use a smaller "
+            "--seq-len or --max-tokens",
+            (long long)positions, 2e-9 * (double)bytes);
     }
     mm_rope_tables(model->cosine, model->sine, positions, config->head_dim, config->rope_theta);
     return MM_OK;

@@ -296,6 +296,14 @@ mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state,
     return status;
 }
 
+mm_status mm_checkpoint_check_model(const char *path, mm_error *error) {
+    char file[PATH_MAX];
+    mm_checkpoint_state state;
+    mm_status status = mm_path_join(file, sizeof file, path, "state.json", error);
+    if (!status) status = parse_state(file, &state, error);
+    return status ? status : check_file(path, "model.safetensors", state.model, error);
+}
+
 mm_status mm_tensors_read(const char *path, const mm_tensor *tensors, int count, mm_error *error) {
     mm_tensor_files *files;
     mm_status status = mm_tensor_files_open_one(path, &files, error);

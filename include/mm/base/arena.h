@@ -16,7 +16,8 @@ typedef struct mm_arena {
     size_t used;         // bytes handed out
 } mm_arena;
 
-// A measuring arena: mm_arena_take returns NULL and `used` says what a real one needs.
+// A measuring arena: mm_arena_take returns NULL and `used` says what a real one needs; PTRDIFF_MAX where that
+// is more than any process can address, which mm_arena_open refuses.
 mm_arena mm_arena_measure(void);
 
 // Maps `size` bytes of zeros (huge pages where the system gives them). MM_TROUBLE if memory is not to be had.

@@ -51,6 +51,8 @@ MM_CHECKED mm_status mm_checkpoint_path(const char *run_path, int64_t step, char
                                         mm_error *error);
 // Reads state.json and checks both files against its hashes: a damaged or mixed checkpoint is trouble, named.
 MM_CHECKED mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state, mm_error *error);
+// Of a checkpoint's folder: are its weights those that its state.json names?
+MM_CHECKED mm_status mm_checkpoint_check_model(const char *path, mm_error *error);
 // Fills `tensors` (data, name, shape given; F32) from a safetensors file: every one must be there with that
 // shape, and no other.
 MM_CHECKED mm_status mm_tensors_read(const char *path, const mm_tensor *tensors, int count, mm_error *error);
