@@ -167,6 +167,24 @@ static void text_that_is_not_unicode_is_refused(void **state) {
     refuse("\xff", "UTF-8");
 }
 
+// Lines are indented no further than people can see.
+static void deep_values_do_not_grow(void **state) {
+    (void)state;
+    enum { DEEP = 1000, WIDE = 1000 };
+    mm_text text = {0}, out = {0};
+    for (int i = 0; i < DEEP; i++) mm_text_add_string(&text, "[");
+    for (int i = 0; i < WIDE; i++) mm_text_add_string(&text, "1,");
+    mm_text_add_string(&text, "1");
+    for (int i = 0; i < DEEP; i++) mm_text_add_string(&text, "]");
+    mm_json_document *d = parse(text.data);
+    mm_json_writer w = mm_json_writer_on(&out, 2);
+    mm_json_put_value(&w, mm_json_root(d));
+    assert_true(!out.failed && out.size < 40 * text.size);
+    mm_json_free(d);
+    mm_text_free(&text);
+    mm_text_free(&out);
+}
+
 static void deep_nesting_is_refused(void **state) {
     (void)state;
     enum { DEEP = 100000 };
@@ -517,6 +535,7 @@ int main(void) {
         cmocka_unit_test(what_is_not_json_is_refused),
         cmocka_unit_test(numbers_out_of_range_are_refused),
         cmocka_unit_test(text_that_is_not_unicode_is_refused),
+        cmocka_unit_test(deep_values_do_not_grow),
         cmocka_unit_test(deep_nesting_is_refused),
         cmocka_unit_test(a_text_of_tiny_values_is_refused),
         cmocka_unit_test(damage_never_crashes),

@@ -341,6 +341,25 @@ static void folders_are_made_and_removed(void **state) {
     assert_trouble(mm_remove_folder(path, &error), &error, path, strerror(ENOTDIR));
 }
 
+// As deep as a path goes, which is not as deep as folders go.
+static void folders_in_folders_are_left_at_some_depth(void **state) {
+    (void)state;
+    mm_error error;
+    enum { FINE = 60, DEEP = 200 };
+    char path[2 * DEEP + 2];
+    for (int depth = FINE; depth <= DEEP; depth += DEEP - FINE) {
+        for (int i = 0; i < depth; i++) memcpy(path + 2 * i, "d/", 3);
+        assert_int_equal(mm_make_folders(in_root(path), &error), MM_OK);
+        mm_status status = mm_remove_folder(in_root("d"), &error);
+        assert_int_equal(status, depth == FINE ? MM_OK : MM_TROUBLE);
+    }
+    assert_non_null(strstr(error.text, "deep"));
+    for (int i = DEEP; i-- > 0;) { // what is left, from below
+        path[2 * i + 1] = 0;
+        assert_int_equal(rmdir(in_root(path)), 0);
+    }
+}
+
 static void reading_has_limits(void **state) {
     (void)state;
     mm_error error;
@@ -382,6 +401,7 @@ int main(void) {
         EACH(a_file_of_a_draft_appears_alone),
         EACH(link_moves_over),
         EACH(folders_are_made_and_removed),
+        EACH(folders_in_folders_are_left_at_some_depth),
         EACH(reading_has_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -328,6 +328,25 @@ static void a_zero_byte_in_a_line_is_damage(void **state) {
     assert_non_null(strstr(error.text, "trace.jsonl.gz line 11: found a zero byte"));
 }
 
+// mm writes a header where a run goes on, and no more.
+static void a_flood_of_headers_is_damage(void **state) {
+    static const char head[] = "{\"format\":\"mm-trace\",\"version\":1,\"level\":\"step\"}\n";
+    enum { MANY = 300 };
+    static char text[MANY * sizeof head];
+    char path[FIXTURE_PATH];
+    mm_error error;
+    mm_trace_reader *r;
+    mm_trace_record found;
+    bool more;
+    size_t size = 0;
+    for (int i = 0; i < MANY; i++, size += sizeof head - 1) memcpy(text + size, head, sizeof head - 1);
+    fixture_rewrite(fixture_path(path, *state, "trace.jsonl.gz"), text, size);
+    assert_int_equal(mm_trace_reader_open(*state, &r, &error), MM_OK);
+    assert_int_equal(mm_trace_reader_next(r, &found, &more, &error), MM_TROUBLE);
+    assert_non_null(strstr(error.text, "more headers in a row"));
+    mm_trace_reader_close(r);
+}
+
 // Sums and JSON are right; a member of the record is not there, or of another kind.
 static void a_record_without_one_of_its_members_is_damage(void **state) {
     static const char head[] = "{\"format\":\"mm-trace\",\"version\":1,\"level\":\"step\"}\n",
@@ -482,6 +501,7 @@ int main(void) {
         IN_FOLDER(a_step_that_is_packed_too_tightly_is_refused),
         IN_FOLDER(a_step_out_of_order_is_damage),
         IN_FOLDER(a_zero_byte_in_a_line_is_damage),
+        IN_FOLDER(a_flood_of_headers_is_damage),
         IN_FOLDER(a_record_without_one_of_its_members_is_damage),
         IN_FOLDER(levels_change_where_a_run_goes_on),
         IN_FOLDER(a_trace_can_begin_with_a_later_step),

@@ -14,18 +14,24 @@ static void add(mm_json_writer *w, const char *text) {
     mm_text_add_string(w->out, text);
 }
 
+// Of a line of a container at `depth`. A file's value may be nested deeply, and is not to grow by its depth.
+static int indentation(const mm_json_writer *w, int depth) {
+    enum { DEEPEST = 16 };
+    return (depth < DEEPEST ? depth : DEEPEST) * w->indent;
+}
+
 // What goes before a member of a container at `depth` (the outermost is at 0).
 static void separate(mm_json_writer *w, bool first, bool on_one_line, int depth) {
     if (on_one_line) {
         if (!first) add(w, ", ");
         return;
     }
-    mm_text_format(w->out, "%s\n%*s", first ? "" : ",", (depth + 1) * w->indent, "");
+    mm_text_format(w->out, "%s\n%*s", first ? "" : ",", indentation(w, depth + 1), "");
 }
 
 // What goes before the bracket that closes it.
 static void end_members(mm_json_writer *w, bool empty, bool on_one_line, int depth) {
-    if (!empty && !on_one_line) mm_text_format(w->out, "\n%*s", depth * w->indent, "");
+    if (!empty && !on_one_line) mm_text_format(w->out, "\n%*s", indentation(w, depth), "");
 }
 
 static bool on_one_line(const mm_json_writer *w) {

@@ -32,19 +32,32 @@ static bool work_on_file(int folder, const char *name, mode_t mode, mm_tree_work
     return good;
 }
 
-static mm_status work_on_folder(int parent, const char *name, mm_tree_work work, const char *top,
-                                mm_error *error);
+enum { DEPTH_MOST = 64 }; // each takes a descriptor and some stack; mm's own folders have a few
 
-static mm_status work_on_entry(int folder, const char *name, mm_tree_work work, const char *top,
-                               mm_error *error) {
+typedef struct walk {
+    mm_tree_work work;
+    const char *top;
+    int depth;
+} walk;
+
+static mm_status work_on_folder(int parent, const char *name, const walk *above, mm_error *error);
+
+static mm_status work_on_entry(int folder, const char *name, const walk *at, mm_error *error) {
+    mm_tree_work work = at->work;
+    const char *top = at->top;
     struct stat info;
     if (fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) < 0) return tree_trouble(error, top, name, work);
-    if (S_ISDIR(info.st_mode)) return work_on_folder(folder, name, work, top, error);
+    if (S_ISDIR(info.st_mode)) return work_on_folder(folder, name, at, error);
     return work_on_file(folder, name, info.st_mode, work) ? MM_OK : tree_trouble(error, top, name, work);
 }
 
-static mm_status work_on_folder(int parent, const char *name, mm_tree_work work, const char *top,
-                                mm_error *error) {
+static mm_status work_on_folder(int parent, const char *name, const walk *above, mm_error *error) {
+    const walk at = {above->work, above->top, above->depth + 1};
+    mm_tree_work work = at.work;
+    const char *top = at.top;
+    if (at.depth > DEPTH_MOST)
+        return mm_trouble(error, "%s: found folders in folders, more than %d deep, expected none of mm's",
+                          top, DEPTH_MOST);
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return tree_trouble(error, top, name, work);
     DIR *entries = fdopendir(fd);
@@ -60,7 +73,7 @@ static mm_status work_on_folder(int parent, const char *name, mm_tree_work work,
         if (!entry && errno != 0) status = tree_trouble(error, top, name, work);
         if (!entry) break;
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        status = work_on_entry(fd, entry->d_name, work, top, error);
+        status = work_on_entry(fd, entry->d_name, &at, error);
     }
     // EINVAL: a file system that cannot fsync folders has no more to give.
     if (status == MM_OK && work == MM_TREE_SYNC && fsync(fd) < 0 && errno != EINVAL) {
@@ -74,5 +87,5 @@ static mm_status work_on_folder(int parent, const char *name, mm_tree_work work,
 }
 
 mm_status mm_tree(const char *path, mm_tree_work work, mm_error *error) {
-    return work_on_folder(AT_FDCWD, path, work, path, error);
+    return work_on_folder(AT_FDCWD, path, &(walk){work, path, 0}, error);
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECE = 1 << 16, LINE_LIMIT = 1 << 16 };
+enum { PIECE = 1 << 16, LINE_LIMIT = 1 << 16, HEADERS_MOST = 256 }; // headers without a record between them
 // Most bytes of a step, which readers hold whole: at least STEP_BYTES, and STEP_RATIO for each byte of the
 // file so far. Hashes hardly shrink, so a step that is packed more tightly was not written by mm.
 enum { STEP_BYTES = 1 << 24, STEP_RATIO = 64 };
@@ -17,6 +17,7 @@ struct mm_trace_reader {
     mm_gzin *in;
     trace_position at;
     bool inside; // a record of that step has been read
+    int headers; // since the last record
     uint64_t step_bytes;
     char *buffer; // LINE_LIMIT + PIECE
     size_t begin, end;
@@ -81,6 +82,7 @@ static mm_status take_header(mm_trace_reader *r, const char *line, size_t size, 
     if (status) return status;
     if (r->line > 1 && header.after < r->at.step)
         return damaged(r, "a header leads back to an earlier step", error);
+    if (++r->headers > HEADERS_MOST) return damaged(r, "found more headers in a row than mm writes", error);
     r->at.level = header.level;
     r->at.step = header.after;
     r->inside = false;
@@ -98,6 +100,7 @@ static mm_status take_record(mm_trace_reader *r, int64_t step, size_t size, mm_e
     r->step_bytes = (step == r->at.step ? r->step_bytes : 0) + size;
     r->at.step = step;
     r->inside = true;
+    r->headers = 0;
     if (r->step_bytes > STEP_BYTES + STEP_RATIO * mm_gzin_position(r->in))
         return damaged(r, "found more records of one step than the file can hold as mm writes it", error);
     return MM_OK;
