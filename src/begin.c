@@ -54,6 +54,7 @@ mm_status mm_trainer_prepare(mm_trainer *t, const volatile sig_atomic_t *stop, m
     bool train = !mm_is_folder(s->data), val = s->val_data && !mm_is_folder(s->val_data);
     if (!train && !val) return MM_OK;
     mm_status status = reserve_run(t, error);
+    if (!status) status = mm_run_packing(t->run, error);
     return status ? status : pack_both(t, train, val, stop, error);
 }
 

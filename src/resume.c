@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static mm_status refuse(const mm_field *field, const char *out, mm_error *error) {
     char option[64];
@@ -94,7 +95,10 @@ mm_status mm_trainer_check_same(const mm_trainer *t, const mm_run_facts *facts, 
 
 mm_status mm_trainer_check_initial(const mm_trainer *t, const mm_run_facts *facts, mm_error *error) {
     const mm_parameters *p = &t->model.parameters;
-    for (int i = 0; i < p->count && i < facts->initial_count; i++) {
+    if (facts->initial_count != p->count)
+        return mm_trouble(error, "%s/run.json: names %d initial tensors, its model has %d; it was changed",
+                          t->settings.out, facts->initial_count, p->count);
+    for (int i = 0; i < p->count; i++) {
         mm_tensor tensor = mm_parameter_in(p, i, t->weights);
         if (mm_hash_equal(mm_hash_bytes(tensor.data, mm_tensor_bytes(&tensor)), facts->initial[i].hash))
             continue;
@@ -125,6 +129,20 @@ mm_status mm_trainer_load(mm_trainer *t, int64_t step, mm_error *error) {
     return status;
 }
 
+// A run that has no checkpoint begins again, and its records with it; not one whose checkpoints cannot be
+// seen.
+static mm_status check_unsaved(const char *run, mm_error *error) {
+    char link[PATH_MAX];
+    struct stat info;
+    mm_status status = mm_path_join(link, sizeof link, run, "model", error);
+    if (status || lstat(link, &info) != 0) return status;
+    return mm_trouble(
+        error,
+        "%s: leads to a checkpoint, but %s/checkpoints holds none; bring them back, or remove the link "
+        "to begin the run again",
+        link, run);
+}
+
 // The newest checkpoint, or the beginning: the run was stopped before its first.
 static mm_status load_newest(mm_trainer *t, const mm_run_facts *facts, mm_error *error) {
     int64_t *steps;
@@ -133,7 +151,7 @@ static mm_status load_newest(mm_trainer *t, const mm_run_facts *facts, mm_error 
     if (status) return status;
     if (count) {
         status = mm_trainer_load(t, steps[count - 1], error);
-    } else {
+    } else if (!(status = check_unsaved(mm_run_path(t->run), error))) {
         status = mm_trainer_initial_weights(t, error);
         if (!status) status = mm_trainer_check_initial(t, facts, error);
     }
@@ -174,8 +192,21 @@ static mm_status open_records(mm_trainer *t, mm_error *error) {
     return status ? status : mm_metrics_open(run, t->step, &t->metrics, error);
 }
 
+// Checkpoints are written and removed there.
+static mm_status check_own_checkpoints(const char *run, mm_error *error) {
+    char path[PATH_MAX];
+    struct stat info;
+    mm_status status = mm_path_join(path, sizeof path, run, "checkpoints", error);
+    if (status || lstat(path, &info) != 0 || S_ISDIR(info.st_mode)) return status;
+    return mm_trouble(
+        error,
+        "%s: found %s, expected a folder of the run's own; to keep it on another disk, move the whole run",
+        path, S_ISLNK(info.st_mode) ? "a link" : "no folder");
+}
+
 mm_status mm_trainer_continue(mm_trainer *t, mm_error *error) {
     mm_status status = mm_run_open(t->settings.out, &t->run, error);
+    if (!status) status = check_own_checkpoints(mm_run_path(t->run), error);
     if (status) return status;
     mm_run_facts facts;
     status = mm_run_read(t->settings.out, &facts, error);

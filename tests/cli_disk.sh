@@ -75,6 +75,34 @@ trouble "$checkpoint/optimizer.safetensors|pipe" inspect "$checkpoint"
 trouble "$checkpoint/optimizer.safetensors|pipe" export --dtype f32 --out never "$checkpoint"
 trouble "pipes/metrics.jsonl|pipe" diff pipes pipes
 
+# Nothing of a user's that lies where a run goes is taken for the run's.
+mkdir project project/data
+echo "once upon a time" >project/data/book.txt
+before=$(state_of project)
+trouble 'project: exists and holds data' train --data project/data/book.txt --out project --steps 1
+trouble 'project: exists and holds data' train --data text.txt --out project --steps 1
+[ "$(state_of project)" = "$before" ] || fail "a folder of the user's was changed"
+
+# A run whose checkpoints cannot be seen does not begin again, and nothing is written or removed through a link.
+cp -r cut_short unseen
+mv unseen/checkpoints elsewhere
+before=$(state_of unseen)
+trouble 'unseen/model: leads to a checkpoint' --resume unseen
+ln -s ../elsewhere unseen/checkpoints
+others=$(state_of elsewhere)
+trouble 'unseen/checkpoints: found a link' --resume unseen
+rm unseen/checkpoints
+[ "$(state_of unseen)$(state_of elsewhere)" = "$before$others" ] || fail "a run without its checkpoints was changed"
+for file in metrics.jsonl timing.jsonl samples.jsonl trace.jsonl.gz lock; do
+    rm -rf led && cp -r cut_short led
+    [ ! -e led/$file ] || mv led/$file "kept-$file"
+    ln -s "../kept-$file" led/$file
+    [ -e "kept-$file" ] || printf 'a secret' >"kept-$file"
+    cp "kept-$file" copied
+    trouble "led/$file" --resume led
+    cmp -s copied "kept-$file" || fail "--resume wrote through the link $file"
+done
+
 # Another file in its place: a run keeps reading the one that it opened.
 "$mm" train --data copy "${small[@]}" --steps 20 --out alone >/dev/null 2>&1 || fail "training"
 "$mm" train --data copy "${small[@]}" --steps 20 --out replaced >out 2>err </dev/null &

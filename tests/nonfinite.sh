@@ -74,6 +74,7 @@ done
 expect 0 "${small[@]}" --steps 1 --out good
 for number in nan inf; do
     cp -rL good/model "$number"
+    rm "$number/state.json" # a model, changed on purpose
     set_number "$number/model.safetensors" model.layers.2.mlp.up_proj.weight 387 "${!number}"
     stops "step 1, layer 2, before it: parameter model.layers.2.mlp.up_proj.weight[3, 3] is $number|--model|bring a whole model" \
         "${small[@]}" --model $number --steps 2 --out "run-$number"
@@ -82,6 +83,7 @@ done
 
 # A finite weight that overflows in layer 1: every leaf meets it there, the first is named.
 cp -rL good/model great
+rm great/state.json
 set_number great/model.safetensors model.layers.1.mlp.down_proj.weight 5 '\377\377\177\177'
 set_number great/model.safetensors model.layers.1.mlp.up_proj.weight 5 '\377\377\177\177'
 set_number great/model.safetensors model.layers.1.mlp.gate_proj.weight 5 '\377\377\177\177'

@@ -324,17 +324,28 @@ static void nothing_is_overwritten(void **state) {
     mm_run_facts_free(&f);
 }
 
-static void a_reserved_folder_may_hold_its_data(void **state) {
-    char run_path[FIXTURE_PATH], path[FIXTURE_PATH], out[FIXTURE_PATH];
+// "data" is the run's own where its lock says that text was packed, else somebody's.
+static void a_held_folder_may_hold_its_data(void **state) {
+    char run_path[FIXTURE_PATH], path[FIXTURE_PATH];
     mm_run_facts f;
+    mm_run *run;
     mm_error error;
     make_facts(&f);
-    fixture_path(run_path, *state, "run");
-    if (mm_run_reserve(run_path, out, sizeof out, &error)) fail_msg("%s", error.text);
-    assert_string_equal(out, run_path);
+    assert_int_equal(mkdir(fixture_path(run_path, *state, "run"), 0777), 0);
     assert_int_equal(mkdir(fixture_path(path, run_path, "data"), 0777), 0);
+    assert_int_equal(mm_run_hold(run_path, &run, &error), MM_TROUBLE);
+    assert_non_null(strstr(error.text, "holds data"));
+    assert_int_equal(rmdir(path), 0);
+    if (mm_run_hold(run_path, &run, &error)) fail_msg("%s", error.text);
+    mm_run_close(run);
+    assert_int_equal(mkdir(path, 0777), 0);
+    assert_int_equal(mm_run_hold(run_path, &run, &error), MM_TROUBLE);
+    assert_int_equal(rmdir(path), 0);
+    if (mm_run_hold(run_path, &run, &error) || mm_run_packing(run, &error)) fail_msg("%s", error.text);
+    mm_run_close(run);
+    assert_int_equal(mkdir(path, 0777), 0);
     fixture_write(fixture_path(path, run_path, ".run.json.tmp-123-0"), "{", 1);
-    mm_run_close(create(out, &f));
+    mm_run_close(create(run_path, &f));
     assert_true(mm_is_file(fixture_path(path, run_path, "run.json")));
     mm_run_facts_free(&f);
 }
@@ -380,7 +391,7 @@ int main(void) {
         IN_FOLDER(the_second_process_is_refused),
         IN_FOLDER(numbered_runs_do_not_meet),
         IN_FOLDER(nothing_is_overwritten),
-        IN_FOLDER(a_reserved_folder_may_hold_its_data),
+        IN_FOLDER(a_held_folder_may_hold_its_data),
         IN_FOLDER(what_a_killed_process_left_is_removed),
         IN_FOLDER(a_folder_that_is_no_run_is_left_alone),
     };

@@ -4,6 +4,7 @@
 #include <mm/files/publish.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static mm_status trouble(const append_file *file, const char *what, mm_error *error) {
@@ -18,7 +19,12 @@ mm_status append_check(const char *folder, const char *name, mm_error *error) {
     char path[PATH_MAX];
     mm_status status = mm_path_join(path, sizeof path, folder, name, error);
     if (status) return status;
-    int fd = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC);
+    struct stat info;
+    // A link may lead out of the run, to a file that is not to be cut.
+    if (!lstat(path, &info) && !S_ISREG(info.st_mode))
+        return mm_trouble(error, "%s: found %s, expected a file of the run's own", path,
+                          S_ISLNK(info.st_mode) ? "a link" : "no regular file");
+    int fd = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return errno == ENOENT ? MM_OK : mm_trouble_errno(error, path, "open it for writing");
     close(fd);
     return MM_OK;
@@ -29,7 +35,7 @@ mm_status append_open(append_file *file, const char *path, mm_error *error) {
     if ((size_t)snprintf(file->path, sizeof file->path, "%s", path) >= sizeof file->path)
         return mm_trouble(error, "%s: the path is too long, expected less than %zu bytes", path,
                           sizeof file->path);
-    file->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    file->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0666);
     return file->fd >= 0 ? MM_OK : trouble(file, "open it for writing", error);
 }
 

@@ -266,7 +266,8 @@ static mm_status check_file(const char *folder, const char *name, mm_hash expect
     if (status || mm_hash_equal(found, expected)) return status;
     return mm_trouble(error,
                       "%s: its XXH3-128 is %s, state.json says %s; the checkpoint is damaged: remove its "
-                      "folder, and --resume goes on from the one before",
+                      "folder, and --resume goes on from the one before (a model that was changed on purpose "
+                      "goes without its state.json)",
                       path, mm_hash_print(found, a), mm_hash_print(expected, b));
 }
 

@@ -15,6 +15,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+// In the lock of a run into which text is packed.
+static const char packing[] = "text is packed into this run\n";
 enum { RUN_JSON_LIMIT = 1 << 28, RUNS_MOST = 999999 };
 
 struct mm_run {
@@ -102,7 +104,8 @@ static mm_status take_lock(mm_run *run, mm_error *error) {
     char path[PATH_MAX];
     mm_status status = mm_path_join(path, sizeof path, run->path, "lock", error);
     if (status) return status;
-    run->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    // A link would make a file outside of the run.
+    run->lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (run->lock < 0) return mm_trouble_errno(error, path, "open it");
     if (flock(run->lock, LOCK_EX | LOCK_NB) == 0) return MM_OK;
     if (errno != EWOULDBLOCK) return mm_trouble_errno(error, path, "lock it");
@@ -162,20 +165,36 @@ static mm_status next_number(char *out, size_t size, mm_error *error) {
                                RUNS_MOST);
 }
 
-// What a reserved run may hold before its run.json: packed text, the lock, and what a killed process left.
-static bool may_be_there(const char *name) {
-    static const char *const names[] = {".", "..", "data", "val-data", "lock"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(name, names[i]) == 0) return true;
-    return mm_is_temporary(name);
+static bool is_one_of(const char *name, const char *const *names) {
+    for (; *names; names++)
+        if (strcmp(name, *names) == 0) return true;
+    return false;
+}
+
+static bool was_packing(const char *path) {
+    char lock[PATH_MAX], *text;
+    size_t size;
+    if (mm_path_join(lock, sizeof lock, path, "lock", NULL) || !mm_is_file(lock)) return false;
+    if (mm_read_file(lock, sizeof packing, &text, &size, NULL)) return false;
+    bool same = strcmp(text, packing) == 0;
+    free(text);
+    return same;
+}
+
+// What a reserved run may hold before its run.json: the lock, what a killed process left, and, where the lock
+// says that text was packed, that. A folder of another's that has such a name stays.
+static bool may_be_there(const char *name, bool packed) {
+    static const char *const always[] = {".", "..", "lock", NULL}, *const text[] = {"data", "val-data", NULL};
+    return is_one_of(name, always) || (packed && is_one_of(name, text)) || mm_is_temporary(name);
 }
 
 static mm_status check_unused(const char *path, mm_error *error) {
     DIR *folder = opendir(path);
     if (!folder) return mm_trouble_errno(error, path, "open it as the run's folder");
     mm_status status = MM_OK;
+    const bool packed = was_packing(path);
     for (struct dirent *e; !status && (e = readdir(folder));)
-        if (!may_be_there(e->d_name))
+        if (!may_be_there(e->d_name, packed))
             status =
                 mm_trouble(error,
                            "%s: exists and holds %s; nothing is overwritten: go on with it by --resume, or "
@@ -207,6 +226,15 @@ mm_status mm_run_hold(const char *path, mm_run **out, mm_error *error) {
     mm_run_close(*out);
     *out = NULL;
     return status;
+}
+
+mm_status mm_run_packing(mm_run *run, mm_error *error) {
+    const ssize_t size = sizeof packing - 1;
+    if (!ftruncate(run->lock, 0) && pwrite(run->lock, packing, (size_t)size, 0) == size && !fsync(run->lock))
+        return MM_OK;
+    char path[PATH_MAX];
+    mm_status status = mm_path_join(path, sizeof path, run->path, "lock", error);
+    return status ? status : mm_trouble_errno(error, path, "write to it");
 }
 
 mm_status mm_run_begin(mm_run *run, const mm_run_facts *facts, mm_error *error) {

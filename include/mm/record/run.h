@@ -65,6 +65,9 @@ MM_CHECKED mm_status mm_run_reserve(const char *path, char *out, size_t size, mm
 // The same, locked until closed, without what a killed process left; and its run.json, published (again where
 // a run goes on with other settings).
 MM_CHECKED mm_status mm_run_hold(const char *path, mm_run **run, mm_error *error);
+// Text will be packed into the run: where it is killed before its run.json, the next to hold it may remove
+// "data" and "val-data".
+MM_CHECKED mm_status mm_run_packing(mm_run *run, mm_error *error);
 MM_CHECKED mm_status mm_run_begin(mm_run *run, const mm_run_facts *facts, mm_error *error);
 // An existing run, to go on with; refused while another process has it.
 MM_CHECKED mm_status mm_run_open(const char *path, mm_run **run, mm_error *error);
