@@ -105,7 +105,7 @@ mm_status mm_weights_check(const char *folder, mm_error *error) {
     mm_status status = mm_path_join(path, sizeof path, folder, "state.json", error);
     bool there = false;
     if (!status) status = mm_find_file(path, &there, error);
-    return status || !there ? status : mm_checkpoint_check_model(folder, error);
+    return status || !there ? status : mm_checkpoint_check_weights(folder, error);
 }
 
 static mm_status find_weights(const mm_config *config, const char *folder, mm_tensor_files **files,

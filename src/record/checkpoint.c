@@ -17,6 +17,11 @@
 enum { STATE_LIMIT = 1 << 16, HASH_PIECE = 1 << 20 };
 #define TOKENS_MOST (INT64_MAX / 2) // a step's can be added
 
+// The files of text: CONFIG, TOKENIZER, TOKENIZER_CONFIG.
+static const char *const text_names[] = {"config.json", "tokenizer.json", "tokenizer_config.json"},
+                         *const text_keys[] = {"config_xxh128", "tokenizer_xxh128",
+                                               "tokenizer_config_xxh128"};
+
 mm_status mm_checkpoint_path(const char *run_path, int64_t step, char *out, size_t size, mm_error *error) {
     char name[64];
     snprintf(name, sizeof name, "checkpoints/step-%06lld", (long long)step);
@@ -44,6 +49,17 @@ static mm_status hash_file(const char *path, mm_hash *hash, mm_error *error) {
     return status;
 }
 
+typedef struct texts {
+    const char *data[MM_CHECKPOINT_TEXTS]; // NULL: none
+    size_t size[MM_CHECKPOINT_TEXTS];
+} texts;
+
+static texts texts_of(const mm_checkpoint *c) {
+    const char *tokenizer_config = c->tokenizer_config;
+    return (texts){{c->config, c->tokenizer, tokenizer_config},
+                   {strlen(c->config), c->tokenizer_size, tokenizer_config ? strlen(tokenizer_config) : 0}};
+}
+
 static mm_status write_text(const char *folder, const char *name, const char *text, size_t size,
                             mm_error *error) {
     char path[PATH_MAX];
@@ -60,15 +76,18 @@ static mm_status write_tensors(const char *folder, const char *name, const mm_te
     return status;
 }
 
-static mm_status write_model(const char *folder, const mm_checkpoint *c, mm_hash *hash, mm_error *error) {
-    mm_status status = write_text(folder, "config.json", c->config, strlen(c->config), error);
-    if (!status) status = write_tensors(folder, "model.safetensors", c->tensors, c->count, hash, error);
-    if (!status && c->tokenizer)
-        status = write_text(folder, "tokenizer.json", c->tokenizer, c->tokenizer_size, error);
-    if (!status && c->tokenizer_config)
-        status = write_text(folder, "tokenizer_config.json", c->tokenizer_config, strlen(c->tokenizer_config),
-                            error);
-    return status;
+static mm_status write_model(const char *folder, const mm_checkpoint *c, mm_checkpoint_state *state,
+                             mm_error *error) {
+    const texts t = texts_of(c);
+    mm_status status = MM_OK;
+    for (int i = 0; !status && i < MM_CHECKPOINT_TEXTS; i++) {
+        state->has_text[i] = t.data[i] != NULL;
+        if (!t.data[i]) continue;
+        state->texts[i] = mm_hash_bytes(t.data[i], t.size[i]);
+        status = write_text(folder, text_names[i], t.data[i], t.size[i], error);
+    }
+    return status ? status
+                  : write_tensors(folder, "model.safetensors", c->tensors, c->count, &state->model, error);
 }
 
 static mm_status write_state(const char *folder, const mm_checkpoint_state *s, mm_error *error) {
@@ -84,7 +103,8 @@ static mm_status write_state(const char *folder, const mm_checkpoint_state *s, m
     mm_json_pair_integer(w, "streams", s->streams_version);
     mm_json_pair_hash(w, "model_xxh128", s->model);
     mm_json_pair_hash(w, "optimizer_xxh128", s->optimizer);
-    if (s->has_tokenizer_config) mm_json_pair_hash(w, "tokenizer_config_xxh128", s->tokenizer_config);
+    for (int i = 0; i < MM_CHECKPOINT_TEXTS; i++)
+        if (s->has_text[i]) mm_json_pair_hash(w, text_keys[i], s->texts[i]);
     seal_close(w);
     mm_status status = text.failed ? mm_trouble(error, "%s/state.json: out of memory", folder)
                                    : write_text(folder, "state.json", text.data, text.size, error);
@@ -99,10 +119,7 @@ static mm_status write_draft(const mm_checkpoint *c, const char *path, mm_draft 
     if (status) return status;
     const char *folder = mm_draft_path(*draft);
     *state = c->state;
-    state->has_tokenizer_config = c->tokenizer_config != NULL;
-    if (c->tokenizer_config)
-        state->tokenizer_config = mm_hash_bytes(c->tokenizer_config, strlen(c->tokenizer_config));
-    status = write_model(folder, c, &state->model, error);
+    status = write_model(folder, c, state, error);
     if (!status)
         status = write_tensors(folder, "optimizer.safetensors", c->optimizer, c->optimizer_count,
                                &state->optimizer, error);
@@ -118,28 +135,17 @@ static mm_status publish(const mm_checkpoint *c, const char *path, mm_error *err
     return status ? status : mm_draft_commit(draft, error);
 }
 
-// Does the folder's file hold the same bytes?
-static bool holds(const char *folder, const char *name, const char *text, size_t size) {
-    char path[PATH_MAX], *data;
-    size_t found;
-    if (mm_path_join(path, sizeof path, folder, name, NULL) || mm_read_file(path, size, &data, &found, NULL))
-        return false;
-    bool same = found == size && memcmp(data, text, size) == 0;
-    free(data);
-    return same;
-}
-
-static bool is_same(const mm_checkpoint *c, const mm_checkpoint_state *state, const char *path) {
+static bool is_same(const mm_checkpoint_state *state, const char *path) {
     mm_checkpoint_state old;
     if (mm_checkpoint_state_read(path, &old, NULL)) return false;
     bool same = old.step == state->step && old.position == state->position && old.tokens == state->tokens &&
                 old.streams_version == state->streams_version &&
                 old.arithmetic_version == state->arithmetic_version &&
                 mm_hash_equal(old.model, state->model) && mm_hash_equal(old.optimizer, state->optimizer);
-    return same && holds(path, "config.json", c->config, strlen(c->config)) &&
-           (!c->tokenizer || holds(path, "tokenizer.json", c->tokenizer, c->tokenizer_size)) &&
-           (!c->tokenizer_config ||
-            holds(path, "tokenizer_config.json", c->tokenizer_config, strlen(c->tokenizer_config)));
+    for (int i = 0; i < MM_CHECKPOINT_TEXTS; i++)
+        same = same && old.has_text[i] == state->has_text[i] &&
+               (!old.has_text[i] || mm_hash_equal(old.texts[i], state->texts[i]));
+    return same;
 }
 
 // Puts the folder `from` in the place of `path` in one step; where the file system cannot, in two.
@@ -162,7 +168,7 @@ static mm_status save_again(const mm_checkpoint *c, const char *folder, const ch
     if (!status) status = mm_remove_folder(again, error);
     if (!status) status = write_draft(c, again, &draft, &state, error);
     if (status) return status;
-    if (is_same(c, &state, path)) {
+    if (is_same(&state, path)) {
         mm_draft_abandon(draft);
         return MM_OK;
     }
@@ -249,9 +255,10 @@ static mm_status read_state(const mm_json_document *document, mm_checkpoint_stat
     if (!status) status = mm_json_need_integer(document, root, "streams", 1, INT32_MAX, &streams, error);
     if (!status) status = mm_json_need_hash(document, root, "model_xxh128", &s->model, error);
     if (!status) status = mm_json_need_hash(document, root, "optimizer_xxh128", &s->optimizer, error);
-    s->has_tokenizer_config = mm_json_get(root, "tokenizer_config_xxh128") != NULL;
-    if (!status && s->has_tokenizer_config)
-        status = mm_json_need_hash(document, root, "tokenizer_config_xxh128", &s->tokenizer_config, error);
+    for (int i = 0; !status && i < MM_CHECKPOINT_TEXTS; i++) {
+        s->has_text[i] = mm_json_get(root, text_keys[i]) != NULL;
+        if (s->has_text[i]) status = mm_json_need_hash(document, root, text_keys[i], &s->texts[i], error);
+    }
     s->position = (uint64_t)position;
     s->arithmetic_version = (int)arithmetic;
     s->streams_version = (int)streams;
@@ -286,23 +293,24 @@ static mm_status parse_state(const char *path, mm_checkpoint_state *state, mm_er
     return status;
 }
 
-mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state, mm_error *error) {
+static mm_status read_sealed(const char *path, mm_checkpoint_state *state, mm_error *error) {
     char file[PATH_MAX];
     mm_status status = mm_path_join(file, sizeof file, path, "state.json", error);
     if (!status) status = parse_state(file, state, error);
-    if (!status) status = check_file(path, "model.safetensors", state->model, error);
+    return status ? status : check_file(path, "model.safetensors", state->model, error);
+}
+
+mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state, mm_error *error) {
+    mm_status status = read_sealed(path, state, error);
     if (!status) status = check_file(path, "optimizer.safetensors", state->optimizer, error);
-    if (!status && state->has_tokenizer_config)
-        status = check_file(path, "tokenizer_config.json", state->tokenizer_config, error);
+    for (int i = 0; !status && i < MM_CHECKPOINT_TEXTS; i++)
+        if (state->has_text[i]) status = check_file(path, text_names[i], state->texts[i], error);
     return status;
 }
 
-mm_status mm_checkpoint_check_model(const char *path, mm_error *error) {
-    char file[PATH_MAX];
+mm_status mm_checkpoint_check_weights(const char *path, mm_error *error) {
     mm_checkpoint_state state;
-    mm_status status = mm_path_join(file, sizeof file, path, "state.json", error);
-    if (!status) status = parse_state(file, &state, error);
-    return status ? status : check_file(path, "model.safetensors", state.model, error);
+    return read_sealed(path, &state, error);
 }
 
 mm_status mm_tensors_read(const char *path, const mm_tensor *tensors, int count, mm_error *error) {

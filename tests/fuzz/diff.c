@@ -54,6 +54,9 @@ static void put_checkpoint(const char *folder, const fuzz_piece *pieces) {
                       fuzz_put_safetensors(join(name, folder, names[i]), file[0], file[1]));
     }
     fuzz_set_hash(state, size, "tokenizer_config_xxh128", 0, mm_hash_bytes(empty.data, empty.size));
+    for (int i = CONFIG; i <= TOKENIZER; i++)
+        fuzz_set_hash(state, size, i == CONFIG ? "config_xxh128" : "tokenizer_xxh128", 0,
+                      mm_hash_bytes(pieces[i].data ? pieces[i].data : "", pieces[i].size));
     fuzz_seal(state, size);
     fuzz_put(join(name, folder, "state.json"), (fuzz_piece){state, size});
     fuzz_put(join(name, folder, "config.json"), pieces[CONFIG]);

@@ -11,16 +11,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { MM_CHECKPOINT_TEXTS = 3 };
+
 // What a run needs to go on besides tensors. state.json.
 typedef struct mm_checkpoint_state {
     int64_t step;      // updates done
     uint64_t position; // samples taken: the next step's first position
     int64_t tokens;    // targets seen
     int streams_version, arithmetic_version;
-    // Of the two safetensors files and of tokenizer_config.json, filled by the writer and checked by the
-    // reader.
-    mm_hash model, optimizer, tokenizer_config;
-    bool has_tokenizer_config;
+    // Of the two safetensors files and of config.json, tokenizer.json and tokenizer_config.json, as far as
+    // they are there, filled by the writer and checked by the reader.
+    mm_hash model, optimizer, texts[MM_CHECKPOINT_TEXTS];
+    bool has_text[MM_CHECKPOINT_TEXTS];
 } mm_checkpoint_state;
 
 typedef struct mm_checkpoint {
@@ -49,10 +51,11 @@ MM_CHECKED mm_status mm_checkpoint_list(const char *run_path, int64_t **steps, i
 // RUN/checkpoints/step-NNNNNN into `out` (PATH_MAX).
 MM_CHECKED mm_status mm_checkpoint_path(const char *run_path, int64_t step, char *out, size_t size,
                                         mm_error *error);
-// Reads state.json and checks both files against its hashes: a damaged or mixed checkpoint is trouble, named.
+// Reads state.json and checks all files against its hashes: a damaged or mixed checkpoint is trouble, named.
 MM_CHECKED mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state, mm_error *error);
-// Of a checkpoint's folder: are its weights those that its state.json names?
-MM_CHECKED mm_status mm_checkpoint_check_model(const char *path, mm_error *error);
+// Of a checkpoint's folder: are its weights those that its state.json names? People change config.json of a
+// copy, and mean it.
+MM_CHECKED mm_status mm_checkpoint_check_weights(const char *path, mm_error *error);
 // Fills `tensors` (data, name, shape given; F32) from a safetensors file: every one must be there with that
 // shape, and no other.
 MM_CHECKED mm_status mm_tensors_read(const char *path, const mm_tensor *tensors, int count, mm_error *error);
