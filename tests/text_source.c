@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static mm_status next_whole(mm_text_source *source, const char **text, size_t *size, bool *more,
@@ -315,6 +316,54 @@ static void what_cannot_be_read_is_refused_before_anything_is(void **state) {
     refuse((const char *[]){path}, 1, NULL, "deep");
 }
 
+// Every folder has two links to the next: few of them, and no loop, but more ways than anybody could walk.
+static void folders_and_what_is_no_file_in_them_are_bounded(void **state) {
+    enum { LEVELS = 24 };
+    char path[FIXTURE_PATH], base[FIXTURE_PATH], name[64], target[64];
+    for (int i = 0; i < LEVELS; i++) {
+        snprintf(name, sizeof name, "d%d", i);
+        assert_int_equal(mkdir(fixture_path(path, *state, name), 0777), 0);
+        snprintf(target, sizeof target, "../d%d", i + 1);
+        for (int way = 0; way < 2 && i + 1 < LEVELS; way++) {
+            snprintf(name, sizeof name, "d%d/%c", i, 'a' + way);
+            assert_int_equal(symlink(target, fixture_path(path, *state, name)), 0);
+        }
+    }
+    refuse((const char *[]){fixture_path(base, *state, "d0")}, 1, NULL, "more than");
+    snprintf(name, sizeof name, "d%d/pipe.txt", LEVELS - 1);
+    assert_int_equal(mkfifo(fixture_path(path, *state, name), 0666), 0);
+    snprintf(name, sizeof name, "d%d", LEVELS - 1);
+    refuse((const char *[]){fixture_path(base, *state, name)}, 1, NULL, "pipe or device");
+    volatile sig_atomic_t stop = 1;
+    mm_error error;
+    mm_text_source *source;
+    const char *const inputs[] = {base};
+    assert_int_equal(mm_text_open(inputs, 1, &(mm_text_options){.stop = &stop}, &source, &error),
+                     MM_INTERRUPTED);
+}
+
+// By its name it is gzip: what does not begin so is damaged, and no text.
+static void a_gz_file_that_is_none_is_refused(void **state) {
+    static const struct {
+        const char *text;
+        size_t size;
+    } cases[] = {{"plain", 5}, {"", 0}, {"\x1e\x8b\x08", 3}, {"(\xb5/\xfd", 4}};
+    char path[FIXTURE_PATH];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        unlink(fixture_path(path, *state, "a.txt.gz"));
+        fixture_write(path, cases[i].text, cases[i].size);
+        mm_text_source *source = open_all((const char *[]){path}, 1, NULL, NULL);
+        const char *text;
+        size_t size;
+        bool ends, more;
+        mm_error error;
+        assert_int_equal(mm_text_next_piece(source, SIZE_MAX, &text, &size, &ends, &more, &error),
+                         MM_TROUBLE);
+        assert_non_null(strstr(error.text, "a.txt.gz: found no gzip member"));
+        mm_text_close(source);
+    }
+}
+
 static void standard_input_is_text_that_is_read_once(void **state) {
     char path[FIXTURE_PATH];
     fixture_write(fixture_path(path, *state, "input"), "a\n%\nb\n", 6);
@@ -376,6 +425,9 @@ int main(void) {
         cmocka_unit_test(a_file_that_changes_is_noticed),
         cmocka_unit_test(folders_are_read_in_order_of_names_and_gz_is_read),
         cmocka_unit_test(what_cannot_be_read_is_refused_before_anything_is),
+        cmocka_unit_test_setup_teardown(folders_and_what_is_no_file_in_them_are_bounded, fixture_folder,
+                                        fixture_remove),
+        cmocka_unit_test_setup_teardown(a_gz_file_that_is_none_is_refused, fixture_folder, fixture_remove),
         cmocka_unit_test(standard_input_is_text_that_is_read_once),
     };
     return cmocka_run_group_tests(tests, fixture_folder, fixture_remove);

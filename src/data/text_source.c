@@ -227,22 +227,28 @@ static mm_status next_jsonl(mm_text_source *source, piece *out, mm_error *error)
     return MM_OK;
 }
 
+static void close_current(mm_text_source *source) {
+    if (source->in) mm_gzin_close(source->in);
+    source->in = NULL;
+}
+
 static mm_status open_current(mm_text_source *source, mm_error *error) {
-    const char *path = source->files.file[source->current].path;
-    mm_status status = mm_gzin_open_until(path, source->stop, &source->in, error);
+    const mm_text_file *file = &source->files.file[source->current];
+    mm_status status = mm_gzin_open_until(file->path, source->stop, &source->in, error);
+    if (!status && file->gz && mm_gzin_plain(source->in))
+        status = mm_trouble(
+            error,
+            "%s: found no gzip member at its beginning, expected one by its name; it is damaged, or "
+            "goes under another name",
+            file->path);
     if (status) {
-        source->in = NULL;
+        close_current(source);
         return status;
     }
     source->ended = source->given = source->inside = false;
     source->begin = source->end = 0;
     source->offset = source->line = 0;
     return MM_OK;
-}
-
-static void close_current(mm_text_source *source) {
-    if (source->in) mm_gzin_close(source->in);
-    source->in = NULL;
 }
 
 mm_status mm_text_next_piece(mm_text_source *source, size_t most, const char **text, size_t *size, bool *ends,
@@ -313,7 +319,7 @@ mm_status mm_text_open(const char *const *inputs, int count, const mm_text_optio
     if (!made) return mm_trouble(error, "no memory to read text");
     made->skip_bad = options->skip_bad;
     made->stop = options->stop;
-    mm_status status = mm_text_files_list(&made->files, inputs, count, error);
+    mm_status status = mm_text_files_list(&made->files, inputs, count, options->stop, error);
     if (!status) {
         made->field = strdup(options->field ? options->field : "text");
         made->split = options->split ? strdup(options->split) : NULL;

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOST_FOLDERS_DEEP = 40 };
+enum { MOST_FOLDERS_DEEP = 40, MOST_FOLDERS = 1 << 17 }; // links make many folders of few
 
 static bool ends_with(const char *name, size_t size, const char *ending) {
     size_t length = strlen(ending);
@@ -87,13 +87,27 @@ static mm_status append_entry(mm_text_files *files, const char *folder, const ch
     mm_text_file unused;
     if (stat(path, &about)) return mm_trouble_errno(error, path, "look at it");
     if (S_ISDIR(about.st_mode)) return append_folder(files, path, depth + 1, error);
-    return known_ending(name, &unused) ? append_file(files, path, &about, error) : MM_OK;
+    if (!known_ending(name, &unused)) return MM_OK;
+    // Who names a pipe waits for it; in a folder nobody asked for it.
+    if (!S_ISREG(about.st_mode))
+        return mm_trouble(error,
+                          "%s: found a pipe or device in a folder of text, expected regular files; name it "
+                          "itself to read it",
+                          path);
+    return append_file(files, path, &about, error);
 }
 
 // The files with a known ending, and the folders within, sorted by the bytes of their names.
 static mm_status append_folder(mm_text_files *files, const char *path, int depth, mm_error *error) {
     if (depth > MOST_FOLDERS_DEEP)
         return mm_trouble(error, "%s: more than %d folders deep; a loop of links?", path, MOST_FOLDERS_DEEP);
+    if (++files->folders > MOST_FOLDERS)
+        return mm_trouble(error,
+                          "%s: more than %d folders, counted by every way that links lead to them; expected "
+                          "fewer: name those that hold the text",
+                          path, MOST_FOLDERS);
+    if (files->stop && *files->stop)
+        return mm_fail(error, MM_INTERRUPTED, "%s: interrupted while its files were looked for", path);
     struct dirent **entries;
     int count = scandir(path, &entries, visible, by_bytes);
     if (count < 0) return mm_trouble_errno(error, path, "read the folder");
@@ -127,8 +141,9 @@ static mm_status append_input(mm_text_files *files, const char *input, mm_error 
                       input);
 }
 
-mm_status mm_text_files_list(mm_text_files *files, const char *const *inputs, int count, mm_error *error) {
-    *files = (mm_text_files){.regular = true};
+mm_status mm_text_files_list(mm_text_files *files, const char *const *inputs, int count,
+                             const volatile sig_atomic_t *stop, mm_error *error) {
+    *files = (mm_text_files){.regular = true, .stop = stop};
     if (count < 1)
         return mm_trouble(error, "no input; expected text files, folders of them, or - for standard input");
     for (int i = 0; i < count; i++) {

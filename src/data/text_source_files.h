@@ -3,6 +3,7 @@
 #define DATA_TEXT_SOURCE_FILES_H
 
 #include <mm/base/status.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,11 +21,14 @@ typedef struct mm_text_files {
     size_t count, capacity;
     uint64_t bytes; // in all; 0 if one of them is not known
     bool regular;   // all are
+    int folders;    // looked into
+    const volatile sig_atomic_t *stop;
 } mm_text_files;
 
-// Looks at every input and reads none. Fills *files also in trouble; free it in any case.
+// Looks at every input and reads none; MM_INTERRUPTED where *stop (NULL: never) says so. Fills *files also in
+// trouble; free it in any case.
 MM_CHECKED mm_status mm_text_files_list(mm_text_files *files, const char *const *inputs, int count,
-                                        mm_error *error);
+                                        const volatile sig_atomic_t *stop, mm_error *error);
 void mm_text_files_free(mm_text_files *files);
 
 #endif

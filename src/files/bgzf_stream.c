@@ -105,6 +105,10 @@ mm_status mm_gzin_open_until(const char *path, const volatile sig_atomic_t *stop
     return MM_OK;
 }
 
+bool mm_gzin_plain(const mm_gzin *in) {
+    return in->plain;
+}
+
 uint64_t mm_gzin_position(const mm_gzin *in) {
     return in->read - in->inflate.avail_in;
 }

@@ -70,6 +70,8 @@ void mm_gzin_close(mm_gzin *in);
 // NULL: never.
 MM_CHECKED mm_status mm_gzin_open_until(const char *path, const volatile sig_atomic_t *stop, mm_gzin **in,
                                         mm_error *error);
+// Is it no gzip, and its bytes handed out as they are?
+bool mm_gzin_plain(const mm_gzin *in);
 // Bytes of the file taken in so far, compressed where it is.
 uint64_t mm_gzin_position(const mm_gzin *in);
 // Trouble if a regular file has another size or time of change than when it was opened.
