@@ -1,4 +1,5 @@
 // Reading JSON. Everything of Jansson's stays in this file: mm_json is a json_t under another name.
+#include <mm/base/arena.h>
 #include <mm/files/json.h>
 #include <mm/files/publish.h>
 
@@ -72,9 +73,14 @@ static mm_status check_values(const char *text, size_t size, const char *name, m
     if (commas > most_commas)
         return mm_trouble(error, "%s: found %zu values in %zu bytes, expected at most %zu", name, commas,
                           size, most_commas);
-    if (found <= most) return MM_OK;
-    return mm_trouble(error, "%s: found %zu arrays and objects in %zu bytes, expected at most %zu", name,
-                      found, size, most);
+    if (found > most)
+        return mm_trouble(error, "%s: found %zu arrays and objects in %zu bytes, expected at most %zu", name,
+                          found, size, most);
+    // Roughly what Jansson makes of them: an object's table, a member's entry with its key and value.
+    double needed = 350.0 * (double)found + 120.0 * (double)commas + (double)size;
+    if (needed <= mm_memory_available()) return MM_OK;
+    return mm_trouble(error, "%s: its %zu values would take %.3g GB, which is not to be had", name,
+                      found + commas, needed * 1e-9);
 }
 
 mm_status mm_json_parse(const char *text, size_t size, const char *name, mm_json_document **document,
