@@ -38,13 +38,36 @@ grep -qF "${escape}[2m" dumb && fail "colour in spite of TERM=dumb"
 tr '\r' '\n' <coloured | sed "s/${escape}\[[0-9;]*[A-Za-z]//g" | grep '^step' | sed '$d' |
     awk 'length > 59 {print "FAILED: a redrawn line of " length " columns: " $0; bad = 1} END {exit bad}' || failed=1
 
-# What stands in a file is not the terminal's to obey.
-header=$'{"a\\u001b[31m\\u007fb": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}'
-{ printf "\\$(printf %03o ${#header})"'\0\0\0\0\0\0\0%s' "$header"; } >names.safetensors
+# What stands in a file is not the terminal's to obey: control characters, in UTF-8 and bare, and what turns text
+# around. Names are one line wherever they go.
+safetensors() { # FILE HEADER
+    { printf "\\$(printf %03o ${#2})"'\0\0\0\0\0\0\0%s' "$2"; } >"$1"
+}
+safetensors names.safetensors '{"a\u001b[31m\u007fb\u009b2Jc\u202ed\nF32  [9]  e\tf": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}'
 terminal named "'$mm' inspect names.safetensors"
-has named "a[31mb"
+has named "a [31m b 2Jc d F32  [9]  e f"
 expect 0 inspect names.safetensors
-has out "a${escape}[31m"$'\177'b
+has out "a [31m b 2Jc d F32  [9]  e f"
+[ "$(wc -l <out)" = 3 ] || fail "a name forged a line: $(cat out)"
+expect 0 inspect names.safetensors --json
+has out "\"a\\u001b[31m"$'\177b\302\2332Jc\342\200\256d\\nF32  [9]  e\\tf"'
+terminal json "'$mm' inspect names.safetensors --json"
+has json "\"a\\u001b[31mb2Jcd\\nF32"
+
+# A prompt is echoed to a terminal, and text of tokens goes there; a pipe gets every byte.
+attack=$'ba\033]0;owned\a\302\2332J\2332J\342\200\256ki\303\251\tdo'
+printf %s "$attack" >prompt.txt
+terminal echoed "NO_COLOR=1 '$mm' generate --model a/model --max-tokens 1 --temperature 0 <prompt.txt"
+has echoed $'ba]0;owned2J2Jki\303\251'
+for sign in $'\033]' $'\a' $'\302\233' $'\233' $'\342\200\256'; do
+    LC_ALL=C grep -qaF "$sign" echoed && fail "the prompt's echo held $(printf %q "$sign")"
+done
+"$mm" tokenizer encode --tokenizer tokenizer.json <prompt.txt >ids || fail "encode: exit $?"
+terminal decoded "'$mm' tokenizer decode --tokenizer tokenizer.json <ids"
+has decoded $'ba]0;owned2J'
+LC_ALL=C grep -qaF $'\302\233' decoded && fail "decode sent a control character to a terminal"
+"$mm" tokenizer decode --tokenizer tokenizer.json <ids >out || fail "decode: exit $?"
+has out $'ba\033]0;owned\a\302\2332J'
 
 wait_for() { # FILE TEXT
     local tries=0

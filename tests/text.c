@@ -110,6 +110,94 @@ static void clock_and_memory_are_measured(void **state) {
     assert_true(resident > 1e5 && resident < 1e11 && peak > 1e5 && peak < 1e11);
 }
 
+// What a terminal obeys: C0 and C1, the latter in UTF-8 and bare, and what turns the direction of text.
+static void terminals_obey_some_characters(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t length;
+        bool obeyed;
+    } known[] = {
+        {"a", 1, false},
+        {"\n", 1, false},
+        {"\t", 1, false},
+        {"\r", 1, true},
+        {"\033[", 1, true},
+        {"\177", 1, true},
+        {"\302\200", 2, true},
+        {"\302\233[", 2, true},
+        {"\302\237", 2, true},
+        {"\302\240", 2, false},
+        {"\303\233", 2, false},         // U+00DB
+        {"\342\200\252", 3, true},      // U+202A
+        {"\342\200\256", 3, true},      // U+202E
+        {"\342\200\257", 3, false},     // U+202F
+        {"\342\201\245", 3, false},     // U+2065
+        {"\342\201\246", 3, true},      // U+2066
+        {"\342\201\251", 3, true},      // U+2069
+        {"\342\233\204", 3, false},     // its second byte is no control character
+        {"\360\237\230\200", 4, false}, // U+1F600
+        {"\364\217\277\277", 4, false}, // U+10FFFF
+        {"\233[", 1, true},             // bytes that are no UTF-8
+        {"\240", 1, false},             //
+        {"\377", 1, false},             //
+        {"\300\233", 1, false},         // longer than it need be, and U+009B then
+        {"\340\202\233", 1, false},     //
+        {"\355\240\200", 1, false},     // a surrogate
+        {"\364\220\200\200", 1, false}, // above U+10FFFF
+        {"\342\200", 1, false},         // cut
+        {"\302", 1, false},             //
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        // A copy of its own size, so that a sanitizer sees a byte read beyond it.
+        size_t size = strlen(known[i].text);
+        char *text = malloc(size);
+        assert_non_null(text);
+        memcpy(text, known[i].text, size);
+        bool obeyed;
+        size_t length = mm_text_character(text, size, &obeyed);
+        if (length != known[i].length || obeyed != known[i].obeyed)
+            fail_msg("case %zu: found %zu bytes, obeyed %d", i, length, obeyed);
+        free(text);
+    }
+    bool obeyed;
+    assert_true(mm_text_character("\0", 1, &obeyed) == 1 && obeyed);
+}
+
+static void a_name_is_one_line(void **state) {
+    (void)state;
+    mm_text text = {0};
+    mm_text_flatten(&text, 0);
+    mm_text_add_string(&text, "kept\n");
+    size_t from = text.size;
+    mm_text_add(&text, "a\nb\tc\0d\302\233e\233f\342\200\256g\303\251\342\200", 20);
+    mm_text_flatten(&text, from);
+    assert_string_equal(text.data, "kept\na b c d e f g\303\251\342 ");
+    assert_int_equal(text.size, strlen(text.data));
+    mm_text_flatten(&text, text.size);
+    mm_text_free(&text);
+}
+
+// Of random bytes nothing is left that a terminal obeys, nor has any come about.
+static void one_pass_is_enough(void **state) {
+    (void)state;
+    uint32_t seed = 1;
+    for (int round = 0; round < 20000; round++) {
+        static const unsigned char often[] = {0xc2, 0xe2, 0x80, 0x81, 0x9b, 0xaa, 0xa6, 0xf0};
+        char bytes[12];
+        for (size_t i = 0; i < sizeof bytes; i++) {
+            seed = seed * 1664525 + 1013904223;
+            bytes[i] = (char)(seed >> 30 ? often[seed >> 24 & 7] : seed >> 16);
+        }
+        size_t size = mm_text_line(bytes, sizeof bytes), length;
+        for (size_t at = 0; at < size; at += length) {
+            bool obeyed;
+            length = mm_text_character(bytes + at, size - at, &obeyed);
+            if (obeyed) fail_msg("round %d: byte %zu is obeyed", round, at);
+        }
+    }
+}
+
 static void sentences_are_one_line(void **state) {
     (void)state;
     mm_error error;
@@ -123,6 +211,8 @@ static void sentences_are_one_line(void **state) {
     assert_string_equal(error.text, "outer: a b: c  d");
     assert_int_equal(mm_trouble(&error, "\"%s\"", "\033[31m\t\177\303\251"), MM_TROUBLE); // a terminal's
     assert_string_equal(error.text, "\" [31m  \303\251\"");
+    mm_trouble(&error, "%s", "a\302\2332J\233b\342\200\256c\342\201\246d\342\233\204");
+    assert_string_equal(error.text, "a 2J b c d\342\233\204");
     assert_int_equal(mm_fail(NULL, MM_DIFFERS, "%d", 1), MM_DIFFERS);
     errno = ENOENT;
     assert_int_equal(mm_trouble_errno(&error, "run.json", "open"), MM_TROUBLE);
@@ -142,6 +232,13 @@ static void sentences_are_cut_to_fit(void **state) {
     path[3000] = 0;
     mm_trouble(&error, "%s", path);
     assert_int_equal(strlen(error.text), sizeof error.text - 1);
+    // Between characters: wherever the cut falls, none is left by half.
+    for (size_t before = 0; before < 8; before++) {
+        for (size_t i = before; i + 4 < 3000; i += 4) memcpy(path + i, "\360\237\230\200", 4);
+        mm_trouble(&error, "%s", path);
+        size_t size = strlen(error.text);
+        assert_true(size > sizeof error.text - 5 && (size - before) % 4 == 0);
+    }
     free(path);
 }
 
@@ -153,6 +250,9 @@ int main(void) {
         cmocka_unit_test(numbers_are_grouped),
         cmocka_unit_test(durations_are_rounded_to_two_units),
         cmocka_unit_test(clock_and_memory_are_measured),
+        cmocka_unit_test(terminals_obey_some_characters),
+        cmocka_unit_test(a_name_is_one_line),
+        cmocka_unit_test(one_pass_is_enough),
         cmocka_unit_test(sentences_are_one_line),
         cmocka_unit_test(sentences_are_cut_to_fit),
     };

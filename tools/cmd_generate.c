@@ -103,8 +103,9 @@ static mm_status write_text(void *self, const char *text, size_t size, mm_error 
     if (!w->begun) {
         progress_clear();
         if (both_terminals()) {
-            fprintf(stderr, "%s%.*s%s", progress_quiet(), (int)w->prompt->size, w->prompt->data,
-                    progress_plain());
+            fputs(progress_quiet(), stderr);
+            print_shown(stderr, w->prompt->data, w->prompt->size);
+            fputs(progress_plain(), stderr);
             fflush(stderr);
         }
     }

@@ -59,7 +59,9 @@ static void people_text(mm_text *out, const mm_verify_result *r) {
                        "The trace has records of %lld of these %lld steps; of the others only metrics and "
                        "checkpoints were compared.\n",
                        traced, steps);
-    if (!r->repeats) mm_text_format(out, "%s\n", r->what);
+    if (r->repeats) return;
+    add_name(out, r->what);
+    mm_text_add_string(out, "\n");
 }
 
 static mm_status run_verify(const args *given, mm_error *error) {

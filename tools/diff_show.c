@@ -120,7 +120,7 @@ static void add_value(mm_text *out, const mm_fact_value *v) {
         mm_text_format(&text, "%.9g", v->number);
         break;
     case MM_VALUE_TEXT:
-        mm_text_add_string(&text, v->text);
+        add_name(&text, v->text);
         break;
     case MM_VALUE_NONE:
         mm_text_add_string(&text, "-");
@@ -145,7 +145,9 @@ static void add_facts(mm_text *out, const mm_facts_diff *facts) {
         if (!shown++)
             mm_text_format(out, "\n%-24s  %-28s  %-28s  %s\n", "before step 1", "run A", "run B",
                            "may change bits");
+        size_t from = out->size;
         mm_text_format(out, "%-24s", f->key);
+        mm_text_flatten(out, from);
         add_value(out, &f->a);
         add_value(out, &f->b);
         mm_text_format(out, "  %s\n", f->may_change_bits ? "yes" : "no");
@@ -165,14 +167,20 @@ static void add_distance(mm_text *out, const mm_diff_result *r) {
         }
         mm_text_add_string(out, "\n");
     }
-    if (last && last->parameters.tensor[0])
-        mm_text_format(out, "farthest apart at step %lld: %s\n", (long long)last->step,
-                       last->parameters.tensor);
+    if (!last || !last->parameters.tensor[0]) return;
+    mm_text_format(out, "farthest apart at step %lld: ", (long long)last->step);
+    add_name(out, last->parameters.tensor);
+    mm_text_add_string(out, "\n");
 }
 
 void diff_people_text(mm_text *out, const mm_diff_result *r) {
-    mm_text_format(out, "%s\n", r->sentence);
-    if (r->replayed[0]) mm_text_format(out, "Run again: %s.\n", r->replayed);
+    add_name(out, r->sentence);
+    mm_text_add_string(out, "\n");
+    if (r->replayed[0]) {
+        mm_text_add_string(out, "Run again: ");
+        add_name(out, r->replayed);
+        mm_text_add_string(out, ".\n");
+    }
     add_facts(out, &r->facts);
     add_distance(out, r);
 }

@@ -72,8 +72,10 @@ static void dataset_words(mm_text *out, const mm_dataset *d, bool checked) {
     }
     mm_text_add_string(out, "\n");
     add_label(out, "tokenizer");
-    mm_text_format(out, "vocabulary %d, bos %d, eos %d, Unicode %s\n", mm_dataset_vocab(d),
-                   (int)mm_dataset_bos(d), (int)mm_dataset_eos(d), mm_dataset_unicode(d));
+    mm_text_format(out, "vocabulary %d, bos %d, eos %d, Unicode ", mm_dataset_vocab(d),
+                   (int)mm_dataset_bos(d), (int)mm_dataset_eos(d));
+    add_name(out, mm_dataset_unicode(d));
+    mm_text_add_string(out, "\n");
     if (find_val(mm_dataset_path(d), val)) {
         add_label(out, "val");
         add_path(out, val);

@@ -60,7 +60,9 @@ static void add_sum(mm_text *out, const mm_tensor_files *files) {
     add_count(out, mm_tensor_files_count(files), "tensor");
     mm_text_add_string(out, ", ");
     add_count(out, sum.numbers, "number");
-    mm_text_format(out, ", %s, ", sum.type ? sum.type : "of several types");
+    mm_text_add_string(out, ", ");
+    add_name(out, sum.type ? sum.type : "of several types");
+    mm_text_add_string(out, ", ");
     add_bytes(out, (double)sum.bytes);
     if (mm_tensor_files_shards(files) > 1)
         mm_text_format(out, " in %d shards", mm_tensor_files_shards(files));
@@ -80,7 +82,10 @@ static void weights_words(mm_text *out, const mm_tensor_files *files) {
         for (int d = 0; d < e->tensor.dims && used < sizeof shape; d++)
             used += (size_t)snprintf(shape + used, sizeof shape - used, "%s%lld", d ? " x " : "",
                                      (long long)e->tensor.shape[d]);
-        mm_text_format(out, "%-4s %-16s %s\n", e->type_name, shape, e->tensor.name);
+        size_t from = out->size;
+        mm_text_format(out, "%-4s %-16s %s", e->type_name, shape, e->tensor.name);
+        mm_text_flatten(out, from);
+        mm_text_add_string(out, "\n");
     }
 }
 
@@ -119,7 +124,8 @@ static long long number_of(const mm_json *config, const char *key) {
 
 void add_shape(mm_text *out, const mm_json *config) {
     const char *kind = mm_json_string(mm_json_get(config, "model_type"), NULL);
-    mm_text_format(out, "%s, ", kind ? kind : "of no model_type");
+    add_name(out, kind ? kind : "of no model_type");
+    mm_text_add_string(out, ", ");
     add_count(out, number_of(config, "num_hidden_layers"), "layer");
     mm_text_format(out, ", hidden %lld, heads %lld/%lld", number_of(config, "hidden_size"),
                    number_of(config, "num_attention_heads"), number_of(config, "num_key_value_heads"));

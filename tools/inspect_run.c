@@ -147,7 +147,10 @@ static mm_status run_words(mm_text *out, const run_parts *r, mm_error *error) {
     mm_text_add_string(out, "\n");
     setting_lines(out, &f->settings);
     add_label(out, "made with");
-    mm_text_format(out, "mm %s, GEMM %s, %s\n", f->version, f->gemm_kernel, f->cpu);
+    size_t from = out->size;
+    mm_text_format(out, "mm %s, GEMM %s, %s", f->version, f->gemm_kernel, f->cpu);
+    mm_text_flatten(out, from);
+    mm_text_add_string(out, "\n");
     return status;
 }
 

@@ -4,20 +4,22 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool is_control(char c) {
-    return ((unsigned char)c < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
+bool print_shown(FILE *to, const char *bytes, size_t size) {
+    size_t from = 0;
+    for (size_t at = 0, length; at < size; at += length) {
+        bool obeyed;
+        length = mm_text_character(bytes + at, size - at, &obeyed);
+        if (!obeyed) continue;
+        if (fwrite(bytes + from, 1, at - from, to) != at - from) return false;
+        from = at + length;
+    }
+    return fwrite(bytes + from, 1, size - from, to) == size - from;
 }
 
 mm_status print_bytes(const char *bytes, size_t size, mm_error *error) {
-    bool terminal = isatty(STDOUT_FILENO);
-    for (size_t at = 0; at < size;) {
-        size_t end = terminal ? at : size;
-        while (end < size && !is_control(bytes[end])) end++;
-        if (fwrite(bytes + at, 1, end - at, stdout) != end - at)
-            return mm_trouble_errno(error, "standard output", "write to it");
-        at = end + (end < size);
-    }
-    return MM_OK;
+    bool took =
+        isatty(STDOUT_FILENO) ? print_shown(stdout, bytes, size) : fwrite(bytes, 1, size, stdout) == size;
+    return took ? MM_OK : mm_trouble_errno(error, "standard output", "write to it");
 }
 
 mm_status print_text(const mm_text *text, mm_error *error) {
@@ -54,8 +56,14 @@ static const char *from_here(const char *path) {
     return path;
 }
 
+void add_name(mm_text *text, const char *name) {
+    size_t from = text->size;
+    mm_text_add_string(text, name);
+    mm_text_flatten(text, from);
+}
+
 void add_path(mm_text *text, const char *path) {
-    mm_text_add_string(text, from_here(path));
+    add_name(text, from_here(path));
 }
 
 void add_path_word(mm_text *text, const char *path) {
@@ -65,6 +73,7 @@ void add_path_word(mm_text *text, const char *path) {
         mm_text_add_string(text, path);
         return;
     }
+    size_t from = text->size;
     mm_text_add_string(text, "'");
     for (; *path; path++) {
         if (*path == '\'')
@@ -73,6 +82,7 @@ void add_path_word(mm_text *text, const char *path) {
             mm_text_add(text, path, 1);
     }
     mm_text_add_string(text, "'");
+    mm_text_flatten(text, from);
 }
 
 void add_label(mm_text *text, const char *label) {

@@ -16,5 +16,7 @@ void text_inputs_bad(mm_text *out, const mm_text_source *source) {
     if (!bad) return;
     add_label(out, "left out");
     add_count(out, (int64_t)bad, "bad line");
-    mm_text_format(out, "; the first: %s\n", first);
+    mm_text_add_string(out, "; the first: ");
+    add_name(out, first);
+    mm_text_add_string(out, "\n");
 }

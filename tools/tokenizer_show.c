@@ -40,10 +40,15 @@ static void token_words(mm_text *out, const mm_tokenizer *t, const char *label, 
     size_t size = 0;
     const char *bytes = id >= 0 ? mm_tokenizer_bytes(t, id, &size) : NULL;
     add_label(out, label);
-    if (bytes)
-        mm_text_format(out, "%d %.*s\n", (int)id, (int)size, bytes);
-    else
-        mm_text_add_string(out, "none\n");
+    size_t from = out->size;
+    if (bytes) {
+        mm_text_format(out, "%d ", (int)id);
+        mm_text_add(out, bytes, size);
+    } else {
+        mm_text_add_string(out, "none");
+    }
+    mm_text_flatten(out, from);
+    mm_text_add_string(out, "\n");
 }
 
 void tokenizer_words(mm_text *out, const mm_tokenizer *t, const char *path) {

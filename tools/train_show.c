@@ -220,20 +220,22 @@ static void show_doing(void *self, const char *what, double share) {
 static void show_warning(void *self, const char *sentence) {
     (void)self;
     mm_text text = {0};
-    mm_text_format(&text, "warning: %s", sentence);
+    mm_text_add_string(&text, "warning: ");
+    add_name(&text, sentence);
     progress_show(&text, true);
     mm_text_free(&text);
 }
 
-// Lines of the text are indented, and control characters left out: the text is the model's, the terminal is
-// not.
+// Lines of the text are indented, and what a terminal obeys is left out: the text is the model's, the
+// terminal is not.
 static void add_sample(mm_text *out, const char *text, size_t size) {
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c == '\n')
+    for (size_t at = 0, length; at < size; at += length) {
+        bool obeyed;
+        length = mm_text_character(text + at, size - at, &obeyed);
+        if (text[at] == '\n')
             mm_text_add_string(out, "\n           ");
-        else if ((c >= 0x20 && c != 0x7f) || c == '\t')
-            mm_text_add(out, text + i, 1);
+        else if (!obeyed)
+            mm_text_add(out, text + at, length);
     }
 }
 

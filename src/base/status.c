@@ -1,20 +1,35 @@
 #include <mm/base/status.h>
+#include <mm/base/text.h>
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+// The size without a character that was cut at the end.
+static size_t whole(const char *text, size_t size) {
+    for (size_t tail = 1; tail <= 3 && tail <= size; tail++) {
+        unsigned char c = (unsigned char)text[size - tail];
+        size_t length = c < 0xc0 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+        if (length) return tail < length ? size - tail : size;
+        if (c < 0x80) break;
+    }
+    return size;
+}
+
 static void fill(mm_error *error, const char *format, va_list arguments) {
     if (!error) return;
     int kept = errno;
     // Written aside first: the arguments may hold the text that is replaced.
     char text[sizeof error->text];
-    if (vsnprintf(text, sizeof text, format, arguments) < 0) text[0] = 0;
+    int needed = vsnprintf(text, sizeof text, format, arguments);
+    if (needed < 0) text[0] = 0;
+    size_t size = strlen(text);
+    if (needed >= (int)sizeof text) size = whole(text, size);
     // One line, and none that a terminal obeys: names in it may be a file's.
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = ' ';
-    memcpy(error->text, text, strlen(text) + 1);
+    size = mm_text_line(text, size);
+    memcpy(error->text, text, size);
+    error->text[size] = 0;
     errno = kept;
 }
 

@@ -22,5 +22,15 @@ __attribute__((format(printf, 2, 3))) void mm_text_format(mm_text *text, const c
 void mm_text_add_grouped(mm_text *text, long long number);
 // Memory in binary units: "3.4 GiB", "151 MiB".
 void mm_text_add_size(mm_text *text, double bytes);
+// What stands from byte `from` on becomes one line that is safe to show, by mm_text_line.
+void mm_text_flatten(mm_text *text, size_t from);
+
+// The first character of a text of at least one byte: its length in bytes, and whether a terminal obeys it
+// instead of showing it. It obeys control characters but newline and tab, those above U+007F among them, in
+// UTF-8 or as a byte of their own, and what turns the direction of text. A byte that is no UTF-8 is a
+// character.
+size_t mm_text_character(const char *text, size_t size, bool *obeyed);
+// In place: a blank for each newline, tab and character that a terminal obeys. The size that is left.
+size_t mm_text_line(char *text, size_t size);
 
 #endif
