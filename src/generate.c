@@ -35,11 +35,19 @@ static mm_status open_tokenizer(generate_session *s, mm_error *error) {
     return mm_tokenizer_open(path, &s->tokenizer, error);
 }
 
+// The token's text is shown to be typed, unless a shell or a terminal could take it for something else.
 static mm_status refuse_empty(const generate_session *s, mm_error *error) {
+    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789<|>_-.[]/:=+@";
     int32_t bos = s->config.bos >= 0 ? s->config.bos : mm_tokenizer_bos(s->tokenizer);
     size_t size = 0;
     const char *name = bos >= 0 ? mm_tokenizer_bytes(s->tokenizer, bos, &size) : NULL;
     if (!name) return mm_trouble(error, "the prompt is empty, expected at least one token; give some text");
+    for (size_t i = 0; i < size; i++)
+        if (!name[i] || !strchr(safe, name[i]))
+            return mm_trouble(error,
+                              "the prompt is empty, expected at least one token; give some text (a document "
+                              "begins with token %d of the tokenizer)",
+                              bos);
     return mm_trouble(error,
                       "the prompt is empty, expected at least one token; --prompt '%.*s' begins a document",
                       (int)size, name);

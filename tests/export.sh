@@ -138,6 +138,18 @@ expect 0 export --dtype bf16 --out kept theirs
 for file in tokenizer_config.json generation_config.json; do cmp -s theirs/$file kept/$file || fail "$file is another"; done
 has kept/config.json '"eos_token_id": [2, 7]'
 
+# A token's text is given to be typed only where no shell and no terminal takes it for something else.
+mkdir typed
+cp run/model/config.json typed
+for token in "<|im'; touch owned #|>" '<|im\\u001b[31m|>' '<|im start|>' '<|im;start|>'; do
+    sed "s/<|im_start|>/$token/g" run/model/tokenizer.json >typed/tokenizer.json
+    trouble "the prompt is empty|token 1 of the tokenizer|some text" generate --model typed --prompt ""
+    grep -qF -e --prompt -e im err && fail "the text of token $token is shown: $(cat err)"
+done
+sed "s/<|im_start|>/<s>/g" run/model/tokenizer.json >typed/tokenizer.json
+trouble "--prompt '<s>' begins a document" generate --model typed --prompt ""
+rm -r typed
+
 # What is refused leaves nothing.
 before=$(ls -A)
 trouble "bf16|already there" export --out bf16 run
