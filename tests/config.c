@@ -1,9 +1,14 @@
 // config.json: read as transformers reads it, refused by name, written and read again.
+#include <limits.h>
+#include <mm/files/publish.h>
 #include <mm/model/config.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -182,6 +187,73 @@ static void config_refuses_by_name(void **state) {
     }
 }
 
+static void put(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+// A folder for config.json, and the path that generation_config.json has in it.
+static void make_folder(char folder[32], char generation[PATH_MAX]) {
+    char path[PATH_MAX];
+    strcpy(folder, "/tmp/mm-config-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    OK(mm_path_join(path, sizeof path, folder, "config.json", &error));
+    OK(mm_path_join(generation, PATH_MAX, folder, "generation_config.json", &error));
+    put(path,
+        "{\"model_type\": \"llama\", \"vocab_size\": 211, \"hidden_size\": 64, \"num_hidden_layers\": 1, "
+        "\"num_attention_heads\": 4, \"intermediate_size\": 32, \"eos_token_id\": 5}");
+}
+
+static void generation_config_comes_first(void **state) {
+    (void)state;
+    char folder[32], generation[PATH_MAX];
+    mm_config c;
+    make_folder(folder, generation);
+    OK(mm_config_read(folder, &c, &error));
+    assert_true(c.eos_count == 1 && c.eos[0] == 5);
+    put(generation, "{\"top_k\": 20}");
+    OK(mm_config_read(folder, &c, &error));
+    assert_true(c.eos_count == 1 && c.eos[0] == 5);
+    put(generation, "{\"eos_token_id\": [7, 8]}");
+    OK(mm_config_read(folder, &c, &error));
+    assert_true(c.eos_count == 2 && c.eos[0] == 7 && c.eos[1] == 8);
+    OK(mm_remove_folder(folder, &error));
+}
+
+static void expect_refused(const char *folder, const char *generation, const char *why) {
+    mm_config c;
+    assert_int_equal(mm_config_read(folder, &c, &error), MM_TROUBLE);
+    assert_non_null(strstr(error.text, "generation_config.json"));
+    if (!strstr(error.text, why)) fail_msg("\"%s\" does not say \"%s\"", error.text, why);
+    assert_int_equal(remove(generation), 0);
+}
+
+// What has its name and is not it is not passed over.
+static void another_generation_config_is_refused(void **state) {
+    (void)state;
+    static const char *const texts[][2] = {
+        {"[{\"eos_token_id\": 7}]", "found an array, expected an object"},
+        {"42", "found an integer, expected an object"},
+        {"null", "found null, expected an object"},
+        {"{\"eos_token_id\"", "line 1"},
+        {"", "line 1"},
+    };
+    char folder[32], generation[PATH_MAX];
+    make_folder(folder, generation);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        put(generation, texts[i][0]);
+        expect_refused(folder, generation, texts[i][1]);
+    }
+    assert_int_equal(mkfifo(generation, 0600), 0);
+    expect_refused(folder, generation, "pipe");
+    assert_int_equal(mkdir(generation, 0700), 0);
+    expect_refused(folder, generation, "folder");
+    assert_int_equal(symlink("nowhere", generation), 0);
+    expect_refused(folder, generation, "No such file");
+    OK(mm_remove_folder(folder, &error));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(config_round_trip),
@@ -190,6 +262,8 @@ int main(void) {
         cmocka_unit_test(both_versions_say_the_same),
         cmocka_unit_test(every_eos_is_read),
         cmocka_unit_test(other_tokens_are_read),
+        cmocka_unit_test(generation_config_comes_first),
+        cmocka_unit_test(another_generation_config_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

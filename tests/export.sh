@@ -150,6 +150,18 @@ sed "s/<|im_start|>/<s>/g" run/model/tokenizer.json >typed/tokenizer.json
 trouble "--prompt '<s>' begins a document" generate --model typed --prompt ""
 rm -r typed
 
+# What has a file's name is that file, or is refused.
+cp -r shards named
+mkfifo named/model.safetensors
+trouble "named/model.safetensors|pipe" eval --model named --data held
+rm named/model.safetensors
+echo '[]' >named/generation_config.json
+trouble "named/generation_config.json|an array|an object" eval --model named --data held
+rm named/generation_config.json
+ln -s nowhere named/generation_config.json
+trouble "named/generation_config.json|No such file" export --out never named
+rm -r named
+
 # What is refused leaves nothing.
 before=$(ls -A)
 trouble "bf16|already there" export --out bf16 run

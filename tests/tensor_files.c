@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -163,6 +164,32 @@ static void a_folder_without_weights_is_named(void **state) {
     refuse(*state, words);
 }
 
+// An index is not taken in the place of what only has the single file's name.
+static void a_single_file_that_is_none_is_named(void **state) {
+    static const char *const pipe[] = {"model.safetensors:", "pipe", NULL},
+                             *const folder[] = {"model.safetensors:", "folder", NULL},
+                             *const dangling[] = {"model.safetensors:", "No such file", NULL},
+                             *const index[] = {INDEX ":", "pipe", NULL};
+    char path[FIXTURE_PATH];
+    put_shards(*state);
+    put_index(*state, GOOD);
+    fixture_path(path, *state, "model.safetensors");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    refuse(*state, pipe);
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    refuse(*state, folder);
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(symlink("nowhere", path), 0);
+    refuse(*state, dangling);
+    assert_int_equal(remove(path), 0);
+    mm_tensor_files_close(open_good(*state));
+    fixture_path(path, *state, INDEX);
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    refuse(*state, index);
+}
+
 static void a_tensor_of_another_kind_is_named(void **state) {
     int32_t whole[3] = {1, 2, 3};
     const mm_tensor integers = {.name = "b", .type = MM_I32, .dims = 1, .shape = {3}, .data = whole};
@@ -219,6 +246,7 @@ int main(void) {
         IN_FOLDER(an_index_is_not_trusted),
         IN_FOLDER(a_tensor_stands_once),
         IN_FOLDER(a_folder_without_weights_is_named),
+        IN_FOLDER(a_single_file_that_is_none_is_named),
         IN_FOLDER(a_tensor_of_another_kind_is_named),
         IN_FOLDER(pieces_make_the_same_file),
     };

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { INDEX_LIMIT = 16 << 20, SHARDS_MAX = 512 };
 
@@ -201,12 +202,14 @@ static mm_status open_single(mm_tensor_files *files, mm_error *error) {
     return status ? status : list_tensors(files, error);
 }
 
-// Without either file the single one is missed.
+// Whatever has the single one's name is opened, or refused for what it is, and the index not taken in its
+// place. Without either the single one is missed.
 static mm_status find_files(mm_tensor_files *files, const char *folder, bool *sharded, mm_error *error) {
     char index[PATH_MAX];
+    struct stat info;
     mm_status status = mm_path_join(files->path, sizeof files->path, folder, "model.safetensors", error);
     if (!status) status = mm_path_join(index, sizeof index, folder, "model.safetensors.index.json", error);
-    *sharded = !status && !mm_is_file(files->path) && mm_is_file(index);
+    *sharded = !status && lstat(files->path, &info) && lstat(index, &info) == 0;
     if (*sharded) strcpy(files->path, index);
     return status;
 }

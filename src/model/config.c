@@ -1,9 +1,11 @@
+#include <errno.h>
 #include <limits.h>
 #include <mm/files/json.h>
 #include <mm/files/publish.h>
 #include <mm/model/config.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { CONFIG_LIMIT = 1 << 20 }; // bytes of a config.json
 // Attention's room follows from the heads, and an angle of rope, at most a position, is below 2^30.
@@ -330,15 +332,20 @@ static mm_status read_file(const char *path, mm_config *config, mm_error *error)
     return status;
 }
 
+// Whatever has the name must be the file: without it the model would end its texts at other tokens.
 static mm_status read_generation(const char *folder, mm_config *config, mm_error *error) {
     char path[PATH_MAX];
+    struct stat info;
     mm_json_document *document;
     mm_status status = mm_path_join(path, sizeof path, folder, "generation_config.json", error);
-    if (status || !mm_is_file(path)) return status;
+    if (status || (lstat(path, &info) && errno == ENOENT)) return status;
     status = mm_json_read(path, CONFIG_LIMIT, &document, error);
     if (status) return status;
     reading r = {document, mm_json_root(document), error};
-    if (has(r.root, "eos_token_id")) status = read_eos(&r, config);
+    if (mm_json_kind_of(r.root) != MM_JSON_OBJECT)
+        status = mm_trouble(error, "%s: found %s, expected an object; restore it or move it away", path,
+                            mm_json_kind_name(mm_json_kind_of(r.root)));
+    if (!status && has(r.root, "eos_token_id")) status = read_eos(&r, config);
     mm_json_free(document);
     return status;
 }
