@@ -144,6 +144,46 @@ static mm_status write_text(const exporting *e, const char *name, mm_text *text,
     return status;
 }
 
+// An object of JSON? Whole numbers may be longer than mm reads them: transformers writes 31 digits for a
+// length that has no bound. So a copy is looked at in which each has 18 at most.
+static mm_status check_object(const char *path, const mm_text *text, mm_error *error) {
+    enum { DIGITS = 18 };
+    char *copy = malloc(text->size + 1);
+    if (!copy) return mm_trouble(error, "%s: out of memory", path);
+    size_t kept = 0, digits = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < text->size; i++) {
+        char c = text->data[i];
+        if (c == '"') quoted = !quoted;
+        digits = !quoted && c >= '0' && c <= '9' ? digits + 1 : 0;
+        if (digits <= DIGITS) copy[kept++] = c;
+        if (quoted && c == '\\' && i + 1 < text->size) copy[kept++] = text->data[++i];
+    }
+    mm_json_document *document;
+    mm_status status = mm_json_parse(copy, kept, path, &document, error);
+    free(copy);
+    if (status) return status;
+    mm_json_kind kind = mm_json_kind_of(mm_json_root(document));
+    mm_json_free(document);
+    if (kind == MM_JSON_OBJECT) return MM_OK;
+    return mm_trouble(error, "%s: found %s, expected an object; restore the file or move it away", path,
+                      mm_json_kind_name(kind));
+}
+
+// Of a tokenizer that mm does not read nothing is known.
+static mm_status check_vocab(const exporting *e, const char *path, const mm_text *text, mm_error *error) {
+    mm_tokenizer *tokenizer;
+    mm_error unread;
+    if (mm_tokenizer_parse(text->data, text->size, path, &tokenizer, &unread)) return MM_OK;
+    int ids = mm_tokenizer_vocab(tokenizer);
+    mm_tokenizer_close(tokenizer);
+    if (ids <= e->config.vocab) return MM_OK;
+    return mm_trouble(error,
+                      "%s has ids up to %d, config.json beside it a vocabulary of %d; they do not belong "
+                      "together, take the model's own tokenizer.json",
+                      path, ids - 1, e->config.vocab);
+}
+
 static mm_status copy_if_there(const exporting *e, const char *name, mm_error *error) {
     char path[PATH_MAX];
     mm_text text = {0};
@@ -151,8 +191,14 @@ static mm_status copy_if_there(const exporting *e, const char *name, mm_error *e
     mm_status status = mm_path_join(path, sizeof path, e->model, name, error);
     if (status || !mm_is_file(path)) return status;
     status = mm_read_file(path, COPY_LIMIT, &text.data, &size, error);
+    if (status) return status;
     text.size = size;
-    return status ? status : write_text(e, name, &text, error);
+    const char *end = strrchr(name, '.');
+    if (strcmp(end, ".json") == 0) status = check_object(path, &text, error);
+    if (!status && strcmp(name, "tokenizer.json") == 0) status = check_vocab(e, path, &text, error);
+    if (!status) return write_text(e, name, &text, error);
+    mm_text_free(&text);
+    return status;
 }
 
 static mm_status write_tokenizer_config(const exporting *e, const mm_tokenizer *tokenizer, mm_error *error) {

@@ -162,6 +162,35 @@ ln -s nowhere named/generation_config.json
 trouble "named/generation_config.json|No such file" export --out never named
 rm -r named
 
+# Files beside the weights are looked at before they are copied: JSON, and ids that the model has.
+cp -r shards beside
+cat >beside/tokenizer_config.json <<'END'
+{"eos_token": "<|endoftext|>", "model_max_length": 1000000000000000019884624838656,
+ "x": 0.100000000000000005551115123125782702e-1, "9\"99999999999999999999\\": "\\"}
+END
+expect 0 export --out length beside
+cmp -s beside/tokenizer_config.json length/tokenizer_config.json || fail "a long number was changed"
+rm -r length
+for name in tokenizer_config special_tokens_map added_tokens vocab chat_template; do
+    for text in '{"eos_token": "<|endof' '[]' '42' 'x' ''; do
+        printf %s "$text" >beside/$name.json
+        trouble "beside/$name.json" export --out never beside
+    done
+    rm beside/$name.json
+done
+head -c 3000 shards/tokenizer.json >beside/tokenizer.json
+trouble "beside/tokenizer.json" export --out never beside
+sed 's/"BPE"/"Unigram"/' shards/tokenizer.json >beside/tokenizer.json # mm cannot read it, another program may
+trouble "beside/tokenizer.json" export --out never beside # nor name its tokens in a tokenizer_config.json
+echo '{}' >beside/tokenizer_config.json
+expect 0 export --out unread beside
+cmp -s beside/tokenizer.json unread/tokenizer.json || fail "a tokenizer that mm cannot read was not copied"
+rm -r unread
+more='{"id": 300, "content": "<more>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}'
+sed "s/\"added_tokens\": \[/&$more,/" shards/tokenizer.json >beside/tokenizer.json
+trouble "beside/tokenizer.json|300|config.json" export --out never beside
+rm -r beside
+
 # What is refused leaves nothing.
 before=$(ls -A)
 trouble "bf16|already there" export --out bf16 run
