@@ -10,6 +10,7 @@
 #include <mm/model/config.h>
 #include <mm/record/checkpoint.h>
 #include <mm/run/export.h>
+#include <mm/run/runnable.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,19 @@ static mm_status open_model(exporting *e, mm_error *error) {
     if (!status && holds(e->model, "state.json")) status = mm_checkpoint_state_read(e->model, &state, error);
     if (!status) status = mm_parameters_make(&e->parameters, &e->config, error);
     if (!status) status = mm_weights_open(&e->parameters, e->model, &e->files, error);
+    return status;
+}
+
+mm_status mm_model_runnable(const char *folder, mm_error *error) {
+    mm_config config;
+    mm_parameters parameters;
+    mm_tensor_files *files = NULL;
+    mm_status status = mm_config_read(folder, &config, error);
+    if (!status) status = mm_parameters_make(&parameters, &config, error);
+    if (status) return status;
+    status = mm_weights_open(&parameters, folder, &files, error);
+    mm_tensor_files_close(files);
+    mm_parameters_free(&parameters);
     return status;
 }
 

@@ -50,6 +50,12 @@ expect 0 tokenizer show --tokenizer tokenizer.json --tokens
 [ "$(wc -l <out)" = 300 ] || fail "show --tokens: $(wc -l <out) lines"
 expect 0 inspect tokenizer.json
 has out "300, 41 merges"
+header='{"deep": {"dtype": "F32", "shape": [1, 2, 1, 2, 1], "data_offsets": [0, 16]}, "flat": {"dtype": "I8", "shape": [4], "data_offsets": [16, 20]}}'
+{ printf "\\$(printf %03o ${#header})"'\0\0\0\0\0\0\0%s' "$header"; head -c 20 /dev/zero; } >deep.safetensors
+expect 0 inspect deep.safetensors
+has out "2 tensors, 4 numbers besides those of 1 tensor of more than 4 dimensions" "F32  more than 4 dimensions deep" "I8   4 "
+expect 0 inspect deep.safetensors --json
+has out '"numbers": null' '"name": "deep", "type": "F32", "shape": null' '"name": "flat", "type": "I8", "shape": [4]'
 trouble 'text.txt|no known kind' inspect text.txt
 trouble 'missing' inspect missing
 trouble '--check|dataset.json' inspect tokenizer.json --check

@@ -162,6 +162,42 @@ ln -s nowhere named/generation_config.json
 trouble "named/generation_config.json|No such file" export --out never named
 rm -r named
 
+# inspect shows models that mm cannot run, and says so; what is no model's config.json is refused.
+for model in run/model shards bf16; do
+    expect 0 inspect $model
+    grep -q "cannot run" out && fail "$model: $(cat out)"
+    expect 0 inspect $model --json
+    has out '"cannot_run": null'
+done
+cp -r shards shown
+for change in '"model_type": "qwen3"|"model_type": "gpt\\nholds\\u009b2J"|gpt holds 2J, 4 layers|model_type "gpt holds 2J"; expected' \
+    '"vocab_size": 300|"vocab_size": 301|vocabulary 301|model.embed_tokens.weight is F32 [300, 128]' \
+    '"num_hidden_layers": 4|"num_hidden_layers": null|qwen3, ? layers|num_hidden_layers' \
+    '"hidden_act": "silu"|"hidden_act": "gelu"|qwen3, 4 layers|hidden_act'; do
+    IFS='|' read -r from to shape reason <<<"$change"
+    sed "s/$from/$to/" shards/config.json >shown/config.json
+    expect 0 inspect shown
+    has out "$shape" "mm cannot run it: shown/" "$reason"
+    [ "$(wc -l <out)" = 5 ] || fail "inspect shown: $(cat out)"
+    expect 0 inspect shown --json
+    has out '"cannot_run": "shown/'
+    run eval --model shown --data held
+    [ "$(sed 's/^mm: //' err)" = "$("$mm" inspect shown | sed -n 's/^mm cannot run it: //p')" ] ||
+        fail "eval gives another reason: $(cat err)"
+done
+for text in 42 '[]' null '"qwen3"'; do
+    echo "$text" >shown/config.json
+    trouble "shown/config.json|expected an object" inspect shown
+    trouble "shown/config.json|expected an object" inspect shown --json
+done
+for change in 'hidden_size": 128|hidden_size": "big"' 'num_hidden_layers": 4|num_hidden_layers": 4.0' \
+    'model_type": "qwen3"|model_type": ["qwen3"]' 'head_dim": 32|head_dim": {}' 'vocab_size": 300|vocab_size": true'; do
+    sed "s/${change%|*}/${change#*|}/" shards/config.json >shown/config.json
+    trouble "shown/config.json|\"${change%%\"*}\"|expected" inspect shown
+    trouble "shown/config.json|\"${change%%\"*}\"|expected" inspect shown --json
+done
+rm -r shown
+
 # Files beside the weights are looked at before they are copied: JSON, and ids that the model has.
 cp -r shards beside
 cat >beside/tokenizer_config.json <<'END'

@@ -15,7 +15,9 @@ MM_CHECKED mm_status inspect_model(mm_text *out, const char *path, bool json, mm
 MM_CHECKED mm_status inspect_weights(mm_text *out, const char *path, bool json, mm_error *error);
 MM_CHECKED mm_status inspect_tokenizer(mm_text *out, const char *path, bool json, mm_error *error);
 
-// The shape that a config.json names, on one line.
+// Trouble names what add_shape would show and is no string or integer.
+MM_CHECKED mm_status check_shape(const mm_json_document *config, mm_error *error);
+// The shape that a config.json names, on one line; "?" for what it leaves out.
 void add_shape(mm_text *out, const mm_json *config);
 
 #endif

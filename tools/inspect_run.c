@@ -122,13 +122,14 @@ static mm_status model_line(mm_text *out, const mm_run_facts *f, mm_error *error
         mm_json_parse(config.data ? config.data : "", config.size, "run.json's model", &document, error);
     mm_text_free(&config);
     if (status) return status;
+    status = check_shape(document, error);
     add_label(out, "model");
     add_shape(out, mm_json_root(document));
     mm_text_add_string(out, ", ");
     add_count(out, f->parameters, "parameter");
     mm_text_add_string(out, "\n");
     mm_json_free(document);
-    return MM_OK;
+    return status;
 }
 
 static mm_status run_words(mm_text *out, const run_parts *r, mm_error *error) {
