@@ -10,7 +10,6 @@
 #include <mm/model/config.h>
 #include <mm/record/checkpoint.h>
 #include <mm/run/export.h>
-#include <mm/run/runnable.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,19 +61,6 @@ static mm_status open_model(exporting *e, mm_error *error) {
     if (!status && holds(e->model, "state.json")) status = mm_checkpoint_state_read(e->model, &state, error);
     if (!status) status = mm_parameters_make(&e->parameters, &e->config, error);
     if (!status) status = mm_weights_open(&e->parameters, e->model, &e->files, error);
-    return status;
-}
-
-mm_status mm_model_runnable(const char *folder, mm_error *error) {
-    mm_config config;
-    mm_parameters parameters;
-    mm_tensor_files *files = NULL;
-    mm_status status = mm_config_read(folder, &config, error);
-    if (!status) status = mm_parameters_make(&parameters, &config, error);
-    if (status) return status;
-    status = mm_weights_open(&parameters, folder, &files, error);
-    mm_tensor_files_close(files);
-    mm_parameters_free(&parameters);
     return status;
 }
 
@@ -158,24 +144,9 @@ static mm_status write_text(const exporting *e, const char *name, mm_text *text,
     return status;
 }
 
-// An object of JSON? Whole numbers may be longer than mm reads them: transformers writes 31 digits for a
-// length that has no bound. So a copy is looked at in which each has 18 at most.
 static mm_status check_object(const char *path, const mm_text *text, mm_error *error) {
-    enum { DIGITS = 18 };
-    char *copy = malloc(text->size + 1);
-    if (!copy) return mm_trouble(error, "%s: out of memory", path);
-    size_t kept = 0, digits = 0;
-    bool quoted = false;
-    for (size_t i = 0; i < text->size; i++) {
-        char c = text->data[i];
-        if (c == '"') quoted = !quoted;
-        digits = !quoted && c >= '0' && c <= '9' ? digits + 1 : 0;
-        if (digits <= DIGITS) copy[kept++] = c;
-        if (quoted && c == '\\' && i + 1 < text->size) copy[kept++] = text->data[++i];
-    }
     mm_json_document *document;
-    mm_status status = mm_json_parse(copy, kept, path, &document, error);
-    free(copy);
+    mm_status status = mm_json_parse(text->data, text->size, path, &document, error);
     if (status) return status;
     mm_json_kind kind = mm_json_kind_of(mm_json_root(document));
     mm_json_free(document);

@@ -2,6 +2,7 @@
 #include <limits.h>
 #include <mm/files/publish.h>
 #include <mm/record/checkpoint.h>
+#include <mm/run/runnable.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,7 +116,16 @@ static mm_status find_weights(const mm_config *config, const char *folder, mm_te
     if (status) return status;
     status = mm_weights_open(&parameters, folder, files, error);
     mm_parameters_free(&parameters);
-    return status ? status : mm_weights_check(folder, error);
+    return status;
+}
+
+mm_status mm_model_runnable(const char *folder, mm_error *error) {
+    mm_config config;
+    mm_tensor_files *files = NULL;
+    mm_status status = mm_config_read(folder, &config, error);
+    if (!status) status = find_weights(&config, folder, &files, error);
+    mm_tensor_files_close(files);
+    return status;
 }
 
 mm_status mm_weights_load(mm_model *model, const mm_config *config, const mm_kernels *kernels,
@@ -123,6 +133,7 @@ mm_status mm_weights_load(mm_model *model, const mm_config *config, const mm_ker
                           mm_error *error) {
     mm_tensor_files *files = NULL;
     mm_status status = find_weights(config, folder, &files, error);
+    if (!status) status = mm_weights_check(folder, error);
     if (!status) status = mm_model_open(model, config, kernels, gemm, positions, NULL, error);
     size_t floats = status ? 0 : model->parameters.floats;
     if (!status) status = mm_arena_open(arena, floats * sizeof(float), error);

@@ -3,6 +3,7 @@
 #include <mm/files/json.h>
 #include <mm/files/publish.h>
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ static const char *expectation(const json_error_t *found) {
     case json_error_duplicate_key:
         return "expected each key once in an object";
     case json_error_numeric_overflow:
-        return "expected a number within 64 bits (larger ones are written as strings)";
+        return "expected a number within 64 bits";
     case json_error_invalid_utf8:
         return "expected UTF-8";
     case json_error_null_character:
@@ -83,6 +84,52 @@ static mm_status check_values(const char *text, size_t size, const char *name, m
                       found + commas, needed * 1e-9);
 }
 
+// Is it a whole number, whose `size` digits follow its sign, beyond 64 bits?
+static bool is_long(const char *digits, size_t size, bool negative) {
+    char number[24] = "-";
+    if (size > 19) return true;
+    memcpy(number + negative, digits, size);
+    errno = 0;
+    strtoll(number, NULL, 10);
+    return errno == ERANGE;
+}
+
+// The text with ".0" behind each whole number beyond 64 bits.
+static void add_points(const char *text, size_t size, mm_text *out) {
+    for (size_t at = 0, from = 0; at < size; from = at) {
+        bool digit = text[at] >= '0' && text[at] <= '9';
+        if (text[at] == '"') { // to the end of the string
+            while (++at < size && text[at] != '"') at += text[at] == '\\';
+            at = at < size ? at + 1 : size;
+        } else if (digit) {
+            while (at < size && text[at] >= '0' && text[at] <= '9') at++;
+            size_t end = at;
+            while (at < size && strchr("0123456789.eE+-", text[at]) && text[at]) at++;
+            bool whole = at == end && is_long(text + from, end - from, from > 0 && text[from - 1] == '-');
+            mm_text_add(out, text + from, at - from);
+            if (whole) mm_text_add_string(out, ".0");
+            continue;
+        } else {
+            at++;
+        }
+        mm_text_add(out, text + from, at - from);
+    }
+}
+
+// Whole numbers beyond 64 bits are read as the nearest number, which no member that needs a whole one takes:
+// transformers writes 10^30 where a length has no bound (VERY_LARGE_INTEGER of tokenization_utils_base.py).
+static json_t *load(const char *text, size_t size, json_error_t *found) {
+    const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY;
+    json_t *root = json_loadb(text, size, flags, found);
+    if (root || json_error_code(found) != json_error_numeric_overflow) return root;
+    mm_text longer = {0};
+    json_error_t again;
+    add_points(text, size, &longer);
+    if (!longer.failed && longer.size > size) root = json_loadb(longer.data, longer.size, flags, &again);
+    mm_text_free(&longer);
+    return root;
+}
+
 mm_status mm_json_parse(const char *text, size_t size, const char *name, mm_json_document **document,
                         mm_error *error) {
     *document = NULL;
@@ -95,7 +142,7 @@ mm_status mm_json_parse(const char *text, size_t size, const char *name, mm_json
     }
     json_error_t found;
     const char *bytes = size > 0 ? text : "";
-    made->root = json_loadb(bytes, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &found);
+    made->root = load(bytes, size, &found);
     if (!made->root) {
         mm_json_free(made);
         return parse_trouble(name, &found, error);

@@ -104,7 +104,7 @@ static mm_status read_offsets(const mm_safetensors *file, const mm_json *offsets
 // The type, and that `count` elements of it take the entry's bytes.
 static mm_status read_type(const mm_safetensors *file, const char *name, uint64_t count,
                            mm_safetensors_entry *entry, mm_error *error) {
-    strncpy(entry->type_name, name, sizeof entry->type_name - 1);
+    entry->type_name = name;
     int type = 0;
     while (type < TYPES && strcmp(types[type].name, name) != 0) type++;
     if (type == TYPES) {

@@ -19,8 +19,8 @@ typedef struct mm_safetensors mm_safetensors;
 typedef struct mm_safetensors_entry {
     mm_tensor tensor; // data NULL; name owned by the file
     bool known;
-    char type_name[8]; // as the header says, cut to 7 bytes
-    uint64_t offset;   // of the first byte, in the file
+    const char *type_name; // as the header says; the file's
+    uint64_t offset;       // of the first byte, in the file
     uint64_t bytes;
 } mm_safetensors_entry;
 
