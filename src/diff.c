@@ -143,11 +143,23 @@ static void compare_checkpoints(diffing *d) {
     snprintf(first->tensor, sizeof first->tensor, "%s", weights ? distance.tensor : "optimizer");
 }
 
+// At one level a record of the passes that only one of the runs has is a difference, whichever it is.
+static mm_status compare_traces(diffing *d, mm_error *error) {
+    const mm_trace_step *a = &d->a.step, *b = &d->b.step;
+    diff_parting *p = &d->parting;
+    mm_status status = mm_trace_step_compare(a, b, d->leaves, false, &p->pairs, error);
+    if (!status && p->pairs.count && !p->pairs.pairs[0].b) p->lacks = "B";
+    if (status || p->pairs.count || mm_trace_step_level(a) != mm_trace_step_level(b)) return status;
+    status = mm_trace_step_compare(b, a, d->leaves, false, &p->pairs, error);
+    if (!status && p->pairs.count) p->lacks = "A";
+    return status;
+}
+
 static mm_status compare_step(diffing *d, bool same, bool was_traced, mm_error *error) {
     diff_parting *p = &d->parting;
     bool traced = mm_side_traced(&d->a) && mm_side_traced(&d->b);
     if (traced && !same) {
-        mm_status status = mm_trace_step_compare(&d->a.step, &d->b.step, d->leaves, false, &p->pairs, error);
+        mm_status status = compare_traces(d, error);
         if (status) return status;
     }
     if (traced && p->pairs.count) {

@@ -12,6 +12,7 @@ typedef struct diff_parting {
     int64_t step;       // 0: they do not
     mm_trace_step a, b; // its records; step 0: not traced
     mm_trace_pairs pairs;
+    const char *lacks;         // the run, "A" or "B", that has no record of the first place; NULL: both have
     bool has_row_a, has_row_b; // a run that was killed may have records of its last step and no row
     mm_metrics_row row_a, row_b;
     unsigned stages; // at which the first difference may have arisen

@@ -138,7 +138,9 @@ static void add_evidence(const diffing *d, const diff_replay *replay, mm_text *o
         mm_text_format(out, "%s; ", replay->guess);
         return;
     }
-    if (p->stages == MM_STAGE_LEAF && first->leaf >= 0)
+    if (p->lacks)
+        mm_text_format(out, "run %s's trace has no record of it; ", p->lacks);
+    else if (p->stages == MM_STAGE_LEAF && first->leaf >= 0)
         mm_text_add_string(
             out, strcmp(first->operation, "loss") == 0
                      ? "the tokens agree, the loss does not (a run with --trace op shows the operation); "

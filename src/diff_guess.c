@@ -50,9 +50,16 @@ void guess_say(const guessing *g, mm_cause cause, const char *format, ...) {
     g->found->guessed = cause;
 }
 
+// A trace that lacks records shows what its run did no more than in part: nothing is proven by the rest.
+static bool all_paired(const mm_trace_pairs *pairs) {
+    for (size_t i = 0; i < pairs->count; i++)
+        if (!pairs->pairs[i].b) return false;
+    return pairs->count > 0;
+}
+
 void diff_guess(const diffing *d, mm_replay *replay, const diff_state *before, diff_replay *found) {
     guessing g = {.d = d, .replay = replay, .before = before, .odd_is_b = found->repeats_a, .found = found};
-    if (!before->floats || !d->parting.pairs.count) return;
+    if (!before->floats || !all_paired(&d->parting.pairs)) return;
     replay_doing(replay, "looking for what explains it", -1);
     mm_par_ieee();
     replay->trainer.settings.trace = MM_LEVEL_OFF;

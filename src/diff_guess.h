@@ -29,7 +29,7 @@ typedef struct guessing {
     bool odd_is_b; // the run that does not repeat
     diff_replay *found;
 } guessing;
-// The differing records, of the run that does not repeat; the other's with `repeats`.
+// The differing records, of the run that does not repeat; the other's with `repeats`. Both have each of them.
 const mm_trace_record *guess_record(const guessing *g, size_t pair, bool repeats);
 const char *guess_run(const guessing *g); // "A" or "B"
 __attribute__((format(printf, 3, 4))) void guess_say(const guessing *g, mm_cause cause, const char *format,

@@ -115,7 +115,10 @@ static mm_status refine(diffing *d, const rerun *a, const rerun *b, mm_error *er
     mm_trace_pairs pairs;
     mm_status status = mm_trace_step_compare(&a->step, &b->step, d->leaves, false, &pairs, error);
     if (status) return status;
-    if (pairs.count) d->result->first = mm_place_of(pairs.pairs[0].a);
+    if (pairs.count) {
+        d->result->first = mm_place_of(pairs.pairs[0].a);
+        d->parting.lacks = NULL;
+    }
     mm_trace_pairs_free(&pairs);
     return MM_OK;
 }

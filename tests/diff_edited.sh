@@ -37,6 +37,29 @@ expect 1 diff layer B --no-replay --json
 has out '"same": false' '"first": {"step": 2, "rank": 1, "leaf": 3, "layer": 1, "operation": "layer"'
 expect 1 diff B layer --no-replay --json
 
+# So is one that was deleted, whichever run lacks it; nothing is guessed from what is left.
+train op --trace op --steps 1
+# lacks LEAF SED: B lacks the embedding's record of that leaf, and has an edit elsewhere; diff names the run without it.
+lacks() {
+    local line
+    copy op
+    line=$(zcat op/trace.jsonl.gz | grep -n -m 1 "\"leaf\":$1,.*\"op\":\"embedding\"" | cut -d: -f1)
+    zcat op/trace.jsonl.gz | sed "${line}d;$2" | gzip >B/trace.jsonl.gz
+    expect 1 diff op B --json
+    has out '"same": false' '"kind": "hardware"' "$3" "this machine repeats run A but not run B"
+    expect 1 diff B op --json
+    has out '"same": false' '"kind": "hardware"' "this machine repeats run B but not run A"
+    expect 1 verify B --json
+    has out '"repeats": false'
+}
+other='s/"xxh128":".../"xxh128":"000/'
+lacks 3 '' "run B's trace has no record of it"
+has out '"leaf": 3, "layer": null, "operation": "embedding", "pass": "forward"'
+expect 1 diff B op --json
+has out "run A's trace has no record of it" '"leaf": 3, "layer": null, "operation": "embedding", "pass": "forward"'
+lacks 0 "/\"leaf\":6,.*\"layer\":1,\"op\":\"gate_up_proj\".*up_proj/$other" "run B's trace has no record of it"
+lacks 5 "/\"leaf\":2,.*\"op\":\"embedding_dropout\"/$other" "its inputs agree, its output does not"
+
 # --- a zero byte
 copy base && zcat base/trace.jsonl.gz | sed '40s/model/mo\x00el/' | gzip >B/trace.jsonl.gz
 trouble "B/trace.jsonl.gz line 40|zero byte" diff base B

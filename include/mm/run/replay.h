@@ -30,7 +30,8 @@ MM_CHECKED mm_status mm_replay_validate(mm_replay *replay, double *loss, mm_erro
 MM_CHECKED mm_status mm_replay_go(mm_replay *replay, int64_t step, mm_error *error);
 
 // Is what was replayed what the run did? The first record of the run that the replay does not have, or has
-// otherwise, goes to *first (in `own`), else NULL.
+// otherwise, goes to *first (in `own`); where there is none, the first of the passes that at one level only
+// the replay has (in `replayed`); else NULL.
 MM_CHECKED mm_status mm_replay_compare(const mm_trace_step *own, const mm_trace_step *replayed,
                                        const mm_trace_record **first, mm_error *error);
 
