@@ -84,14 +84,15 @@ static void try_ways(const guessing *g, const float *gradient, double norm) {
     int64_t step = g->before->step;
     int tensor = smallest(g);
     double lr = lr_of(t, step + 1), scale = mm_clip_scale(norm, t->settings.clip);
+    double lr_before = step ? lr_of(t, step) : lr, // a schedule ends with the run
+        lr_after = step + 2 <= t->settings.steps ? lr_of(t, step + 2) : lr;
     const struct {
         way way;
         const char *what;
     } table[] = {
         {{lr, 1, step, false, false}, "did not clip the gradient at this step"},
-        {{step ? lr_of(t, step) : lr, scale, step, false, false},
-         "took the learning rate of the step before"},
-        {{lr_of(t, step + 2), scale, step, false, false}, "took the learning rate of the step after"},
+        {{lr_before, scale, step, false, false}, "took the learning rate of the step before"},
+        {{lr_after, scale, step, false, false}, "took the learning rate of the step after"},
         {{lr, scale, step, true, true}, "had lost its optimizer state"},
         {{lr, scale, step, true, false}, "had lost its first moments"},
         {{lr, scale, step, false, true}, "had lost its second moments"},

@@ -75,6 +75,11 @@ mm_status mm_replay_seek(mm_replay *r, int64_t step, mm_error *error) {
     mm_trainer *t = &r->trainer;
     mm_trace_close(t->trace);
     t->trace = NULL;
+    if (step > t->settings.steps)
+        return mm_trouble(
+            error,
+            "%s/checkpoints/step-%06lld: goes beyond the %lld steps of run.json; one of the two was changed",
+            t->settings.out, (long long)step, (long long)t->settings.steps);
     mm_status status = mm_trace_keep(&t->trace, error);
     if (status) return status;
     if (step) return mm_trainer_load(t, step, error);

@@ -125,6 +125,13 @@ copy base && record '/"step":3,.*"op":"adamw".*"exp_avg.model.norm.weight"/s/"xx
 expect 1 diff base B --no-replay --json
 has out '"kind": "optimizer"' '"step": 3' '"operation": "adamw"'
 
+# The last update, behind which the schedule ends.
+back() { rm -r B/checkpoints/step-000004 B/model && ln -s checkpoints/step-000002 B/model; }
+train last --warmup 0
+copy last && back && record '/"step":4,.*"op":"adamw".*"exp_avg.model.norm.weight"/s/"xxh128":".../"xxh128":"000/'
+parts hardware 4 "the update differs in one tensor alone|this machine repeats run A but not run B" last B
+parts hardware 4 "the update differs in one tensor alone|this machine repeats run B but not run A" B last
+
 # --- another program
 # reseal PROGRAM: B/run.json changed by sed, and sealed as if mm had written it.
 reseal() {
@@ -190,7 +197,6 @@ stopped() {
         has out '"same": false' '"first": null' '"cause": null' "$1" "mm --resume B."
     done
 }
-back() { rm -r B/checkpoints/step-000004 B/model && ln -s checkpoints/step-000002 B/model; }
 copy base && back && stopped "The runs are equal to step 4, where"
 has out "was stopped before its last checkpoint"
 sed -i '$d' B/metrics.jsonl # its trace has step 4

@@ -60,6 +60,22 @@ has out "run A's trace has no record of it" '"leaf": 3, "layer": null, "operatio
 lacks 0 "/\"leaf\":6,.*\"layer\":1,\"op\":\"gate_up_proj\".*up_proj/$other" "run B's trace has no record of it"
 lacks 5 "/\"leaf\":2,.*\"op\":\"embedding_dropout\"/$other" "its inputs agree, its output does not"
 
+# --- beyond the last step of run.json
+train off --trace off --warmup 0
+copy off && sed -n '4s/"step": 4/"step": 5/p' off/metrics.jsonl >>B/metrics.jsonl
+beyond="B/metrics.jsonl: goes on to step 5, expected the 4 steps of run.json"
+damaged "$beyond" verify B --json
+damaged "$beyond" diff off B --json
+rm -rf A && cp -r B A && sed -i '5s/"loss": ./"loss": 9/' B/metrics.jsonl
+damaged "A/metrics.jsonl: goes on to step 5" diff A B --json
+train short --warmup 0
+copy short && { zcat short/trace.jsonl.gz; zcat short/trace.jsonl.gz | sed -n 's/"step":4/"step":5/p'; } | gzip >B/trace.jsonl.gz
+damaged "B/trace.jsonl.gz: goes on to step 5, expected the 4 steps of run.json" verify B --json
+damaged "B/trace.jsonl.gz: goes on to step 5" diff B short --json
+copy off && cp -r B/checkpoints/step-00000{4,6}
+sed -i 's/"step": 4/"step": 6/; s/"position": 32/"position": 48/' B/checkpoints/step-000006/state.json
+damaged "B/checkpoints/step-000006: goes beyond the 4 steps of run.json" verify B --from 6 --json
+
 # --- a zero byte
 copy base && zcat base/trace.jsonl.gz | sed '40s/model/mo\x00el/' | gzip >B/trace.jsonl.gz
 trouble "B/trace.jsonl.gz line 40|zero byte" diff base B

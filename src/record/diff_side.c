@@ -72,6 +72,21 @@ static mm_status check_ends(const mm_side *side, bool had_row, mm_error *error) 
                    side->path, (long long)side->steps + (had_row ? 1 : 0), (long long)side->step.step);
 }
 
+// Neither file goes beyond the end that run.json has.
+static mm_status check_beyond(const mm_side *side, mm_error *error) {
+    const long long steps = side->facts.settings.steps;
+    if (side->steps <= steps) return MM_OK;
+    if (side->has_row)
+        return mm_fail(error, MM_DIFFERS,
+                       "%s/metrics.jsonl: goes on to step %lld, expected the %lld steps of run.json; one of "
+                       "the two files was changed",
+                       side->path, (long long)side->steps, steps);
+    return mm_fail(error, MM_DIFFERS,
+                   "%s: goes on to step %lld, expected the %lld steps of run.json; one of the two files was "
+                   "changed",
+                   mm_trace_steps_path(side->trace), (long long)side->steps, steps);
+}
+
 mm_status mm_side_next(mm_side *side, bool *more, mm_error *error) {
     bool had_row = side->has_row || side->steps == 0;
     *more = false;
@@ -82,7 +97,8 @@ mm_status mm_side_next(mm_side *side, bool *more, mm_error *error) {
     *more = side->has_row || side->step.step;
     if (!*more) return MM_OK;
     side->steps++;
-    if (!side->has_row) return MM_OK;
+    status = check_beyond(side, error);
+    if (status || !side->has_row) return status;
     side->rows++;
     if (!__builtin_add_overflow(side->tokens, side->row.tokens, &side->tokens)) return MM_OK;
     return mm_fail(
