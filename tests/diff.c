@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -163,6 +164,57 @@ static void a_place_met_twice_is_compared_in_order(void **state) {
                  false, 1, "layer", 0, "x");
 }
 
+// What an answer costs grows with its input, hostile or not: seconds of the CPU, where the square of these
+// counts takes a minute.
+enum { MANY = 200000, MEMBERS = 100000, SECONDS = 5 };
+
+static void expect_fast(clock_t began) {
+    assert_true((double)(clock() - began) < (double)SECONDS * CLOCKS_PER_SEC);
+}
+
+static mm_trace_step many_records(size_t count) {
+    mm_trace_step step = {.step = 7, .count = count, .capacity = count};
+    step.records = calloc(count, sizeof *step.records);
+    assert_non_null(step.records);
+    for (size_t i = 0; i < count; i++)
+        step.records[i] = (mm_trace_record){.step = 7,
+                                            .pass = MM_PASS_FORWARD,
+                                            .node_level = -1,
+                                            .operation = "up",
+                                            .tensor = "x",
+                                            .hash = {.low = i}};
+    return step;
+}
+
+// `apart`: between the leaves of the records; 0: all are at one place.
+static void expect_fast_pairs(int64_t apart) {
+    mm_trace_step a = many_records(MANY), b = many_records(MANY + 1);
+    for (int i = 0; i < MANY; i++) a.records[i].leaf = b.records[i].leaf = i * apart;
+    b.records[MANY].layer = 1;
+    b.records[MANY / 2].hash.low = MANY; // one that differs
+    mm_trace_pairs pairs;
+    clock_t began = clock();
+    assert_int_equal(mm_trace_step_compare(&a, &b, true, false, &pairs, NULL), MM_OK);
+    expect_fast(began);
+    assert_int_equal(pairs.compared, MANY);
+    assert_int_equal(pairs.count, 1);
+    assert_ptr_equal(pairs.pairs[0].a, &a.records[MANY / 2]);
+    assert_ptr_equal(pairs.pairs[0].b, &b.records[MANY / 2]);
+    mm_trace_pairs_free(&pairs);
+    mm_trace_step_free(&a);
+    mm_trace_step_free(&b);
+}
+
+static void many_records_of_one_place_take_no_square_of_time(void **state) {
+    (void)state;
+    expect_fast_pairs(0);
+}
+
+static void many_places_alike_in_their_lower_bits_take_no_square_of_time(void **state) {
+    (void)state;
+    expect_fast_pairs(1 << 20);
+}
+
 static void a_place_has_words(void **state) {
     (void)state;
     static const struct {
@@ -236,6 +288,30 @@ static void facts_know_what_may_change_bits(void **state) {
     mm_facts_diff_free(&diff);
 }
 
+static char *model_of_members(int first) {
+    mm_text text = {0};
+    for (int i = 0; i < MEMBERS; i++) mm_text_format(&text, "%s\"k%d\": %d", i ? ", " : "{", i, first + i);
+    mm_text_add_string(&text, "}");
+    assert_false(text.failed);
+    return text.data;
+}
+
+static void many_members_of_a_model_take_no_square_of_time(void **state) {
+    (void)state;
+    mm_run_facts a = facts_of((mm_settings){0}), b = a;
+    a.model_config = model_of_members(0);
+    b.model_config = model_of_members(1);
+    mm_facts_diff diff;
+    clock_t began = clock();
+    assert_int_equal(mm_facts_compare(&a, &b, &diff, NULL), MM_OK);
+    expect_fast(began);
+    assert_int_equal(diff.count, MEMBERS);
+    assert_true(mm_facts_find(&diff, "model.k7")->may_change_bits);
+    mm_facts_diff_free(&diff);
+    free(a.model_config);
+    free(b.model_config);
+}
+
 static void json_has_its_fields_and_nulls(void **state) {
     (void)state;
     mm_fact fact = {.key = "val_data", .b = {.kind = MM_VALUE_TEXT, .text = (char *)"a \"b\""}};
@@ -284,8 +360,11 @@ int main(void) {
         cmocka_unit_test(without_leaves_the_merged_gradient_is_compared),
         cmocka_unit_test(the_first_is_the_first_of_the_program),
         cmocka_unit_test(a_place_met_twice_is_compared_in_order),
+        cmocka_unit_test(many_records_of_one_place_take_no_square_of_time),
+        cmocka_unit_test(many_places_alike_in_their_lower_bits_take_no_square_of_time),
         cmocka_unit_test(a_place_has_words),
         cmocka_unit_test(facts_know_what_may_change_bits),
+        cmocka_unit_test(many_members_of_a_model_take_no_square_of_time),
         cmocka_unit_test(json_has_its_fields_and_nulls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -184,7 +184,7 @@ static void compare_member(comparing *c, const char *key, const mm_json *a, cons
     mm_fact_value x = json_value(c, a), y = json_value(c, b);
     char name[64];
     snprintf(name, sizeof name, "model.%s", key);
-    if (!same_value(&x, &y) && !mm_facts_find(c->out, name)) {
+    if (!same_value(&x, &y)) {
         add(c, name, MM_FACT_OPTION, MM_STAGE_LEAF, !names_only(key), x, y);
         return;
     }

@@ -20,7 +20,8 @@ static bool same_content(const mm_trace_record *a, const mm_trace_record *b) {
 }
 
 static uint64_t mix(uint64_t hash, uint64_t value) {
-    return (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+    hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 32; // a product's lower bits know nothing of the upper ones
 }
 
 static uint64_t mix_text(uint64_t hash, const char *text) {
@@ -28,8 +29,8 @@ static uint64_t mix_text(uint64_t hash, const char *text) {
     return hash;
 }
 
-static uint64_t place_hash(const mm_trace_record *r) {
-    uint64_t hash = mix(1, (uint64_t)r->pass);
+static uint64_t place_hash(uint64_t seed, const mm_trace_record *r) {
+    uint64_t hash = mix(seed, (uint64_t)r->pass);
     hash = mix(hash, (uint64_t)r->leaf);
     hash = mix(hash, (uint64_t)r->node_level);
     hash = mix(hash, (uint64_t)r->node_index);
@@ -38,41 +39,60 @@ static uint64_t place_hash(const mm_trace_record *r) {
     return mix_text(mix_text(hash, r->operation), r->tensor);
 }
 
+// A place, and the chain of its records that have not been met, in order. Indices + 1, 0: none.
+typedef struct place_slot {
+    size_t place; // a record that is there; 0: the slot is free
+    size_t first;
+} place_slot;
+
 // Places of one step. A place that occurs several times (the logits of each chunk of rows) is met in order.
 typedef struct place_table {
     const mm_trace_step *step;
-    size_t *slots; // index + 1, 0: free
+    place_slot *slots;
+    size_t *next; // of each record: the one after it in its chain
     size_t mask;
-    unsigned char *taken; // a record that was met
+    uint64_t seed;
 } place_table;
+
+// The slot of the record's place, or the free one where it belongs.
+static place_slot *slot_of(const place_table *t, const mm_trace_record *r) {
+    size_t at = place_hash(t->seed, r) & t->mask;
+    while (t->slots[at].place && !same_place(&t->step->records[t->slots[at].place - 1], r))
+        at = (at + 1) & t->mask;
+    return &t->slots[at];
+}
+
+static void free_table(place_table *t) {
+    free(t->slots);
+    free(t->next);
+}
 
 static mm_status make_table(const mm_trace_step *step, place_table *t, mm_error *error) {
     size_t size = 64;
     while (size < 2 * step->count) size *= 2;
     *t = (place_table){.step = step, .mask = size - 1};
     t->slots = calloc(size, sizeof *t->slots);
-    t->taken = calloc(step->count + 1, 1);
-    if (!t->slots || !t->taken) {
-        free(t->slots);
-        free(t->taken);
+    t->next = calloc(step->count + 1, sizeof *t->next);
+    if (!t->slots || !t->next) {
+        free_table(t);
         return mm_trouble(error, "comparing traces: out of memory");
     }
-    for (size_t i = 0; i < step->count; i++) {
-        size_t at = place_hash(&step->records[i]) & t->mask;
-        while (t->slots[at]) at = (at + 1) & t->mask;
-        t->slots[at] = i + 1;
+    // Who writes a trace must not know which places share a slot: an address, which moves no answer.
+    t->seed = (uint64_t)(uintptr_t)t->slots;
+    for (size_t i = step->count; i > 0; i--) { // each goes before those that are in its chain
+        place_slot *slot = slot_of(t, &step->records[i - 1]);
+        t->next[i - 1] = slot->first;
+        slot->place = slot->first = i;
     }
     return MM_OK;
 }
 
 static const mm_trace_record *meet(place_table *t, const mm_trace_record *r) {
-    for (size_t at = place_hash(r) & t->mask; t->slots[at]; at = (at + 1) & t->mask) {
-        size_t i = t->slots[at] - 1;
-        if (t->taken[i] || !same_place(&t->step->records[i], r)) continue;
-        t->taken[i] = 1;
-        return &t->step->records[i];
-    }
-    return NULL;
+    place_slot *slot = slot_of(t, r);
+    if (!slot->first) return NULL;
+    const size_t i = slot->first - 1;
+    slot->first = t->next[i];
+    return &t->step->records[i];
 }
 
 static bool comparable(const mm_trace_record *r, bool leaves) {
@@ -147,8 +167,7 @@ mm_status mm_trace_step_compare(const mm_trace_step *a, const mm_trace_step *b, 
         if (status) return status;
         for (size_t i = 0; fits && i < a->count; i++)
             fits = compare_pair(&c, &a->records[i], meet(&table, &a->records[i]));
-        free(table.slots);
-        free(table.taken);
+        free_table(&table);
     }
     if (fits) {
         if (out->count) qsort(out->pairs, out->count, sizeof *out->pairs, earlier);
