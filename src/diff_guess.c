@@ -1,4 +1,5 @@
 #include "diff_guess.h"
+#include <mm/base/arena.h>
 #include <mm/base/par.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@ void diff_state_take(diff_state *s, const mm_replay *r) {
     const mm_trainer *t = &r->trainer;
     size_t n = t->model.parameters.floats;
     diff_state_free(s);
+    if (3.0 * (double)n * sizeof *s->floats > mm_memory_available()) return;
     s->floats = malloc(3 * n * sizeof *s->floats);
     if (!s->floats) return;
     s->count = n;

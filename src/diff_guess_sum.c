@@ -1,9 +1,13 @@
 // Gradients that were added otherwise: leaves or ranks exchanged, left out, counted twice, in another order.
 #include "diff_guess.h"
+#include <mm/base/arena.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { FLIP_MOST = 2048 }; // numbers of a rank's tensors whose every bit is tried
+// Numbers that one kind of guess adds, and hashes: a few seconds. Tries grow with the square of the leaves,
+// and each with the leaves.
+static const double ADD_MOST = 2e9;
 
 // One tensor's gradient of each leaf, and room to add them in.
 typedef struct sums {
@@ -11,6 +15,7 @@ typedef struct sums {
     int tensor;    // in the table of parameters
     int64_t n;     // its numbers
     int64_t count; // leaves
+    int64_t each;  // of a rank
     float *leaves; // count * n
     float *room;   // count * n
 } sums;
@@ -53,12 +58,22 @@ static bool run_leaves(sums *s) {
     return good;
 }
 
-static bool open_sums(const guessing *g, int tensor, sums *s) {
+// Is there time for so many tries, each of which adds `nodes` of the tensor's gradients?
+static bool affordable(const sums *s, double tries, int64_t nodes) {
+    return tries * (double)nodes * (double)s->n <= ADD_MOST;
+}
+
+static sums sums_of(const guessing *g, int tensor) {
     const mm_trainer *t = &g->replay->trainer;
-    *s = (sums){.g = g,
-                .tensor = tensor,
-                .n = mm_tensor_count(&t->model.parameters.tensors[tensor]),
-                .count = t->leaves};
+    return (sums){.g = g,
+                  .tensor = tensor,
+                  .n = mm_tensor_count(&t->model.parameters.tensors[tensor]),
+                  .count = t->leaves,
+                  .each = t->leaves_in_rank};
+}
+
+static bool open_sums(sums *s) {
+    if (2.0 * (double)s->count * (double)s->n * sizeof(float) > mm_memory_available()) return false;
     s->leaves = malloc((size_t)(s->count * s->n) * sizeof(float));
     s->room = malloc((size_t)(s->count * s->n) * sizeof(float));
     return s->leaves && s->room && run_leaves(s);
@@ -95,22 +110,27 @@ static const float *leaf_of(const sums *s, int64_t leaf) {
 // --- a rank's gradient
 
 // The rank's node with leaf `one` in place of its own leaf `two`; negative: nothing there.
-static mm_hash node(const sums *s, int64_t rank, int64_t each, int64_t two, int64_t one) {
-    for (int64_t i = 0; i < each; i++) {
-        int64_t leaf = rank * each + i == two ? one : rank * each + i;
+static mm_hash node(const sums *s, int64_t rank, int64_t two, int64_t one) {
+    for (int64_t i = 0; i < s->each; i++) {
+        int64_t leaf = rank * s->each + i == two ? one : rank * s->each + i;
         if (leaf >= 0)
             place(s, i, leaf_of(s, leaf));
         else
             memset(s->room + i * s->n, 0, (size_t)s->n * sizeof(float));
     }
-    return tree(s, each);
+    return tree(s, s->each);
+}
+
+static bool can_try_leaves(const sums *s) {
+    return affordable(s, (double)s->each * (double)(s->count + 1), s->each);
 }
 
 static void try_leaves(const sums *s, const mm_trace_record *r) {
-    int64_t each = s->g->replay->trainer.leaves_in_rank, rank = r->node_index;
-    for (int64_t two = rank * each; two < (rank + 1) * each && !s->g->found->guess[0]; two++)
+    int64_t rank = r->node_index;
+    if (!can_try_leaves(s)) return;
+    for (int64_t two = rank * s->each; two < (rank + 1) * s->each && !s->g->found->guess[0]; two++)
         for (int64_t one = -1; one < s->count && !s->g->found->guess[0]; one++) {
-            if (one == two || !mm_hash_equal(node(s, rank, each, two, one), r->hash)) continue;
+            if (one == two || !mm_hash_equal(node(s, rank, two, one), r->hash)) continue;
             if (one < 0)
                 guess_say(s->g, MM_CAUSE_NONE, "rank %lld of run %s left out leaf %lld's gradient",
                           (long long)rank, guess_run(s->g), (long long)two);
@@ -128,15 +148,19 @@ static void flip(float *number, int bit) {
     memcpy(number, &bits, sizeof bits);
 }
 
+static bool can_try_bits(const sums *s) {
+    return s->n * s->each <= FLIP_MOST;
+}
+
 // One bit of a leaf's gradient turned over: of a tensor that is small enough to try all of them.
 static void try_bits(const sums *s, const mm_trace_record *r) {
-    int64_t each = s->g->replay->trainer.leaves_in_rank, rank = r->node_index;
-    if (s->n * each > FLIP_MOST) return;
-    for (int64_t leaf = rank * each; leaf < (rank + 1) * each; leaf++)
+    int64_t rank = r->node_index;
+    if (!can_try_bits(s)) return;
+    for (int64_t leaf = rank * s->each; leaf < (rank + 1) * s->each; leaf++)
         for (int64_t i = 0; i < 32 * s->n; i++) {
             float *number = s->leaves + leaf * s->n + i / 32;
             flip(number, (int)(i % 32));
-            bool found = mm_hash_equal(node(s, rank, each, -1, -1), r->hash);
+            bool found = mm_hash_equal(node(s, rank, -1, -1), r->hash);
             flip(number, (int)(i % 32));
             if (!found) continue;
             guess_say(s->g, MM_CAUSE_NONE,
@@ -150,15 +174,16 @@ static void try_bits(const sums *s, const mm_trace_record *r) {
 
 // The ranks' nodes, in place of the leaves.
 static void fold_ranks(sums *s) {
-    int64_t each = s->g->replay->trainer.leaves_in_rank, ranks = s->count / each;
+    int64_t ranks = s->count / s->each;
     for (int64_t rank = 0; rank < ranks; rank++) {
-        node(s, rank, each, -1, -1);
+        node(s, rank, -1, -1);
         memcpy(s->leaves + rank * s->n, s->room, (size_t)s->n * sizeof(float));
     }
     s->count = ranks;
 }
 
 static void try_exchanges(const sums *s, const mm_trace_record *r) {
+    if (!affordable(s, (double)s->count * (double)(s->count - 1) / 2, s->count)) return;
     for (int64_t a = 0; a < s->count; a++)
         for (int64_t b = a + 1; b < s->count; b++) {
             for (int64_t i = 0; i < s->count; i++) place(s, i, leaf_of(s, i == a ? b : i == b ? a : i));
@@ -182,6 +207,7 @@ static void try_sequence(const sums *s, const mm_trace_record *r) {
 }
 
 static void try_ranks(const sums *s, const mm_trace_record *r) {
+    if (!affordable(s, 2 * (double)s->count, s->count)) return;
     for (int64_t one = 0; one < s->count && !s->g->found->guess[0]; one++)
         for (int twice = 0; twice < 2; twice++) {
             for (int64_t i = 0; i < s->count; i++) place(s, i, leaf_of(s, i));
@@ -213,9 +239,10 @@ static void say_extent(const guessing *g) {
 void guess_sums(const guessing *g) {
     int tensor = -1;
     const mm_trace_record *r = smallest(g, &tensor);
-    sums s = {0};
     if (!r) return;
-    if (open_sums(g, tensor, &s)) {
+    sums s = sums_of(g, tensor);
+    // Its leaves are run only for what can be tried.
+    if ((r->node_level < 0 || can_try_leaves(&s) || can_try_bits(&s)) && open_sums(&s)) {
         if (r->node_level >= 0) {
             try_leaves(&s, r);
             if (!g->found->guess[0]) try_bits(&s, r);
