@@ -149,4 +149,13 @@ trouble 'tokens-00000.gz' inspect damaged --check
 cp -r plain cut
 truncate -s -20 cut/tokens-00000.gz
 trouble 'tokens-00000.gz' inspect cut
+
+# more shards than files may be open by the soft limit
+make_text 300 12 | sed 's/$/\n%/' >many.txt
+expect 0 pack --tokenizer tokenizer.json --split % --shard-tokens 1 --out shards many.txt
+[ "$(find shards -name 'tokens-*' | wc -l)" -ge 200 ] || fail "few shards: $(find shards | wc -l)"
+(
+    ulimit -Sn 64
+    "$mm" inspect shards --check >out 2>err
+) || fail "a dataset of many shards does not open: $(tail -n 1 err)"
 finish

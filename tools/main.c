@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static const option_row help_options[] = {
     {.name = "man", .kind = OPTION_FLAG, .help = "write the manual page mm(1) instead"},
@@ -115,8 +116,18 @@ static mm_status run_command(const char *program, int argc, char *const *argv, m
     return status;
 }
 
+// A dataset has a file open for each of its shards, of which there may be more than the usual limit.
+static void allow_files(void) {
+    enum { ENOUGH = 1 << 18 };
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= ENOUGH) return;
+    limit.rlim_cur = limit.rlim_max < ENOUGH ? limit.rlim_max : ENOUGH;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); // else a file that cannot be opened is named
+}
+
 int main(int argc, char **argv) {
     mm_error error = {0};
+    allow_files();
     signal(SIGXFSZ, SIG_IGN); // a file over its limit is an error that names it, as a full disk is
     const char *program = argc > 0 ? argv[0] : "mm";
     bool asked = false;
