@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -164,13 +163,8 @@ static void a_place_met_twice_is_compared_in_order(void **state) {
                  false, 1, "layer", 0, "x");
 }
 
-// What an answer costs grows with its input, hostile or not: seconds of the CPU, where the square of these
-// counts takes a minute.
-enum { MANY = 200000, MEMBERS = 100000, SECONDS = 5 };
-
-static void expect_fast(clock_t began) {
-    assert_true((double)(clock() - began) < (double)SECONDS * CLOCKS_PER_SEC);
-}
+// What an answer costs grows with its input, hostile or not: the square of these counts would not end.
+enum { MANY = 400000, MEMBERS = 150000 };
 
 static mm_trace_step many_records(size_t count) {
     mm_trace_step step = {.step = 7, .count = count, .capacity = count};
@@ -193,9 +187,7 @@ static void expect_fast_pairs(int64_t apart) {
     b.records[MANY].layer = 1;
     b.records[MANY / 2].hash.low = MANY; // one that differs
     mm_trace_pairs pairs;
-    clock_t began = clock();
     assert_int_equal(mm_trace_step_compare(&a, &b, true, false, &pairs, NULL), MM_OK);
-    expect_fast(began);
     assert_int_equal(pairs.compared, MANY);
     assert_int_equal(pairs.count, 1);
     assert_ptr_equal(pairs.pairs[0].a, &a.records[MANY / 2]);
@@ -302,9 +294,7 @@ static void many_members_of_a_model_take_no_square_of_time(void **state) {
     a.model_config = model_of_members(0);
     b.model_config = model_of_members(1);
     mm_facts_diff diff;
-    clock_t began = clock();
     assert_int_equal(mm_facts_compare(&a, &b, &diff, NULL), MM_OK);
-    expect_fast(began);
     assert_int_equal(diff.count, MEMBERS);
     assert_true(mm_facts_find(&diff, "model.k7")->may_change_bits);
     mm_facts_diff_free(&diff);
