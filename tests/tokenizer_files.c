@@ -1,4 +1,6 @@
-// tokenizer.json files that mm does not support are refused by name, and broken ones do no harm.
+// tokenizer.json files that mm does not support are refused by name, odd ones give the library's ids, and
+// broken or hostile ones do no harm.
+#include "../src/data/tokenizer_utf8.h"
 #include "fixture.h"
 
 #include <mm/base/text.h>
@@ -143,6 +145,124 @@ static void other_spellings_are_read(void **state) {
     }
 }
 
+// --- ids of odd files; the numbers are those of tokenizers 0.23
+
+// A byte-level model whose symbol of byte b has the id b, but for the byte `without`; `more` follows in the
+// vocabulary.
+static void write_bytes(mm_text *json, int without, const char *more, const char *merges, const char *added,
+                        const char *normalizer, const char *pattern) {
+    mm_text_clear(json);
+    mm_text_format(json,
+                   "{\"added_tokens\": [%s], \"normalizer\": %s, \"pre_tokenizer\": {\"type\": \"Sequence\", "
+                   "\"pretokenizers\": [%s{\"type\": \"ByteLevel\", \"add_prefix_space\": false, "
+                   "\"use_regex\": false}]}, \"decoder\": {\"type\": \"ByteLevel\"}, \"model\": {\"type\": "
+                   "\"BPE\", \"merges\": [%s], \"vocab\": {",
+                   added, normalizer, pattern, merges);
+    for (int byte = 0; byte < 256; byte++) {
+        char symbol[2];
+        size_t size = mm_byte_symbol((unsigned char)byte, symbol);
+        bool escaped = byte == '"' || byte == '\\';
+        if (byte != without)
+            mm_text_format(json, "%s\"%s%.*s\": %d", byte ? ", " : "", escaped ? "\\" : "", (int)size, symbol,
+                           byte);
+    }
+    mm_text_format(json, "%s}}}", more);
+    assert_false(json->failed);
+}
+
+#define STRIPPING(id, content, left, right)                                                                  \
+    "{\"id\": " #id ", \"content\": \"" content "\", \"single_word\": false, \"lstrip\": " #left             \
+    ", \"rstrip\": " #right ", \"normalized\": false, \"special\": false}"
+#define SPLIT(pattern)                                                                                       \
+    "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"" pattern                                              \
+    "\"}, \"behavior\": \"Isolated\", \"invert\": false}, "
+
+static const struct odd_file {
+    const char *name;
+    int without;
+    const char *more, *merges, *added, *normalizer, *pattern;
+    const char *text;
+    int times;       // the text is written one after another
+    const char *ids; // of one time
+} odd_files[] = {
+    {"merges go over a byte without a symbol", 'x', ", \"ab\": 256", "[\"a\", \"b\"]", "", "null", "", "axb",
+     60, "256"},
+    {"an added token is the model's, too", -1, ", \"\u0120t\": 256", "[\"\u0120\", \"t\"]",
+     STRIPPING(256, "\\u0120t", false, false), "null", "", "a t", 60, "97 256"},
+    {"superscripts are \\w", -1, ", \"\u00c2\u00b2\": 256, \"m\u00c2\u00b2\": 257",
+     "[\"\u00c2\", \"\u00b2\"], [\"m\", \"\u00c2\u00b2\"]", "", "null", SPLIT("\\\\w+|[^\\\\w\\\\s]+"),
+     "5 m\u00b2", 1, "53 32 257"},
+    {"superscripts are not \\W", -1, ", \"\u00c2\u00b2\": 256, \"m\u00c2\u00b2\": 257",
+     "[\"\u00c2\", \"\u00b2\"], [\"m\", \"\u00c2\u00b2\"]", "", "null", SPLIT("\\\\W"), "5 m\u00b2", 1,
+     "53 32 257"},
+    {"superscripts are not [\\w]", -1, ", \"\u00c2\u00b2\": 256, \"m\u00c2\u00b2\": 257",
+     "[\"\u00c2\", \"\u00b2\"], [\"m\", \"\u00c2\u00b2\"]", "", "null", SPLIT("[\\\\w]+"), "5 m\u00b2", 1,
+     "53 32 109 256"},
+    {"a token within blanks that were taken", -1, "", "",
+     STRIPPING(256, "<x>", false, true) ", " STRIPPING(257, "\\t", true, false), "null", "", "a<x>\tb", 1,
+     "97 256 98"},
+    {"each token takes the blanks", -1, "", "",
+     STRIPPING(256, "<x>", false, true) ", " STRIPPING(257, "\\t", true, true), "null", "", "a<x>\t\t\t b", 2,
+     "97 256 98"},
+    {"a token of blanks that were taken, but that takes none", -1, "", "",
+     STRIPPING(256, "<x>", false, true) ", " STRIPPING(257, "\\t", false, false), "null", "", "a<x>\t \t b",
+     1, "97 256 257 32 257 32 98"},
+    {"NFC with a list that is not its own", -1, "", "", "", "{\"type\": \"NFC\", \"normalizers\": []}", "",
+     "e\u0301", 1, "195 169"},
+    {"no normalizer in a list", -1, "", "", "", "{\"type\": \"Sequence\", \"normalizers\": []}", "",
+     "e\u0301", 1, "101 204 129"},
+};
+
+static void odd_files_give_the_librarys_ids(void **state) {
+    (void)state;
+    int wrong = 0;
+    mm_text json = {0}, text = {0}, printed = {0}, expected = {0};
+    for (size_t i = 0; i < sizeof odd_files / sizeof *odd_files; i++) {
+        const struct odd_file *f = &odd_files[i];
+        mm_tokenizer *tokenizer;
+        mm_encoder *encoder;
+        mm_ids ids = {0};
+        write_bytes(&json, f->without, f->more, f->merges, f->added, f->normalizer, f->pattern);
+        if (mm_tokenizer_parse(json.data, json.size, f->name, &tokenizer, &error)) fail_msg("%s", error.text);
+        assert_int_equal(mm_encoder_new(tokenizer, &encoder, &error), MM_OK);
+        mm_text_clear(&text);
+        mm_text_clear(&expected);
+        mm_text_clear(&printed);
+        for (int n = 0; n < f->times; n++) mm_text_add_string(&text, f->text);
+        for (int n = 0; n < f->times; n++) mm_text_format(&expected, " %s", f->ids);
+        assert_int_equal(mm_encode(encoder, text.data, text.size, false, &ids, &error), MM_OK);
+        for (size_t n = 0; n < ids.size; n++) mm_text_format(&printed, " %d", ids.data[n]);
+        if (strcmp(printed.data, expected.data))
+            print_error("%s: found%s, expected%s\n", f->name, printed.data, expected.data), wrong++;
+        mm_ids_free(&ids);
+        mm_encoder_free(encoder);
+        mm_tokenizer_close(tokenizer);
+    }
+    mm_text_free(&json);
+    mm_text_free(&text);
+    mm_text_free(&printed);
+    mm_text_free(&expected);
+    assert_int_equal(wrong, 0);
+}
+
+// Which of the two a text holds would be chance.
+static void added_tokens_of_one_normal_form_are_refused(void **state) {
+    (void)state;
+#define NORMALIZED(id, content)                                                                              \
+    "{\"id\": " #id ", \"content\": \"" content "\", \"single_word\": false, \"lstrip\": false, "            \
+    "\"rstrip\": false, \"normalized\": true, \"special\": false}"
+    mm_text json = {0};
+    for (int nfc = 0; nfc < 2; nfc++) {
+        write_bytes(&json, -1, "", "", NORMALIZED(256, "xe\u0301") ", " NORMALIZED(257, "x\u00e9"),
+                    nfc ? "{\"type\": \"NFC\"}" : "null", "");
+        mm_status status = open_text(json.data, json.size);
+        if (status != (nfc ? MM_TROUBLE : MM_OK)) fail_msg("status %d, %s", status, error.text);
+    }
+    if (!strstr(error.text, "256") || !strstr(error.text, "257")) fail_msg("%s", error.text);
+    mm_text_free(&json);
+#undef NORMALIZED
+}
+
 // (a+)+b tries every way to divide the letters where no b follows.
 static void a_pattern_that_goes_back_without_end_is_trouble(void **state) {
     (void)state;
@@ -231,6 +351,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_unsupported_is_named),
         cmocka_unit_test(other_spellings_are_read),
+        cmocka_unit_test(odd_files_give_the_librarys_ids),
+        cmocka_unit_test(added_tokens_of_one_normal_form_are_refused),
         cmocka_unit_test(a_pattern_that_goes_back_without_end_is_trouble),
         cmocka_unit_test(tokens_of_one_hash_are_refused),
         cmocka_unit_test(a_cut_or_changed_file_does_no_harm),

@@ -92,6 +92,11 @@ static mm_status code_point(translation *t) {
     return MM_OK;
 }
 
+// Oniguruma's \w, and what it takes for a word's character outside brackets only: the superscripts and
+// fractions of Latin-1.
+#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
+#define NUMBERS "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
+
 static mm_status escape(translation *t, bool in_class) {
     if (t->end - t->at < 2) return refuse(t, t->at, 1, "nothing follows the backslash");
     static const struct {
@@ -101,8 +106,8 @@ static mm_status escape(translation *t, bool in_class) {
                    {'S', "\\P{White_Space}", "\\P{White_Space}"},
                    {'d', "\\p{Nd}", "\\p{Nd}"},
                    {'D', "\\P{Nd}", "\\P{Nd}"},
-                   {'w', "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]", "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"},
-                   {'W', "[^\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]", NULL},
+                   {'w', "[" WORD NUMBERS "]", WORD},
+                   {'W', "[^" WORD NUMBERS "]", NULL},
                    {'v', "\\x{b}", "\\x{b}"},
                    {'A', "\\A", NULL},
                    {'z', "\\z", NULL},

@@ -11,7 +11,8 @@ static int by_content(const void *a, const void *b) {
     return order ? order : (x->size > y->size) - (x->size < y->size);
 }
 
-void mm_added_index(mm_added_set *set, mm_added_token *tokens, int count) {
+mm_status mm_added_index(mm_added_set *set, mm_added_token *tokens, int count, const char *name,
+                         mm_error *error) {
     *set = (mm_added_set){.tokens = tokens, .count = count};
     if (count) qsort(tokens, (size_t)count, sizeof *tokens, by_content);
     int at = 0;
@@ -19,6 +20,14 @@ void mm_added_index(mm_added_set *set, mm_added_token *tokens, int count) {
         while (at < count && (unsigned char)tokens[at].content[0] < byte) at++;
         set->first[byte] = at;
     }
+    for (int i = 0; i + 1 < count; i++)
+        if (!by_content(&tokens[i], &tokens[i + 1]))
+            return mm_trouble(
+                error,
+                "%s: added tokens %d and %d are both \"%.*s\" once they are normalized, expected "
+                "different ones; take one out",
+                name, tokens[i].id, tokens[i + 1].id, (int)tokens[i].size, tokens[i].content);
+    return MM_OK;
 }
 
 void mm_added_free(mm_added_set *set) {
@@ -125,8 +134,10 @@ mm_status mm_added_split(const mm_added_set *set, const mm_pattern *word, mm_mat
         }
         if (token->lstrip) start = spaces_before(text, done, start);
         if (token->rstrip) end = spaces_behind(text, size, end);
+        // Blanks that the token before has taken are no longer there.
+        if (end <= start) continue;
         mm_status status = start > done ? take(self, NULL, text + done, start - done, error) : MM_OK;
-        if (status == MM_OK) status = take(self, token, text + start, end > start ? end - start : 0, error);
+        if (status == MM_OK) status = take(self, token, text + start, end - start, error);
         if (status != MM_OK) return status;
         done = end;
     }

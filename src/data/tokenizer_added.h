@@ -23,8 +23,10 @@ typedef struct mm_added_set {
     int first[257]; // tokens that begin with byte b: first[b] to first[b + 1] - 1
 } mm_added_set;
 
-// Sorts `tokens` (taken over, malloc'ed, contents not empty) and makes the index.
-void mm_added_index(mm_added_set *set, mm_added_token *tokens, int count);
+// Sorts `tokens` (taken over whatever happens, malloc'ed, contents not empty) and makes the index. Two of the
+// same content are trouble: which of them is found would be chance. `name` says whose tokens they are.
+MM_CHECKED mm_status mm_added_index(mm_added_set *set, mm_added_token *tokens, int count, const char *name,
+                                    mm_error *error);
 void mm_added_free(mm_added_set *set);
 // May texts be cut at ends of lines? Not if a token holds one, or takes blanks in.
 bool mm_added_cuttable(const mm_added_set *set);

@@ -233,11 +233,13 @@ static mm_status encode_part(mm_encoder *e, const char *part, size_t size, mm_er
 }
 
 // No merge goes over two bytes that stand side by side in no token, so what is before and what is behind them
-// are merged apart: the time is that of short words, and the memory.
+// are merged apart: the time is that of short words, and the memory. A byte without a symbol is left out, and
+// then its neighbours stand side by side.
 static mm_status encode_parts(mm_encoder *e, const char *word, size_t size, mm_error *error) {
     const mm_tokenizer *t = e->tokenizer;
     enum { SHORT = 128 };
-    if (size <= SHORT || !mm_pretokenizer_byte_level(t->pretokenizer)) return merge(e, word, size, error);
+    bool cut = size > SHORT && t->every_byte && mm_pretokenizer_byte_level(t->pretokenizer);
+    if (!cut) return merge(e, word, size, error);
     for (size_t start = 0, end; start < size; start = end) {
         for (end = start + 1; end < size && mm_bytes_join(t, word[end - 1], word[end]);) end++;
         mm_status status = end - start == size ? merge(e, word, size, error)

@@ -40,10 +40,11 @@ static const char *const POST_PROCESSORS[] = {"ByteLevel", "TemplateProcessing",
 static const char *const DECODERS[] = {"ByteLevel", NULL};
 static const char *const NORMALIZERS[] = {"NFC", NULL};
 
+// Of a checked component: a list counts only where the type is Sequence.
 static bool has_normalizer(const mm_json *value) {
     const mm_json *inner = mm_json_get(value, "normalizers");
     if (mm_json_kind_of(value) == MM_JSON_NULL) return false;
-    if (mm_json_kind_of(inner) != MM_JSON_ARRAY) return true;
+    if (strcmp(type_of(value), "Sequence")) return true;
     for (size_t i = 0; i < mm_json_size(inner); i++)
         if (has_normalizer(mm_json_at(inner, i))) return true;
     return false;
@@ -88,15 +89,24 @@ static mm_status make_bytes(mm_tokenizer *t, bool byte_level, mm_error *error) {
     return MM_OK;
 }
 
-static void find_joined(mm_tokenizer *t) {
+// Of what merging makes: the model's tokens that are written in the byte alphabet, whatever an added token of
+// the same text decodes to.
+static mm_status find_joined(mm_tokenizer *t, mm_error *error) {
+    mm_text bytes = {0};
     for (int32_t id = 0; id < t->vocab.limit; id++) {
         if (!(t->flags[id] & MM_TOKEN_IN_MODEL)) continue;
-        for (size_t i = t->byte_starts[id]; i + 1 < t->byte_starts[id + 1]; i++) {
-            unsigned pair =
-                (unsigned)(unsigned char)t->bytes.data[i] << 8 | (unsigned char)t->bytes.data[i + 1];
+        size_t size;
+        const char *text = mm_vocab_text(&t->vocab, id, &size);
+        mm_text_clear(&bytes);
+        if (!mm_symbols_to_bytes(text, size, &bytes)) continue;
+        for (size_t i = 0; i + 1 < bytes.size; i++) {
+            unsigned pair = (unsigned)(unsigned char)bytes.data[i] << 8 | (unsigned char)bytes.data[i + 1];
             t->joined[pair / 8] |= (uint8_t)(1u << pair % 8);
         }
     }
+    bool failed = bytes.failed;
+    mm_text_free(&bytes);
+    return failed ? mm_trouble(error, "%s: no memory for its tokens", t->name) : MM_OK;
 }
 
 static mm_status read_root(mm_tokenizer *t, const mm_json_document *document, mm_error *error) {
@@ -113,8 +123,7 @@ static mm_status read_root(mm_tokenizer *t, const mm_json_document *document, mm
     if (status != MM_OK) return status;
     bool decoder = mm_json_kind_of(mm_json_get(root, "decoder")) != MM_JSON_NULL;
     status = make_bytes(t, decoder || mm_pretokenizer_byte_level(t->pretokenizer), error);
-    if (status == MM_OK) find_joined(t);
-    return status;
+    return status == MM_OK ? find_joined(t, error) : status;
 }
 
 mm_status mm_tokenizer_read_json(mm_tokenizer *t, mm_error *error) {
@@ -229,7 +238,7 @@ mm_status mm_tokenizer_read_added(mm_tokenizer *t, const mm_json *list, mm_error
         free(tokens[1]);
         return status;
     }
-    mm_added_index(&t->added, tokens[0], counts[0]);
-    mm_added_index(&t->normalized, tokens[1], counts[1]);
-    return MM_OK;
+    status = mm_added_index(&t->added, tokens[0], counts[0], t->name, error);
+    mm_status second = mm_added_index(&t->normalized, tokens[1], counts[1], t->name, error);
+    return status == MM_OK ? second : status;
 }

@@ -119,16 +119,14 @@ static mm_status read_merges(mm_tokenizer *t, const mm_json *list, mm_error *err
     return status;
 }
 
-// Can every text be written? If so the unknown token never comes up.
-static bool find_byte_symbols(mm_tokenizer *t) {
-    bool all = true;
+static void find_byte_symbols(mm_tokenizer *t) {
+    t->every_byte = true;
     for (int byte = 0; byte < 256; byte++) {
         char symbol[2];
         size_t size = mm_byte_symbol((unsigned char)byte, symbol);
         t->byte_ids[byte] = mm_vocab_find(&t->vocab, symbol, size);
-        if (t->byte_ids[byte] < 0) all = false;
+        if (t->byte_ids[byte] < 0) t->every_byte = false;
     }
-    return all;
 }
 
 static mm_status check_model(const mm_tokenizer *t, const mm_json *model, mm_error *error) {
@@ -162,7 +160,9 @@ mm_status mm_tokenizer_read_model(mm_tokenizer *t, const mm_json_document *docum
     if (status == MM_OK) status = read_merges(t, merges, error);
     if (status != MM_OK) return status;
     t->ignore_merges = mm_json_true(mm_json_get(model, "ignore_merges"));
-    bool all = find_byte_symbols(t) && mm_pretokenizer_byte_level(t->pretokenizer);
+    find_byte_symbols(t);
+    // Can every text be written? If so the unknown token never comes up.
+    bool all = t->every_byte && mm_pretokenizer_byte_level(t->pretokenizer);
     const char *unknown = mm_json_string(mm_json_get(model, "unk_token"), NULL);
     if (!all && unknown)
         return mm_trouble(

@@ -26,6 +26,7 @@ struct mm_tokenizer {
     int merges;
     bool ignore_merges;            // a word that is a token is that token
     int32_t byte_ids[256];         // the symbol of each byte, -1 where the vocabulary has none
+    bool every_byte;               // no byte lacks its symbol
     bool nfc;                      // the normalizer: text is brought to NFC
     uint8_t joined[256 * 256 / 8]; // by two bytes: do they stand side by side in a token of the model?
     mm_pretokenizer *pretokenizer;

@@ -27,7 +27,8 @@ static mm_status open_trainer(mm_tokenizer_trainer *t, mm_error *error) {
         const char *content = mm_trained_specials[i];
         tokens[i] = (mm_added_token){.content = content, .size = strlen(content), .id = i, .special = true};
     }
-    mm_added_index(&t->specials, tokens, MM_TRAINED_SPECIALS);
+    status = mm_added_index(&t->specials, tokens, MM_TRAINED_SPECIALS, "the trained tokenizer", error);
+    if (status != MM_OK) return status;
     return mm_word_counter_begin(&t->counter, t->pretokenizer, &t->specials, error);
 }
 
