@@ -1,5 +1,7 @@
 // tokenizer.json files that mm does not support are refused by name, odd ones give the library's ids, and
 // broken or hostile ones do no harm.
+#include "../src/data/bpe.h"
+#include "../src/data/bpe_vocab.h"
 #include "../src/data/tokenizer_utf8.h"
 #include "fixture.h"
 
@@ -310,51 +312,63 @@ static void a_pattern_that_goes_back_without_end_is_trouble(void **state) {
     }
 }
 
-// The inverse of an odd number modulo 2^64: each round doubles the bits that are right.
-static uint64_t inverse(uint64_t odd) {
-    uint64_t found = odd;
-    for (int i = 0; i < 6; i++) found *= 2 - odd * found;
-    return found;
-}
+// --- what was made to lie in one place of a table under a hash that all know is spread
 
-static uint64_t unshift(uint64_t mixed, int shift) {
-    uint64_t found = mixed;
-    for (int i = 0; i < 64 / shift + 1; i++) found = mixed ^ found >> shift;
-    return found;
-}
+enum { ITEMS = 1000, SLOTS = 2048, LONGEST_RUN = 200 }; // of random places 30 or so follow one another
 
-// Eight bytes to which mm_word_hash gives this hash: each of its steps can be taken back.
-static uint64_t word_of(uint64_t hash) {
-    const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
-    hash = unshift(hash, 32) * inverse(UINT64_C(0xbf58476d1ce4e5b9));
-    hash = unshift(hash, 29) * inverse(odd);
-    return unshift(hash, 32) * inverse(odd) ^ 8 * odd;
-}
-
-static bool is_plain(const char *word) {
-    for (int i = 0; i < 8; i++)
-        if (word[i] < '#' || word[i] > 'z' || word[i] == '\\') return false;
-    return true;
-}
-
-// Without a limit, reading takes the square of their number: minutes for a file of some MB.
-static void tokens_of_one_hash_are_refused(void **state) {
-    (void)state;
-    enum { TOKENS = 6000, LOW_BITS = 24 };
-    mm_text text = {0};
-    mm_text_add_string(&text, "{\"model\": {\"type\": \"BPE\", \"merges\": [], \"vocab\": {");
-    for (uint64_t high = 0, found = 0; found < TOKENS; high++) {
-        uint64_t word = word_of(high << LOW_BITS | 5);
-        char bytes[8];
-        memcpy(bytes, &word, 8);
-        if (is_plain(bytes)) mm_text_format(&text, "%s\"%.8s\": %d", found ? ", " : "", bytes, (int)found);
-        found += is_plain(bytes);
+// Of filled slots that follow one another.
+static void expect_spread(const bool *filled) {
+    size_t count = 0, run = 0, longest = 0;
+    for (size_t slot = 0; slot < SLOTS; slot++) {
+        run = filled[slot] ? run + 1 : 0;
+        count += filled[slot];
+        if (run > longest) longest = run;
     }
-    mm_text_add_string(&text, "}}}");
-    assert_false(text.failed);
-    assert_int_equal(open_text(text.data, text.size), MM_TROUBLE);
-    if (!strstr(error.text, "tokens of one hash")) fail_msg("%s", error.text);
-    mm_text_free(&text);
+    assert_int_equal(count, ITEMS);
+    print_message("at most %zu follow one another\n", longest);
+    assert_in_range(longest, 1, LONGEST_RUN);
+}
+
+static void tokens_made_to_collide_are_spread(void **state) {
+    (void)state;
+    mm_vocab vocab;
+    char token[32];
+    bool filled[SLOTS];
+    assert_true(mm_vocab_make(&vocab, ITEMS, ITEMS));
+    assert_int_equal(vocab.slot_mask, SLOTS - 1);
+    for (int i = 0; vocab.count < ITEMS; i++) {
+        size_t size = (size_t)snprintf(token, sizeof token, "token%d", i);
+        if (mm_word_hash(token, size) % SLOTS) continue;
+        assert_int_equal(mm_vocab_add(&vocab, token, size, vocab.count), MM_VOCAB_ADDED);
+        assert_int_equal(mm_vocab_find(&vocab, token, size), vocab.count - 1);
+    }
+    for (size_t slot = 0; slot < SLOTS; slot++) filled[slot] = vocab.slots[slot] >= 0;
+    expect_spread(filled);
+    mm_vocab_free(&vocab);
+}
+
+// 100 first tokens by 10 second ones, whose products' bits are 0 where a table of this size would look.
+static void merges_made_to_collide_are_spread(void **state) {
+    (void)state;
+    enum { SECONDS = 10 };
+    const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
+    mm_bpe bpe;
+    bool filled[SLOTS];
+    int32_t seconds[SECONDS];
+    assert_true(mm_bpe_make(&bpe, ITEMS));
+    assert_int_equal(bpe.mask, SLOTS - 1);
+    for (int32_t token = 0, count = 0; count < SECONDS; token++)
+        if (((uint64_t)token * odd >> 32) % SLOTS == 0) seconds[count++] = token;
+    for (int32_t first = 0, rank = 0; rank < ITEMS; first++) {
+        if (((uint64_t)first * (uint32_t)odd) % SLOTS) continue;
+        for (int i = 0; i < SECONDS; i++, rank++) {
+            mm_bpe_add(&bpe, first, seconds[i], rank, 0);
+            assert_int_equal(mm_bpe_find(&bpe, first, seconds[i]).rank, rank);
+        }
+    }
+    for (size_t slot = 0; slot < SLOTS; slot++) filled[slot] = bpe.keys[slot] != UINT64_MAX;
+    expect_spread(filled);
+    mm_bpe_free(&bpe);
 }
 
 static void a_cut_or_changed_file_does_no_harm(void **state) {
@@ -378,7 +392,8 @@ int main(void) {
         cmocka_unit_test(odd_files_give_the_librarys_ids),
         cmocka_unit_test(added_tokens_of_one_normal_form_are_refused),
         cmocka_unit_test(a_pattern_that_goes_back_without_end_is_trouble),
-        cmocka_unit_test(tokens_of_one_hash_are_refused),
+        cmocka_unit_test(tokens_made_to_collide_are_spread),
+        cmocka_unit_test(merges_made_to_collide_are_spread),
         cmocka_unit_test(a_cut_or_changed_file_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

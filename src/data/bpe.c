@@ -10,6 +10,7 @@ bool mm_bpe_make(mm_bpe *bpe, size_t count) {
     size_t slots = 16;
     while (slots < 2 * count) slots *= 2;
     *bpe = (mm_bpe){.mask = slots - 1};
+    mm_table_key(bpe->key);
     bpe->keys = malloc(slots * sizeof *bpe->keys);
     bpe->merges = malloc(slots * sizeof *bpe->merges);
     if (!bpe->keys || !bpe->merges) {
@@ -28,8 +29,7 @@ void mm_bpe_free(mm_bpe *bpe) {
 
 void mm_bpe_add(mm_bpe *bpe, int32_t first, int32_t second, int32_t rank, int32_t made) {
     uint64_t key = (uint64_t)(uint32_t)first << 32 | (uint32_t)second;
-    uint64_t hash = key * UINT64_C(0x9e3779b97f4a7c15);
-    size_t slot = (size_t)(hash >> 32) & bpe->mask;
+    size_t slot = mm_table_hash(bpe->key, key) & bpe->mask;
     while (bpe->keys[slot] != UINT64_MAX && bpe->keys[slot] != key) slot = (slot + 1) & bpe->mask;
     bpe->keys[slot] = key;
     bpe->merges[slot] = (mm_bpe_merge){rank, made};

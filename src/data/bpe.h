@@ -3,6 +3,8 @@
 #ifndef MM_DATA_BPE_H
 #define MM_DATA_BPE_H
 
+#include "bpe_hash.h"
+
 #include <mm/base/status.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,8 +21,9 @@ typedef struct mm_bpe_merge {
 typedef struct mm_bpe {
     uint64_t *keys; // first << 32 | second
     mm_bpe_merge *merges;
-    size_t mask;   // slots - 1
-    int32_t ranks; // ranks are below
+    size_t mask;     // slots - 1
+    uint64_t key[2]; // of the hash
+    int32_t ranks;   // ranks are below
 } mm_bpe;
 
 // Room for `count` merges. False if memory is out.
@@ -31,8 +34,7 @@ void mm_bpe_add(mm_bpe *bpe, int32_t first, int32_t second, int32_t rank, int32_
 
 static inline mm_bpe_merge mm_bpe_find(const mm_bpe *bpe, int32_t first, int32_t second) {
     uint64_t key = (uint64_t)(uint32_t)first << 32 | (uint32_t)second;
-    uint64_t hash = key * UINT64_C(0x9e3779b97f4a7c15);
-    for (size_t slot = (size_t)(hash >> 32) & bpe->mask;; slot = (slot + 1) & bpe->mask) {
+    for (size_t slot = mm_table_hash(bpe->key, key) & bpe->mask;; slot = (slot + 1) & bpe->mask) {
         if (bpe->keys[slot] == key) return bpe->merges[slot];
         if (bpe->keys[slot] == UINT64_MAX) return (mm_bpe_merge){MM_BPE_NONE, MM_BPE_NONE};
     }

@@ -1,8 +1,11 @@
 #include "bpe_vocab.h"
 
+#include "bpe_hash.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 uint64_t mm_word_hash(const char *text, size_t size) {
     const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
@@ -21,11 +24,31 @@ uint64_t mm_word_hash(const char *text, size_t size) {
     return hash ^ hash >> 32;
 }
 
+void mm_table_key(uint64_t key[2]) {
+    static const uint64_t fixed[2] = {UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xbf58476d1ce4e5b9)};
+    if (getrandom(key, sizeof fixed, GRND_NONBLOCK) != (ssize_t)sizeof fixed)
+        memcpy(key, fixed, sizeof fixed);
+    key[0] |= 1;
+    key[1] |= 1;
+}
+
+uint64_t mm_table_text_hash(const uint64_t key[2], const char *text, size_t size) {
+    uint64_t hash = key[1] ^ size, eight;
+    for (; size >= sizeof eight; text += sizeof eight, size -= sizeof eight) {
+        memcpy(&eight, text, sizeof eight);
+        hash = mm_table_fold(hash ^ eight, key[0]);
+    }
+    eight = 0;
+    for (size_t i = 0; i < size; i++) eight |= (uint64_t)(unsigned char)text[i] << (8 * i);
+    return mm_table_fold(mm_table_fold(hash ^ eight, key[0]), key[1]);
+}
+
 bool mm_vocab_make(mm_vocab *vocab, size_t count, int32_t limit) {
     *vocab = (mm_vocab){.limit = limit};
     size_t slots = 16;
     while (slots < 2 * count) slots *= 2;
     vocab->slot_mask = slots - 1;
+    mm_table_key(vocab->key);
     vocab->starts = calloc((size_t)limit + 1, sizeof *vocab->starts);
     vocab->sizes = calloc((size_t)limit + 1, sizeof *vocab->sizes);
     vocab->present = calloc((size_t)limit + 1, sizeof *vocab->present);
@@ -49,7 +72,7 @@ void mm_vocab_free(mm_vocab *vocab) {
 
 // The slot that holds the text, or the empty one where it would go.
 static size_t slot_of(const mm_vocab *vocab, const char *text, size_t size) {
-    size_t slot = mm_word_hash(text, size) & vocab->slot_mask;
+    size_t slot = mm_table_text_hash(vocab->key, text, size) & vocab->slot_mask;
     for (;; slot = (slot + 1) & vocab->slot_mask) {
         int32_t id = vocab->slots[slot];
         if (id < 0) return slot;
@@ -73,8 +96,6 @@ mm_vocab_added mm_vocab_add(mm_vocab *vocab, const char *text, size_t size, int3
     vocab->sizes[id] = (uint32_t)size;
     vocab->present[id] = true;
     vocab->slots[slot] = id;
-    size_t behind = (slot - mm_word_hash(text, size)) & vocab->slot_mask;
-    if (behind > vocab->longest) vocab->longest = behind;
     vocab->count++;
     return MM_VOCAB_ADDED;
 }

@@ -16,7 +16,7 @@ typedef struct mm_vocab {
     int32_t count;    // of tokens
     int32_t *slots;   // open addressing by the text's hash; -1 where empty
     size_t slot_mask; // slots - 1
-    size_t longest;   // most slots that a text was put behind its own
+    uint64_t key[2];  // of that hash
 } mm_vocab;
 
 // Room for `count` tokens with ids below `limit`. False if memory is out.

@@ -31,15 +31,6 @@ static mm_status highest_id(const mm_tokenizer *t, const mm_json *vocab, const m
     return MM_OK;
 }
 
-// Texts that were made to have one hash would take the square of their number to read; those of a language
-// lie some tens of slots from their own.
-static mm_status check_hashes(const mm_tokenizer *t, mm_error *error) {
-    enum { MOST_BEHIND = 5000 };
-    if (t->vocab.longest <= MOST_BEHIND) return MM_OK;
-    return mm_trouble(error, "%s: found more than %d tokens of one hash, expected a vocabulary of a language",
-                      t->name, MOST_BEHIND);
-}
-
 static mm_status read_vocab(mm_tokenizer *t, const mm_json *vocab, const mm_json *added, mm_error *error) {
     int32_t limit = 0;
     mm_status status = highest_id(t, vocab, added, &limit, error);
@@ -55,8 +46,6 @@ static mm_status read_vocab(mm_tokenizer *t, const mm_json *vocab, const mm_json
             return mm_trouble(error, "%s: token \"%s\" has id %d, which another token has, too", t->name,
                               text, id);
         t->flags[id] = MM_TOKEN_IN_MODEL;
-        status = check_hashes(t, error);
-        if (status != MM_OK) return status;
     }
     return t->vocab.pool.failed ? mm_trouble(error, "%s: no memory for its vocabulary", t->name) : MM_OK;
 }

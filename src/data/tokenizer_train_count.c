@@ -1,10 +1,10 @@
 #include "tokenizer_train_count.h"
 
+#include "bpe_hash.h"
 #include "tokenizer_utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 void mm_word_counts_free(mm_word_counts *words) {
     mm_text_free(&words->pool);
@@ -20,35 +20,9 @@ static const char *word_at(const mm_word_counts *words, size_t index, size_t *si
     return words->pool.data + start;
 }
 
-static uint64_t fold(uint64_t a, uint64_t b) {
-    unsigned __int128 product = (unsigned __int128)a * b;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-// Under a key that no text knows: words of one hash would take the square of their number to count. Where
-// words stand never shows in the result.
-static uint64_t keyed_hash(const uint64_t key[2], const char *text, size_t size) {
-    uint64_t hash = key[1] ^ size, eight;
-    for (; size >= sizeof eight; text += sizeof eight, size -= sizeof eight) {
-        memcpy(&eight, text, sizeof eight);
-        hash = fold(hash ^ eight, key[0]);
-    }
-    eight = 0;
-    for (size_t i = 0; i < size; i++) eight |= (uint64_t)(unsigned char)text[i] << (8 * i);
-    return fold(fold(hash ^ eight, key[0]), key[1]);
-}
-
-static void draw_key(uint64_t key[2]) {
-    static const uint64_t fixed[2] = {UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xbf58476d1ce4e5b9)};
-    if (getrandom(key, sizeof fixed, GRND_NONBLOCK) != (ssize_t)sizeof fixed)
-        memcpy(key, fixed, sizeof fixed);
-    key[0] |= 1;
-    key[1] |= 1;
-}
-
 // The slot that holds the word, or the empty one where it would go.
 static size_t slot_of(const mm_word_counts *words, const char *word, size_t size) {
-    size_t slot = keyed_hash(words->key, word, size) & words->slot_mask;
+    size_t slot = mm_table_text_hash(words->key, word, size) & words->slot_mask;
     for (; words->slots[slot]; slot = (slot + 1) & words->slot_mask) {
         size_t other;
         const char *text = word_at(words, words->slots[slot] - 1, &other);
@@ -61,7 +35,7 @@ static bool widen_slots(mm_word_counts *words) {
     size_t slots = words->slots ? 2 * (words->slot_mask + 1) : 4096;
     uint32_t *fresh = calloc(slots, sizeof *fresh);
     if (!fresh) return false;
-    if (!words->slots) draw_key(words->key);
+    if (!words->slots) mm_table_key(words->key);
     free(words->slots);
     words->slots = fresh;
     words->slot_mask = slots - 1;
