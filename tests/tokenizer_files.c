@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -371,6 +372,124 @@ static void merges_made_to_collide_are_spread(void **state) {
     mm_bpe_free(&bpe);
 }
 
+// --- added tokens
+
+// Writes the bytes' model with these added tokens, their ids from 256 on.
+static mm_tokenizer *with_added(char tokens[][16], int count, mm_encoder **encoder) {
+    mm_text json = {0}, added = {0};
+    mm_tokenizer *tokenizer;
+    for (int i = 0; i < count; i++)
+        mm_text_format(&added,
+                       "%s{\"id\": %d, \"content\": \"%s\", \"single_word\": false, \"lstrip\": false, "
+                       "\"rstrip\": false, \"normalized\": false, \"special\": true}",
+                       i ? ", " : "", 256 + i, tokens[i]);
+    write_bytes(&json, -1, "", "", added.data, "null", "");
+    if (mm_tokenizer_parse(json.data, json.size, "added", &tokenizer, &error)) fail_msg("%s", error.text);
+    assert_int_equal(mm_encoder_new(tokenizer, encoder, &error), MM_OK);
+    mm_text_free(&json);
+    mm_text_free(&added);
+    return tokenizer;
+}
+
+// Two letters or more that none of the tokens before are.
+static void draw_token(char tokens[][16], int at, uint64_t *draws) {
+    for (bool fresh = false; !fresh;) {
+        size_t size = 2 + fixture_draw(draws) % 13;
+        for (size_t i = 0; i < size; i++) tokens[at][i] = (char)('a' + fixture_draw(draws) % 2);
+        tokens[at][size] = 0;
+        fresh = true;
+        for (int i = 0; i < at; i++) fresh = fresh && strcmp(tokens[i], tokens[at]);
+    }
+}
+
+static void the_longest_added_token_is_taken_first(void **state) {
+    (void)state;
+    enum { TOKENS = 40, LETTERS = 50000, ROUNDS = 5 };
+    uint64_t draws = 20261126;
+    print_message("seed %llu\n", (unsigned long long)draws);
+    static char text[LETTERS];
+    for (int round = 0; round < ROUNDS; round++) {
+        char tokens[TOKENS][16];
+        mm_encoder *encoder;
+        mm_ids ids = {0};
+        for (int i = 0; i < TOKENS; i++) draw_token(tokens, i, &draws);
+        mm_tokenizer *tokenizer = with_added(tokens, TOKENS, &encoder);
+        for (int i = 0; i < LETTERS; i++)
+            text[i] = (char)('a' + (fixture_draw(&draws) % 8 < (unsigned)round));
+        assert_int_equal(mm_encode(encoder, text, LETTERS, false, &ids, &error), MM_OK);
+        size_t at = 0;
+        for (size_t n = 0; n < ids.size; n++) {
+            size_t longest = 1;
+            int32_t expected = text[at];
+            for (int i = 0; i < TOKENS; i++) {
+                size_t size = strlen(tokens[i]);
+                if (size <= longest || size > LETTERS - at || memcmp(tokens[i], text + at, size)) continue;
+                longest = size;
+                expected = 256 + i;
+            }
+            assert_int_equal(ids.data[n], expected);
+            at += longest;
+        }
+        assert_int_equal(at, LETTERS);
+        mm_ids_free(&ids);
+        mm_encoder_free(encoder);
+        mm_tokenizer_close(tokenizer);
+    }
+}
+
+// Each place of the text may begin the token, as far as its last letter; each blank may be the one that takes
+// the others. In the square of the length either would take minutes.
+static void added_tokens_are_found_in_linear_time(void **state) {
+    (void)state;
+    enum { TOKEN = 50000, LETTERS = 2000000, SECONDS = 20 };
+    char *text = malloc(LETTERS), *long_token = malloc(TOKEN + 2);
+    assert_true(text && long_token);
+    memset(long_token, 'a', TOKEN);
+    memcpy(long_token + TOKEN, "b", 2);
+    clock_t start = clock();
+    for (int blanks = 0; blanks < 2; blanks++) {
+        mm_text json = {0}, added = {0};
+        mm_tokenizer *tokenizer;
+        mm_encoder *encoder;
+        mm_ids ids = {0};
+        mm_text_format(
+            &added,
+            "{\"id\": 256, \"content\": \"%s\", \"single_word\": false, \"lstrip\": false, \"rstrip\": "
+            "%s, \"normalized\": false, \"special\": false}",
+            blanks ? "\\t" : long_token, blanks ? "true" : "false");
+        write_bytes(&json, -1, "", "", added.data, "null", SPLIT("a"));
+        if (mm_tokenizer_parse(json.data, json.size, "linear", &tokenizer, &error))
+            fail_msg("%s", error.text);
+        assert_int_equal(mm_encoder_new(tokenizer, &encoder, &error), MM_OK);
+        memset(text, blanks ? '\t' : 'a', LETTERS);
+        assert_int_equal(mm_encode(encoder, text, LETTERS, false, &ids, &error), MM_OK);
+        assert_int_equal(ids.size, LETTERS);
+        for (size_t i = 0; i < ids.size; i++) assert_int_equal(ids.data[i], blanks ? 256 : 'a');
+        mm_ids_free(&ids);
+        mm_encoder_free(encoder);
+        mm_tokenizer_close(tokenizer);
+        mm_text_free(&json);
+        mm_text_free(&added);
+    }
+    assert_true(clock() - start < SECONDS * CLOCKS_PER_SEC);
+    free(text);
+    free(long_token);
+}
+
+static void added_tokens_of_too_many_bytes_are_refused(void **state) {
+    (void)state;
+    enum { BYTES = (1 << 24) + 1 };
+    char *token = malloc(BYTES + 1), *fresh;
+    assert_non_null(token);
+    memset(token, 'a', BYTES);
+    token[BYTES] = 0;
+    fresh = changed("<s>", token);
+    assert_int_equal(open_text(fresh, strlen(fresh)), MM_TROUBLE);
+    if (!strstr(error.text, "16777217 bytes")) fail_msg("%s", error.text);
+    free(fresh);
+    free(token);
+}
+
 static void a_cut_or_changed_file_does_no_harm(void **state) {
     (void)state;
     for (size_t size = 0; size < sizeof whole - 1; size++)
@@ -394,6 +513,9 @@ int main(void) {
         cmocka_unit_test(a_pattern_that_goes_back_without_end_is_trouble),
         cmocka_unit_test(tokens_made_to_collide_are_spread),
         cmocka_unit_test(merges_made_to_collide_are_spread),
+        cmocka_unit_test(the_longest_added_token_is_taken_first),
+        cmocka_unit_test(added_tokens_are_found_in_linear_time),
+        cmocka_unit_test(added_tokens_of_too_many_bytes_are_refused),
         cmocka_unit_test(a_cut_or_changed_file_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,7 @@ struct mm_encoder {
     const mm_tokenizer *tokenizer;
     mm_pretokenizer_state *words;
     mm_matcher *matcher;
+    mm_added_finder added, normalized;
     cached_word *cache; // CACHE_SETS * CACHE_WAYS
     int32_t *symbols;   // of the word at hand
     size_t symbol_room;
@@ -69,6 +70,10 @@ mm_status mm_encoder_new(const mm_tokenizer *tokenizer, mm_encoder **encoder, mm
     if (!made) return mm_trouble(error, "no memory to encode with %s", tokenizer->name);
     made->tokenizer = tokenizer;
     made->matcher = mm_matcher_new();
+    const mm_pattern *word = tokenizer->word_character;
+    made->added = (mm_added_finder){.set = &tokenizer->added, .word = word, .matcher = made->matcher};
+    made->normalized =
+        (mm_added_finder){.set = &tokenizer->normalized, .word = word, .matcher = made->matcher};
     made->cache = calloc((size_t)CACHE_SETS * CACHE_WAYS, sizeof *made->cache);
     mm_status status = mm_pretokenizer_state_new(tokenizer->pretokenizer, &made->words, error);
     if (status == MM_OK && (!made->matcher || !made->cache))
@@ -85,6 +90,8 @@ void mm_encoder_free(mm_encoder *encoder) {
     if (!encoder) return;
     mm_pretokenizer_state_free(encoder->words);
     mm_matcher_free(encoder->matcher);
+    mm_added_finder_free(&encoder->added);
+    mm_added_finder_free(&encoder->normalized);
     free(encoder->cache);
     free(encoder->symbols);
     mm_bpe_tail_free(&encoder->tail);
@@ -280,12 +287,10 @@ static mm_status normalize(mm_encoder *e, const char **text, size_t *size, mm_er
 static mm_status take_part(void *self, const mm_added_token *token, const char *text, size_t size,
                            mm_error *error) {
     mm_encoder *e = self;
-    const mm_tokenizer *t = e->tokenizer;
     if (token) return take_id(e, token, error);
     mm_status status = normalize(e, &text, &size, error);
     if (status != MM_OK) return status;
-    return mm_added_split(&t->normalized, t->word_character, e->matcher, text, size, take_normalized_part, e,
-                          error);
+    return mm_added_split(&e->normalized, text, size, take_normalized_part, e, error);
 }
 
 mm_status mm_encode(mm_encoder *encoder, const char *text, size_t size, bool plain, mm_ids *ids,
@@ -308,6 +313,5 @@ mm_status mm_encode(mm_encoder *encoder, const char *text, size_t size, bool pla
         if (status != MM_OK) return status;
         return mm_pretokenize(encoder->words, text, size, take_word, encoder, error);
     }
-    return mm_added_split(&t->added, t->word_character, encoder->matcher, text, size, take_part, encoder,
-                          error);
+    return mm_added_split(&encoder->added, text, size, take_part, encoder, error);
 }

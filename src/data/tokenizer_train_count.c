@@ -82,15 +82,14 @@ mm_status mm_word_counts_add(mm_word_counts *words, const char *word, size_t siz
 
 mm_status mm_word_counter_begin(mm_word_counter *counter, const mm_pretokenizer *pretokenizer,
                                 const mm_added_set *specials, mm_error *error) {
-    *counter = (mm_word_counter){.specials = specials};
-    counter->matcher = mm_matcher_new();
-    if (!counter->matcher) return mm_trouble(error, "no memory to train a tokenizer");
+    // None of them is single_word, so nothing is matched.
+    *counter = (mm_word_counter){.specials.set = specials};
     return mm_pretokenizer_state_new(pretokenizer, &counter->state, error);
 }
 
 void mm_word_counter_free(mm_word_counter *counter) {
     mm_pretokenizer_state_free(counter->state);
-    mm_matcher_free(counter->matcher);
+    mm_added_finder_free(&counter->specials);
     mm_word_counts_free(&counter->words);
     mm_text_free(&counter->repaired);
     *counter = (mm_word_counter){0};
@@ -115,7 +114,7 @@ mm_status mm_word_counter_add(mm_word_counter *counter, const char *text, size_t
         text = counter->repaired.data;
         size = counter->repaired.size;
     }
-    return mm_added_split(counter->specials, NULL, counter->matcher, text, size, take_part, counter, error);
+    return mm_added_split(&counter->specials, text, size, take_part, counter, error);
 }
 
 mm_status mm_word_counter_merge(mm_word_counter *counter, mm_word_counter *other, mm_error *error) {

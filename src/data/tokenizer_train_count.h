@@ -8,9 +8,8 @@
 #include "tokenizer_train_merge.h"
 
 typedef struct mm_word_counter {
-    const mm_added_set *specials; // what an encoder takes for a special token teaches nothing
+    mm_added_finder specials; // what an encoder takes for a special token teaches nothing
     mm_pretokenizer_state *state;
-    mm_matcher *matcher;
     mm_word_counts words;
     mm_text repaired; // the document, where it was not UTF-8
 } mm_word_counter;
