@@ -372,6 +372,29 @@ static void merges_made_to_collide_are_spread(void **state) {
     mm_bpe_free(&bpe);
 }
 
+// What a long word needs for each rank is made once, not for each word.
+static void long_words_share_their_room(void **state) {
+    (void)state;
+    enum { LETTERS = 300, RANKS = 8 };
+    mm_bpe bpe;
+    mm_bpe_room room = {0};
+    assert_true(mm_bpe_make(&bpe, RANKS));
+    for (int32_t rank = 0; rank < RANKS; rank++) mm_bpe_add(&bpe, rank, rank, rank, rank + 1);
+    for (int word = 0; word < 3; word++) {
+        int32_t symbols[LETTERS] = {0};
+        const mm_bpe_room before = room;
+        size_t left;
+        assert_int_equal(mm_bpe_word(&bpe, &room, symbols, LETTERS, &left, &error), MM_OK);
+        // 300 is 256 + 32 + 8 + 4.
+        static const int32_t expected[] = {8, 5, 3, 2};
+        assert_int_equal(left, 4);
+        assert_memory_equal(symbols, expected, sizeof expected);
+        if (word) assert_true(room.ranks == before.ranks && room.heap == before.heap);
+    }
+    mm_bpe_room_free(&room);
+    mm_bpe_free(&bpe);
+}
+
 // --- added tokens
 
 // Writes the bytes' model with these added tokens, their ids from 256 on.
@@ -513,6 +536,7 @@ int main(void) {
         cmocka_unit_test(a_pattern_that_goes_back_without_end_is_trouble),
         cmocka_unit_test(tokens_made_to_collide_are_spread),
         cmocka_unit_test(merges_made_to_collide_are_spread),
+        cmocka_unit_test(long_words_share_their_room),
         cmocka_unit_test(the_longest_added_token_is_taken_first),
         cmocka_unit_test(added_tokens_are_found_in_linear_time),
         cmocka_unit_test(added_tokens_of_too_many_bytes_are_refused),

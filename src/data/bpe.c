@@ -63,8 +63,9 @@ static size_t short_word(const mm_bpe *bpe, int32_t *symbols, size_t n) {
     return n;
 }
 
-mm_status mm_bpe_word(const mm_bpe *bpe, int32_t *symbols, size_t n, size_t *left, mm_error *error) {
-    if (n > SHORT_WORD) return mm_bpe_long_word(bpe, symbols, n, left, error);
+mm_status mm_bpe_word(const mm_bpe *bpe, mm_bpe_room *room, int32_t *symbols, size_t n, size_t *left,
+                      mm_error *error) {
+    if (n > SHORT_WORD) return mm_bpe_long_word(bpe, room, symbols, n, left, error);
     *left = short_word(bpe, symbols, n);
     return MM_OK;
 }

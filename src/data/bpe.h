@@ -40,13 +40,21 @@ static inline mm_bpe_merge mm_bpe_find(const mm_bpe *bpe, int32_t first, int32_t
     }
 }
 
+// What long words leave for the next, since to make it takes longer than most of them: room for each rank.
+// {0} is none; always of one mm_bpe.
+typedef struct mm_bpe_room {
+    struct mm_bpe_waiting *ranks; // empty between words
+    int32_t *heap;
+} mm_bpe_room;
+void mm_bpe_room_free(mm_bpe_room *room);
+
 // Merges the n symbols in place; *left are left. Time n log n at most in the length, memory some 5 bytes a
 // symbol for words longer than a few hundred symbols, on the stack for others.
-MM_CHECKED mm_status mm_bpe_word(const mm_bpe *bpe, int32_t *symbols, size_t n, size_t *left,
-                                 mm_error *error);
+MM_CHECKED mm_status mm_bpe_word(const mm_bpe *bpe, mm_bpe_room *room, int32_t *symbols, size_t n,
+                                 size_t *left, mm_error *error);
 
 // The same for words of any length (bpe_long.c); mm_bpe_word chooses.
-MM_CHECKED mm_status mm_bpe_long_word(const mm_bpe *bpe, int32_t *symbols, size_t n, size_t *left,
-                                      mm_error *error);
+MM_CHECKED mm_status mm_bpe_long_word(const mm_bpe *bpe, mm_bpe_room *room, int32_t *symbols, size_t n,
+                                      size_t *left, mm_error *error);
 
 #endif

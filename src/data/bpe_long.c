@@ -14,7 +14,7 @@
 #include <string.h>
 
 // Positions whose pair had this rank when they were noted; they may have changed since.
-typedef struct waiting {
+typedef struct mm_bpe_waiting {
     uint32_t *positions; // they come from left to right, but for odd lists of merges
     size_t done, count, capacity;
     bool unsorted;
@@ -28,8 +28,8 @@ typedef struct long_word {
     size_t n;
     uint64_t *left; // a bit for each symbol: has it not been merged into its left? Tokens are short, so are
                     // the gaps.
-    waiting *ranks; // bpe->ranks of them
-    int32_t *heap;  // ranks with positions waiting, the smallest first; each at most once
+    waiting *ranks; // the room's, bpe->ranks of them
+    int32_t *heap;  // the room's: ranks with positions waiting, the smallest first; each at most once
     int32_t heap_size;
     bool failed; // memory ran out
 
@@ -169,26 +169,36 @@ static void work_off(long_word *w) {
     *list = (waiting){0};
 }
 
-static bool open_word(long_word *w, size_t n) {
-    size_t ranks = (size_t)w->bpe->ranks + 1;
+static bool make_room(mm_bpe_room *room, int32_t ranks) {
+    if (!room->ranks) room->ranks = calloc((size_t)ranks + 1, sizeof *room->ranks);
+    if (!room->heap) room->heap = malloc(((size_t)ranks + 1) * sizeof *room->heap);
+    return room->ranks && room->heap;
+}
+
+void mm_bpe_room_free(mm_bpe_room *room) {
+    free(room->ranks);
+    free(room->heap);
+    *room = (mm_bpe_room){0};
+}
+
+static bool open_word(long_word *w, mm_bpe_room *room, size_t n) {
     w->n = n;
     w->left = calloc((n + 63) / 64, sizeof *w->left);
-    w->heap = malloc(ranks * sizeof *w->heap);
-    w->ranks = calloc(ranks, sizeof *w->ranks);
-    if (!w->left || !w->heap || !w->ranks) return false;
+    if (!w->left || !make_room(room, w->bpe->ranks)) return false;
+    w->ranks = room->ranks;
+    w->heap = room->heap;
     for (size_t i = 0; i < n; i++) w->left[i / 64] |= UINT64_C(1) << i % 64;
     return true;
 }
 
-static void close_word(long_word *w) {
+static void close_word(long_word *w, mm_bpe_room *room) {
     // Lists that were worked off are free. Looking through all would take longer than a word.
     for (int32_t i = 0; w->failed && w->ranks && i < w->bpe->ranks; i++) free(w->ranks[i].positions);
-    free(w->ranks);
+    if (w->failed) mm_bpe_room_free(room);
     free(w->left);
-    free(w->heap);
 }
 
-static mm_status encode(long_word *w, size_t n, size_t *left, mm_error *error) {
+static mm_status encode(long_word *w, mm_bpe_room *room, size_t n, size_t *left, mm_error *error) {
     *left = 0;
     if (n > INT32_MAX / 2)
         return mm_trouble(error,
@@ -196,7 +206,7 @@ static mm_status encode(long_word *w, size_t n, size_t *left, mm_error *error) {
                           "documents",
                           n, INT32_MAX / 2);
     w->last = w->behind = w->since = END;
-    w->failed = !open_word(w, n);
+    w->failed = !open_word(w, room, n);
     if (!w->failed) look_behind(w);
     for (size_t i = 0; i < n && !w->failed; i++) note(w, (int32_t)i);
     while (w->heap_size && !w->failed) work_off(w);
@@ -204,21 +214,22 @@ static mm_status encode(long_word *w, size_t n, size_t *left, mm_error *error) {
     if (!failed) give_up(w, INT32_MAX);
     for (int32_t at = 0; !failed && w->n && at >= 0; at = next_of(w, at))
         w->symbols[(*left)++] = w->symbols[at];
-    close_word(w);
+    close_word(w, room);
     return failed ? mm_trouble(error, "no memory to encode a word of %zu bytes", n) : MM_OK;
 }
 
-mm_status mm_bpe_long_word(const mm_bpe *bpe, int32_t *symbols, size_t n, size_t *left, mm_error *error) {
+mm_status mm_bpe_long_word(const mm_bpe *bpe, mm_bpe_room *room, int32_t *symbols, size_t n, size_t *left,
+                           mm_error *error) {
     long_word w = {.bpe = bpe, .symbols = symbols};
     *left = n;
-    return n < 2 ? MM_OK : encode(&w, n, left, error);
+    return n < 2 ? MM_OK : encode(&w, room, n, left, error);
 }
 
-mm_status mm_bpe_beginning(const mm_bpe *bpe, const mm_bpe_tail *tail, int32_t *symbols, size_t n,
-                           size_t *left, size_t *merged, mm_error *error) {
+mm_status mm_bpe_beginning(const mm_bpe *bpe, const mm_bpe_tail *tail, mm_bpe_room *room, int32_t *symbols,
+                           size_t n, size_t *left, size_t *merged, mm_error *error) {
     long_word w = {.bpe = bpe, .symbols = symbols, .tail = tail};
     *left = *merged = 0;
-    mm_status status = n ? encode(&w, n, left, error) : MM_OK;
+    mm_status status = n ? encode(&w, room, n, left, error) : MM_OK;
     if (status == MM_OK) *merged = w.n;
     return status;
 }

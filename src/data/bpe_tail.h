@@ -26,7 +26,8 @@ int32_t mm_bpe_tail_rank(const mm_bpe_tail *tail, int32_t last, int32_t behind, 
 // mm_bpe_word for a word that begins with these symbols and goes on, as far as what follows cannot change it:
 // the first `merged` symbols become the `left` tokens of the whole word that stand for them (bpe_long.c). The
 // rest of the word is a word of its own.
-MM_CHECKED mm_status mm_bpe_beginning(const mm_bpe *bpe, const mm_bpe_tail *tail, int32_t *symbols, size_t n,
-                                      size_t *left, size_t *merged, mm_error *error);
+MM_CHECKED mm_status mm_bpe_beginning(const mm_bpe *bpe, const mm_bpe_tail *tail, mm_bpe_room *room,
+                                      int32_t *symbols, size_t n, size_t *left, size_t *merged,
+                                      mm_error *error);
 
 #endif

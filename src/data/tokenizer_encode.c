@@ -33,6 +33,7 @@ struct mm_encoder {
     cached_word *cache; // CACHE_SETS * CACHE_WAYS
     int32_t *symbols;   // of the word at hand
     size_t symbol_room;
+    mm_bpe_room room;
     mm_bpe_tail tail; // made for the first word that is longer than a window
     mm_text spelling; // of the word at hand, as the vocabulary writes it
     mm_text repaired; // the text, where it was not UTF-8
@@ -94,6 +95,7 @@ void mm_encoder_free(mm_encoder *encoder) {
     mm_added_finder_free(&encoder->normalized);
     free(encoder->cache);
     free(encoder->symbols);
+    mm_bpe_room_free(&encoder->room);
     mm_bpe_tail_free(&encoder->tail);
     mm_text_free(&encoder->spelling);
     mm_text_free(&encoder->repaired);
@@ -190,7 +192,7 @@ static void keep(const mm_encoder *e, cache_place at, const char *word, size_t s
 static mm_status merge_whole(mm_encoder *e, const char *word, size_t size, mm_error *error) {
     size_t count = 0;
     mm_status status = spell(e, word, size, &count, error);
-    if (status == MM_OK) status = mm_bpe_word(&e->tokenizer->bpe, e->symbols, count, &count, error);
+    if (status == MM_OK) status = mm_bpe_word(&e->tokenizer->bpe, &e->room, e->symbols, count, &count, error);
     return status == MM_OK ? append(e->ids, e->symbols, count, error) : status;
 }
 
@@ -201,7 +203,7 @@ static mm_status merge_beginning(mm_encoder *e, const char *word, size_t window,
     size_t count = 0, left = 0, merged = 0, width;
     mm_status status = spell(e, word, window, &count, error);
     if (status == MM_OK)
-        status = mm_bpe_beginning(&t->bpe, &e->tail, e->symbols, count, &left, &merged, error);
+        status = mm_bpe_beginning(&t->bpe, &e->tail, &e->room, e->symbols, count, &left, &merged, error);
     if (status == MM_OK) status = append(e->ids, e->symbols, left, error);
     *used = count ? 0 : window;
     for (; merged; *used += width) merged -= symbol_at(t, word + *used, &width) >= 0;
