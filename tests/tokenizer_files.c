@@ -1,6 +1,6 @@
 // tokenizer.json files that mm does not support are refused by name, odd ones give the library's ids, and
 // broken or hostile ones do no harm.
-#include "../src/data/bpe.h"
+#include "../src/data/bpe_tail.h"
 #include "../src/data/bpe_vocab.h"
 #include "../src/data/tokenizer_utf8.h"
 #include "fixture.h"
@@ -395,6 +395,31 @@ static void long_words_share_their_room(void **state) {
     mm_bpe_free(&bpe);
 }
 
+// What may be merged over the end of a window is asked for each symbol given up: looking at all pairs of it
+// would take minutes.
+static void many_pairs_of_a_token_take_no_time(void **state) {
+    (void)state;
+    enum { PAIRS = 100000, ASKED = 300000, SECONDS = 10 };
+    mm_bpe bpe;
+    mm_bpe_tail tail;
+    assert_true(mm_bpe_make(&bpe, 2 * PAIRS));
+    // Token 0 goes before tokens that two others make; the later they are made, the earlier it does.
+    for (int32_t i = 0; i < PAIRS; i++) {
+        mm_bpe_add(&bpe, 1, 2 + i, PAIRS + i, 2 + PAIRS + i);
+        mm_bpe_add(&bpe, 0, 2 + PAIRS + i, PAIRS - 1 - i, 2 + 2 * PAIRS);
+    }
+    assert_true(mm_bpe_tail_make(&tail, &bpe));
+    clock_t start = clock();
+    for (int32_t i = 0; i < ASKED; i++) {
+        int32_t since = PAIRS + i % (PAIRS + 1), second = 2 + PAIRS + i % PAIRS;
+        assert_int_equal(mm_bpe_tail_rank(&tail, &bpe, 0, 1, since), since < 2 * PAIRS ? 0 : INT32_MAX);
+        assert_int_equal(mm_bpe_tail_rank(&tail, &bpe, 0, second, 2 * PAIRS), PAIRS - 1 - i % PAIRS);
+    }
+    assert_true(clock() - start < SECONDS * CLOCKS_PER_SEC);
+    mm_bpe_tail_free(&tail);
+    mm_bpe_free(&bpe);
+}
+
 // --- added tokens
 
 // Writes the bytes' model with these added tokens, their ids from 256 on.
@@ -537,6 +562,7 @@ int main(void) {
         cmocka_unit_test(tokens_made_to_collide_are_spread),
         cmocka_unit_test(merges_made_to_collide_are_spread),
         cmocka_unit_test(long_words_share_their_room),
+        cmocka_unit_test(many_pairs_of_a_token_take_no_time),
         cmocka_unit_test(the_longest_added_token_is_taken_first),
         cmocka_unit_test(added_tokens_are_found_in_linear_time),
         cmocka_unit_test(added_tokens_of_too_many_bytes_are_refused),

@@ -120,7 +120,7 @@ static void look_behind(long_word *w) {
     w->open = INT32_MAX;
     if (!w->tail || !w->n) return;
     w->last = previous_of(w, (int32_t)w->n);
-    w->open = mm_bpe_tail_rank(w->tail, w->symbols[w->last], w->behind, w->since);
+    w->open = mm_bpe_tail_rank(w->tail, w->bpe, w->symbols[w->last], w->behind, w->since);
 }
 
 // Before a pair of this rank is merged: gives up what may have been merged with what follows.

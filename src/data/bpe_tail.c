@@ -13,6 +13,11 @@ static int32_t larger(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
 
+static int by_latest(const void *a, const void *b) {
+    const mm_bpe_tail_pair *x = a, *y = b;
+    return (x->latest < y->latest) - (x->latest > y->latest);
+}
+
 static void list_pairs(mm_bpe_tail *tail, const mm_bpe *bpe) {
     int32_t first, second;
     for (size_t slot = 0; slot <= bpe->mask; slot++)
@@ -21,9 +26,17 @@ static void list_pairs(mm_bpe_tail *tail, const mm_bpe *bpe) {
     // starts[first] walks to its end, which is where the next one's begin: then all move up by one.
     for (size_t slot = 0; slot <= bpe->mask; slot++)
         if (filled(bpe, slot, &first, &second))
-            tail->pairs[tail->starts[first]++] = (mm_bpe_tail_pair){second, bpe->merges[slot].rank};
+            tail->pairs[tail->starts[first]++] =
+                (mm_bpe_tail_pair){tail->latest[second], bpe->merges[slot].rank};
     memmove(tail->starts + 1, tail->starts, (size_t)tail->limit * sizeof *tail->starts);
     tail->starts[0] = 0;
+    for (int32_t i = 0; i < tail->limit; i++) {
+        size_t start = tail->starts[i], end = tail->starts[i + 1];
+        qsort(tail->pairs + start, end - start, sizeof *tail->pairs, by_latest);
+        for (size_t j = start + 1; j < end; j++)
+            if (tail->pairs[j - 1].least < tail->pairs[j].least)
+                tail->pairs[j].least = tail->pairs[j - 1].least;
+    }
 }
 
 // A token may be made in several ways; what its parts take counts too. As many passes as tokens are deep, but
@@ -63,8 +76,8 @@ bool mm_bpe_tail_make(mm_bpe_tail *tail, const mm_bpe *bpe) {
         mm_bpe_tail_free(tail);
         return false;
     }
-    list_pairs(tail, bpe);
     find_latest(tail, bpe);
+    list_pairs(tail, bpe);
     return true;
 }
 
@@ -75,13 +88,18 @@ void mm_bpe_tail_free(mm_bpe_tail *tail) {
     *tail = (mm_bpe_tail){0};
 }
 
-int32_t mm_bpe_tail_rank(const mm_bpe_tail *tail, int32_t last, int32_t behind, int32_t since) {
-    int32_t least = INT32_MAX;
+int32_t mm_bpe_tail_rank(const mm_bpe_tail *tail, const mm_bpe *bpe, int32_t last, int32_t behind,
+                         int32_t since) {
+    int32_t direct = mm_bpe_find(bpe, last, behind).rank, least = direct < 0 ? INT32_MAX : direct;
     if (last >= tail->limit) return least;
-    for (size_t i = tail->starts[last]; i < tail->starts[last + 1]; i++) {
-        const mm_bpe_tail_pair *pair = &tail->pairs[i];
-        bool possible = pair->second == behind || tail->latest[pair->second] >= since;
-        if (possible && pair->rank < least) least = pair->rank;
+    size_t start = tail->starts[last], low = start, high = tail->starts[last + 1];
+    while (low < high) { // to the first pair whose second token is made too early
+        size_t middle = low + (high - low) / 2;
+        if (tail->pairs[middle].latest >= since) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
     }
-    return least;
+    return low > start && tail->pairs[low - 1].least < least ? tail->pairs[low - 1].least : least;
 }
