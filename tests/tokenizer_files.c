@@ -313,6 +313,28 @@ static void a_pattern_that_goes_back_without_end_is_trouble(void **state) {
     }
 }
 
+// Each letter that a group goes over is kept, to go back to.
+static void a_pattern_that_keeps_too_much_is_trouble(void **state) {
+    (void)state;
+    static const size_t sizes[] = {200000, 4000000};
+    char *text = changed("\"\\\\s+|\\\\p{L}{2}\"", "\"(?:a|b)+\""), *letters = malloc(sizes[1]);
+    assert_non_null(letters);
+    memset(letters, 'a', sizes[1]);
+    mm_tokenizer *tokenizer;
+    mm_encoder *encoder;
+    mm_ids ids = {0};
+    if (mm_tokenizer_parse(text, strlen(text), "file", &tokenizer, &error)) fail_msg("%s", error.text);
+    assert_int_equal(mm_encoder_new(tokenizer, &encoder, &error), MM_OK);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(mm_encode(encoder, letters, sizes[i], false, &ids, &error), i ? MM_TROUBLE : MM_OK);
+    if (!strstr(error.text, "heap limit")) fail_msg("%s", error.text);
+    mm_ids_free(&ids);
+    mm_encoder_free(encoder);
+    mm_tokenizer_close(tokenizer);
+    free(letters);
+    free(text);
+}
+
 // --- what was made to lie in one place of a table under a hash that all know is spread
 
 enum { ITEMS = 1000, SLOTS = 2048, LONGEST_RUN = 200 }; // of random places 30 or so follow one another
@@ -559,6 +581,7 @@ int main(void) {
         cmocka_unit_test(odd_files_give_the_librarys_ids),
         cmocka_unit_test(added_tokens_of_one_normal_form_are_refused),
         cmocka_unit_test(a_pattern_that_goes_back_without_end_is_trouble),
+        cmocka_unit_test(a_pattern_that_keeps_too_much_is_trouble),
         cmocka_unit_test(tokens_made_to_collide_are_spread),
         cmocka_unit_test(merges_made_to_collide_are_spread),
         cmocka_unit_test(long_words_share_their_room),

@@ -101,10 +101,12 @@ mm_matcher *mm_matcher_new(void) {
 }
 
 // Going back over a line of any length is allowed, but not as often as a hostile pattern may: (a+)+b needs
-// 2^n steps for n letters. Patterns of real tokenizers need a few steps and bytes for each byte of the text.
+// 2^n steps for n letters. Patterns of real tokenizers need a few steps and bytes for each byte of the text;
+// (?:a|b)+ needs hundreds of bytes for each letter, which is too much for a line of some MB.
 static void limit_match(mm_matcher *matcher, size_t size) {
-    enum { LEAST_STEPS = 100000, STEPS_A_BYTE = 32, LEAST_KIB = 1 << 16 };
-    uint64_t steps = LEAST_STEPS + (uint64_t)size * STEPS_A_BYTE, kib = LEAST_KIB + (uint64_t)size;
+    enum { LEAST_STEPS = 100000, STEPS_A_BYTE = 32, LEAST_KIB = 1 << 18, BYTES_A_BYTE = 16 };
+    uint64_t steps = LEAST_STEPS + (uint64_t)size * STEPS_A_BYTE,
+             kib = LEAST_KIB + (uint64_t)size * BYTES_A_BYTE / 1024;
     pcre2_set_match_limit(matcher->context, steps < UINT32_MAX ? (uint32_t)steps : UINT32_MAX);
     pcre2_set_heap_limit(matcher->context, kib < UINT32_MAX ? (uint32_t)kib : UINT32_MAX);
 }
@@ -133,7 +135,9 @@ mm_status mm_pattern_find(const mm_pattern *pattern, mm_matcher *matcher, const 
     if (rc < 0) {
         PCRE2_UCHAR why[256] = "";
         pcre2_get_error_message(rc, why, sizeof why);
-        return mm_trouble(error, "%s: its pattern fails on a text of %zu bytes at byte %zu: %s",
+        return mm_trouble(error,
+                          "%s: its pattern fails on a text of %zu bytes at byte %zu: %s; break the text into "
+                          "shorter lines or documents",
                           pattern->name, size, from, (const char *)why);
     }
     const PCRE2_SIZE *range = pcre2_get_ovector_pointer(matcher->data);
