@@ -79,9 +79,15 @@ static mm_status read_config(mm_tokenizer *tokenizer, const char *path, mm_error
     folder[length] = 0;
     mm_status status =
         mm_path_join(config_path, sizeof config_path, length ? folder : ".", "tokenizer_config.json", error);
-    if (status != MM_OK || !mm_is_file(config_path)) return status;
+    // Whatever has the name must be the file: without it texts would begin and end otherwise.
+    if (status != MM_OK || !mm_is_there(config_path)) return status;
     mm_json_document *config;
     status = mm_json_read(config_path, MOST_CONFIG_BYTES, &config, error);
+    if (status == MM_OK && mm_json_kind_of(mm_json_root(config)) != MM_JSON_OBJECT) {
+        status = mm_trouble(error, "%s: found %s, expected an object", config_path,
+                            mm_json_kind_name(mm_json_kind_of(mm_json_root(config))));
+        mm_json_free(config);
+    }
     if (status != MM_OK) return status;
     status = config_token(tokenizer, config, "bos_token", &tokenizer->bos, error);
     if (status == MM_OK) status = config_token(tokenizer, config, "eos_token", &tokenizer->eos, error);

@@ -23,6 +23,11 @@ bool mm_is_file(const char *path) {
     return stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
+bool mm_is_there(const char *path) {
+    struct stat info;
+    return lstat(path, &info) == 0;
+}
+
 mm_status mm_find_file(const char *path, bool *there, mm_error *error) {
     struct stat info;
     bool found = stat(path, &info) == 0;

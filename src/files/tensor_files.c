@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { INDEX_LIMIT = 16 << 20, SHARDS_MAX = 512 };
 
@@ -206,10 +205,9 @@ static mm_status open_single(mm_tensor_files *files, mm_error *error) {
 // place. Without either the single one is missed.
 static mm_status find_files(mm_tensor_files *files, const char *folder, bool *sharded, mm_error *error) {
     char index[PATH_MAX];
-    struct stat info;
     mm_status status = mm_path_join(files->path, sizeof files->path, folder, "model.safetensors", error);
     if (!status) status = mm_path_join(index, sizeof index, folder, "model.safetensors.index.json", error);
-    *sharded = !status && lstat(files->path, &info) && lstat(index, &info) == 0;
+    *sharded = !status && !mm_is_there(files->path) && mm_is_there(index);
     if (*sharded) strcpy(files->path, index);
     return status;
 }

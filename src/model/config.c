@@ -1,11 +1,9 @@
-#include <errno.h>
 #include <limits.h>
 #include <mm/files/json.h>
 #include <mm/files/publish.h>
 #include <mm/model/config.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { CONFIG_LIMIT = 1 << 20 }; // bytes of a config.json
 // Attention's room follows from the heads, and an angle of rope, at most a position, is below 2^30.
@@ -335,10 +333,9 @@ static mm_status read_file(const char *path, mm_config *config, mm_error *error)
 // Whatever has the name must be the file: without it the model would end its texts at other tokens.
 static mm_status read_generation(const char *folder, mm_config *config, mm_error *error) {
     char path[PATH_MAX];
-    struct stat info;
     mm_json_document *document;
     mm_status status = mm_path_join(path, sizeof path, folder, "generation_config.json", error);
-    if (status || (lstat(path, &info) && errno == ENOENT)) return status;
+    if (status || !mm_is_there(path)) return status;
     status = mm_json_read(path, CONFIG_LIMIT, &document, error);
     if (status) return status;
     reading r = {document, mm_json_root(document), error};

@@ -50,6 +50,8 @@ MM_CHECKED mm_status mm_read_file(const char *path, size_t limit, char **data, s
 MM_CHECKED mm_status mm_open_stream(const char *path, FILE **stream, mm_error *error);
 bool mm_is_folder(const char *path);
 bool mm_is_file(const char *path);
+// Has anything the name, a dangling link too? What must be a file where there is one is then opened as such.
+bool mm_is_there(const char *path);
 // *there: is it a regular file? Trouble where that cannot be seen, as in a folder that may not be entered.
 MM_CHECKED mm_status mm_find_file(const char *path, bool *there, mm_error *error);
 // "a/b" of at most PATH_MAX bytes into `out`; trouble if it does not fit.
