@@ -84,7 +84,8 @@ static mm_status same_records(const diffing *d, const mm_side *side, const rerun
     const mm_trace_record *first = NULL;
     mm_status status = MM_OK;
     if (own->step) {
-        status = mm_replay_compare(own, &r->step, &first, error);
+        bool lacks;
+        status = mm_replay_compare(own, &r->step, &first, &lacks, error);
     } else if (mm_side_has_checkpoint(side, p->step)) {
         mm_side then = *side; // as it was at that step
         then.steps = p->step;

@@ -55,10 +55,9 @@ static mm_status find_model(exporting *e, mm_error *error) {
 }
 
 static mm_status open_model(exporting *e, mm_error *error) {
-    mm_checkpoint_state state;
     mm_status status = find_model(e, error);
     if (!status) status = mm_config_read(e->model, &e->config, error);
-    if (!status && holds(e->model, "state.json")) status = mm_checkpoint_state_read(e->model, &state, error);
+    if (!status) status = mm_weights_check(e->model, error);
     if (!status) status = mm_parameters_make(&e->parameters, &e->config, error);
     if (!status) status = mm_weights_open(&e->parameters, e->model, &e->files, error);
     return status;
@@ -155,18 +154,23 @@ static mm_status check_object(const char *path, const mm_text *text, mm_error *e
                       mm_json_kind_name(kind));
 }
 
-// Of a tokenizer that mm does not read nothing is known.
+// Of a tokenizer that mm does not read nothing is known. Special tokens of a fine-tuned model may stand
+// beyond the vocabulary.
 static mm_status check_vocab(const exporting *e, const char *path, const mm_text *text, mm_error *error) {
     mm_tokenizer *tokenizer;
     mm_error unread;
     if (mm_tokenizer_parse(text->data, text->size, path, &tokenizer, &unread)) return MM_OK;
-    int ids = mm_tokenizer_vocab(tokenizer);
+    size_t size;
+    int id = e->config.vocab, ids = mm_tokenizer_vocab(tokenizer);
+    while (id < ids && (!mm_tokenizer_bytes(tokenizer, id, &size) || mm_tokenizer_is_special(tokenizer, id)))
+        id++;
     mm_tokenizer_close(tokenizer);
-    if (ids <= e->config.vocab) return MM_OK;
-    return mm_trouble(error,
-                      "%s has ids up to %d, config.json beside it a vocabulary of %d; they do not belong "
-                      "together, take the model's own tokenizer.json",
-                      path, ids - 1, e->config.vocab);
+    if (id >= ids) return MM_OK;
+    return mm_trouble(
+        error,
+        "%s has the id %d, config.json beside it a vocabulary of %d; they do not belong together, "
+        "take the model's own tokenizer.json",
+        path, id, e->config.vocab);
 }
 
 static mm_status copy_if_there(const exporting *e, const char *name, mm_error *error) {
@@ -178,9 +182,10 @@ static mm_status copy_if_there(const exporting *e, const char *name, mm_error *e
     status = mm_read_file(path, COPY_LIMIT, &text.data, &size, error);
     if (status) return status;
     text.size = size;
-    const char *end = strrchr(name, '.');
-    if (strcmp(end, ".json") == 0) status = check_object(path, &text, error);
-    if (!status && strcmp(name, "tokenizer.json") == 0) status = check_vocab(e, path, &text, error);
+    bool tokenizer = strcmp(name, "tokenizer.json") == 0;
+    // Other files are others' matter.
+    if (tokenizer || strcmp(name, "tokenizer_config.json") == 0) status = check_object(path, &text, error);
+    if (!status && tokenizer) status = check_vocab(e, path, &text, error);
     if (!status) return write_text(e, name, &text, error);
     mm_text_free(&text);
     return status;

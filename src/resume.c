@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static mm_status refuse(const mm_field *field, const char *out, mm_error *error) {
     char option[64];
@@ -129,18 +128,18 @@ mm_status mm_trainer_load(mm_trainer *t, int64_t step, mm_error *error) {
     return status;
 }
 
-// A run that has no checkpoint begins again, and its records with it; not one whose checkpoints cannot be
-// seen.
+// A run that has no checkpoint begins again, and its records with it: not where they cannot be seen, as on a
+// disk that is not there.
 static mm_status check_unsaved(const char *run, mm_error *error) {
-    char link[PATH_MAX];
-    struct stat info;
+    char link[PATH_MAX], folder[PATH_MAX];
     mm_status status = mm_path_join(link, sizeof link, run, "model", error);
-    if (status || lstat(link, &info) != 0) return status;
+    if (!status) status = mm_path_join(folder, sizeof folder, run, "checkpoints", error);
+    if (status || mm_is_folder(folder) || !(mm_is_there(link) || mm_is_there(folder))) return status;
     return mm_trouble(
         error,
-        "%s: leads to a checkpoint, but %s/checkpoints holds none; bring them back, or remove the link "
-        "to begin the run again",
-        link, run);
+        "%s: no such folder, but the run has saved; bring its checkpoints back, or remove %s to begin "
+        "the run again",
+        folder, link);
 }
 
 // The newest checkpoint, or the beginning: the run was stopped before its first.
@@ -192,21 +191,8 @@ static mm_status open_records(mm_trainer *t, mm_error *error) {
     return status ? status : mm_metrics_open(run, t->step, &t->metrics, error);
 }
 
-// Checkpoints are written and removed there.
-static mm_status check_own_checkpoints(const char *run, mm_error *error) {
-    char path[PATH_MAX];
-    struct stat info;
-    mm_status status = mm_path_join(path, sizeof path, run, "checkpoints", error);
-    if (status || lstat(path, &info) != 0 || S_ISDIR(info.st_mode)) return status;
-    return mm_trouble(
-        error,
-        "%s: found %s, expected a folder of the run's own; to keep it on another disk, move the whole run",
-        path, S_ISLNK(info.st_mode) ? "a link" : "no folder");
-}
-
 mm_status mm_trainer_continue(mm_trainer *t, mm_error *error) {
     mm_status status = mm_run_open(t->settings.out, &t->run, error);
-    if (!status) status = check_own_checkpoints(mm_run_path(t->run), error);
     if (status) return status;
     mm_run_facts facts;
     status = mm_run_read(t->settings.out, &facts, error);

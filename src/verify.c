@@ -22,11 +22,12 @@ static mm_status differs(verification *v, const mm_place *place, const char *wha
     return MM_DIFFERS;
 }
 
-static mm_status record_differs(verification *v, const mm_trace_record *r) {
+static mm_status record_differs(verification *v, const mm_trace_record *r, bool lacks) {
     mm_place place = mm_place_of(r);
     mm_text words = {0};
     mm_text_format(&words, "step %lld does not repeat: the first difference is ", (long long)r->step);
     mm_place_words(&place, &words);
+    if (lacks) mm_text_add_string(&words, ", of which the trace has no record");
     mm_status status = differs(v, &place, words.failed ? "a step does not repeat" : words.data);
     mm_text_free(&words);
     return status;
@@ -78,9 +79,10 @@ static mm_status check_step(verification *v, mm_error *error) {
     mm_metrics_row row;
     mm_status status = mm_replay_step(v->replay, level, &v->again, &row, &finite, error);
     const mm_trace_record *first = NULL;
-    if (!status && traced) status = mm_replay_compare(&side->step, &v->again, &first, error);
+    bool lacks = false;
+    if (!status && traced) status = mm_replay_compare(&side->step, &v->again, &first, &lacks, error);
     if (status) return status;
-    if (first) return record_differs(v, first);
+    if (first) return record_differs(v, first, lacks);
     bool has_val = finite && side->has_row && side->row.has_val;
     if (has_val) status = mm_replay_validate(v->replay, &row.val_loss, error);
     row.has_val = has_val || (finite && must_validate(&v->replay->trainer));

@@ -2,7 +2,6 @@
 #include <limits.h>
 #include <mm/files/publish.h>
 #include <mm/record/checkpoint.h>
-#include <mm/run/runnable.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,39 +100,33 @@ mm_status mm_weights_read(const mm_parameters *p, float *array, const char *fold
     return status;
 }
 
+// Other programs may have a state.json of theirs.
 mm_status mm_weights_check(const char *folder, mm_error *error) {
-    char path[PATH_MAX];
+    enum { STATE_MOST = 1 << 16 };
+    char path[PATH_MAX], *text;
+    size_t size;
     mm_status status = mm_path_join(path, sizeof path, folder, "state.json", error);
-    bool there = false;
-    if (!status) status = mm_find_file(path, &there, error);
-    return status || !there ? status : mm_checkpoint_check_weights(folder, error);
+    if (status || mm_read_file(path, STATE_MOST, &text, &size, NULL)) return status;
+    bool ours = strstr(text, "\"mm-checkpoint\"") != NULL;
+    free(text);
+    return ours ? mm_checkpoint_check_weights(folder, error) : MM_OK;
 }
 
-static mm_status find_weights(const mm_config *config, const char *folder, mm_tensor_files **files,
-                              mm_error *error) {
+mm_status mm_weights_find(const mm_config *config, const char *folder, mm_tensor_files **files,
+                          mm_error *error) {
     mm_parameters parameters;
     mm_status status = mm_parameters_make(&parameters, config, error);
     if (status) return status;
     status = mm_weights_open(&parameters, folder, files, error);
     mm_parameters_free(&parameters);
-    return status;
-}
-
-mm_status mm_model_runnable(const char *folder, mm_error *error) {
-    mm_config config;
-    mm_tensor_files *files = NULL;
-    mm_status status = mm_config_read(folder, &config, error);
-    if (!status) status = find_weights(&config, folder, &files, error);
-    mm_tensor_files_close(files);
-    return status;
+    return status ? status : mm_weights_check(folder, error);
 }
 
 mm_status mm_weights_load(mm_model *model, const mm_config *config, const mm_kernels *kernels,
                           const mm_gemm *gemm, int64_t positions, const char *folder, mm_arena *arena,
                           mm_error *error) {
     mm_tensor_files *files = NULL;
-    mm_status status = find_weights(config, folder, &files, error);
-    if (!status) status = mm_weights_check(folder, error);
+    mm_status status = mm_weights_find(config, folder, &files, error);
     if (!status) status = mm_model_open(model, config, kernels, gemm, positions, NULL, error);
     size_t floats = status ? 0 : model->parameters.floats;
     if (!status) status = mm_arena_open(arena, floats * sizeof(float), error);

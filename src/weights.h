@@ -19,6 +19,10 @@ MM_CHECKED mm_status mm_weights_open(const mm_parameters *parameters, const char
                                      mm_tensor_files **files, mm_error *error);
 // Where the folder is a checkpoint's: are its weights those that its state.json names?
 MM_CHECKED mm_status mm_weights_check(const char *folder, mm_error *error);
+// As mm_weights_open, for the parameters that follow from `config`, and mm_weights_check. Close *files, which
+// may be NULL, also after trouble.
+MM_CHECKED mm_status mm_weights_find(const mm_config *config, const char *folder, mm_tensor_files **files,
+                                     mm_error *error);
 // Opens the model directory's model, with rope tables for so many positions, and its weights in `arena`. What
 // config.json says of sizes is believed when the weights' files say the same. Close both, also after trouble.
 MM_CHECKED mm_status mm_weights_load(mm_model *model, const mm_config *config, const mm_kernels *kernels,

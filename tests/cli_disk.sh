@@ -72,7 +72,6 @@ checkpoint=$(printf '%s\n' pipes/checkpoints/step-* | tail -n 1)
 rm "$checkpoint/optimizer.safetensors" pipes/metrics.jsonl
 mkfifo "$checkpoint/optimizer.safetensors" pipes/metrics.jsonl
 trouble "$checkpoint/optimizer.safetensors|pipe" inspect "$checkpoint"
-trouble "$checkpoint/optimizer.safetensors|pipe" export --dtype f32 --out never "$checkpoint"
 trouble "pipes/metrics.jsonl|pipe" diff pipes pipes
 
 # Nothing of a user's that lies where a run goes is taken for the run's.
@@ -87,8 +86,10 @@ trouble 'project: exists and holds data' train --data text.txt --out project --s
 cp -r cut_short unseen
 mv unseen/checkpoints elsewhere
 before=$(state_of unseen)
-trouble 'unseen/model: leads to a checkpoint' --resume unseen
-ln -s ../elsewhere unseen/checkpoints
+trouble 'unseen/checkpoints: no such folder' --resume unseen
+ln -s ../nowhere unseen/checkpoints
+trouble 'unseen/checkpoints: ' --resume unseen
+ln -sfn ../elsewhere unseen/checkpoints
 others=$(state_of elsewhere)
 trouble 'unseen/checkpoints: found a link' --resume unseen
 rm unseen/checkpoints
@@ -97,9 +98,9 @@ for file in metrics.jsonl timing.jsonl samples.jsonl trace.jsonl.gz lock; do
     rm -rf led && cp -r cut_short led
     [ ! -e led/$file ] || mv led/$file "kept-$file"
     ln -s "../kept-$file" led/$file
-    [ -e "kept-$file" ] || printf 'a secret' >"kept-$file"
+    [ -e "kept-$file" ] || echo '{"step": 1, "prompt": "a", "text": "b"}' >"kept-$file"
     cp "kept-$file" copied
-    trouble "led/$file" --resume led
+    trouble "led/$file: found a link" --resume led
     cmp -s copied "kept-$file" || fail "--resume wrote through the link $file"
 done
 
@@ -178,10 +179,19 @@ for file in metrics.jsonl timing.jsonl samples.jsonl trace.jsonl.gz; do
     chmod 666 mine/$file
     [ "$(state_of mine)" = "$run_before" ] || fail "a run that cannot go on for $file was changed"
 done
-chmod 555 mine
-may_not mine --resume mine --steps 4
-chmod 777 mine
-[ "$(state_of mine)" = "$run_before" ] || fail "a run that cannot go on was changed"
+for folder in mine mine/checkpoints; do
+    chmod 555 $folder
+    may_not $folder --resume mine --steps 4
+    chmod 777 $folder
+    [ "$(state_of mine)" = "$run_before" ] || fail "a run that cannot go on for $folder was changed"
+done
+# A copy that follows links has a folder in the link's place, which no link can replace.
+cp -rL mine copied-run
+before_copied=$(state_of copied-run)
+trouble 'copied-run/model: found no link' --resume copied-run --steps 4
+[ "$(state_of copied-run)" = "$before_copied" ] || fail "a copied run that cannot go on was changed"
+rm -r copied-run/model
+expect 0 --resume copied-run --steps 4
 as_other --resume mine --steps 4
 [ "$status" = 0 ] || fail "a run of another's does not go on: $(tail -n 1 err)"
 [ "$(state_of closed; state_of full; state_of alone)" = "$before" ] || fail "something was written"

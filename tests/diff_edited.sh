@@ -55,6 +55,8 @@ lacks() {
 other='s/"xxh128":".../"xxh128":"000/'
 lacks 3 '' "run B's trace has no record of it"
 has out '"leaf": 3, "layer": null, "operation": "embedding", "pass": "forward"'
+expect 1 verify B --json
+has out "of which the trace has no record"
 expect 1 diff B op --json
 has out "run A's trace has no record of it" '"leaf": 3, "layer": null, "operation": "embedding", "pass": "forward"'
 lacks 0 "/\"leaf\":6,.*\"layer\":1,\"op\":\"gate_up_proj\".*up_proj/$other" "run B's trace has no record of it"

@@ -207,13 +207,15 @@ END
 expect 0 export --out length beside
 cmp -s beside/tokenizer_config.json length/tokenizer_config.json || fail "a long number was changed"
 rm -r length
-for name in tokenizer_config special_tokens_map added_tokens vocab chat_template; do
-    for text in '{"eos_token": "<|endof' '[]' '42' 'x' ''; do
-        printf %s "$text" >beside/$name.json
-        trouble "beside/$name.json" export --out never beside
-    done
-    rm beside/$name.json
+for text in '{"eos_token": "<|endof' '[]' '42' 'x' ''; do
+    printf %s "$text" >beside/tokenizer_config.json
+    trouble "beside/tokenizer_config.json" export --out never beside
 done
+rm beside/tokenizer_config.json
+echo '{"a": 1, "a": 2}' >beside/special_tokens_map.json # mm does not read it
+expect 0 export --out as-it-is beside
+cmp -s beside/special_tokens_map.json as-it-is/special_tokens_map.json || fail "a file that mm does not read was changed"
+rm -r as-it-is beside/special_tokens_map.json
 head -c 3000 shards/tokenizer.json >beside/tokenizer.json
 trouble "beside/tokenizer.json" export --out never beside
 sed 's/"BPE"/"Unigram"/' shards/tokenizer.json >beside/tokenizer.json # mm cannot read it, another program may
@@ -222,9 +224,12 @@ echo '{}' >beside/tokenizer_config.json
 expect 0 export --out unread beside
 cmp -s beside/tokenizer.json unread/tokenizer.json || fail "a tokenizer that mm cannot read was not copied"
 rm -r unread
-more='{"id": 300, "content": "<more>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}'
-sed "s/\"added_tokens\": \[/&$more,/" shards/tokenizer.json >beside/tokenizer.json
+more='{"id": 300, "content": "<more>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": '
+sed "s/\"added_tokens\": \[/&${more}false},/" shards/tokenizer.json >beside/tokenizer.json
 trouble "beside/tokenizer.json|300|config.json" export --out never beside
+sed "s/\"added_tokens\": \[/&${more}true},/" shards/tokenizer.json >beside/tokenizer.json # as a fine-tuned model's
+expect 0 export --out padded beside
+rm -r padded
 rm -r beside
 
 # What is refused leaves nothing.

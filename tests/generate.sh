@@ -156,8 +156,10 @@ has sampled/samples.jsonl '{"step": 12, "prompt": "kilu"'
 # A checkpoint whose weights were changed is none.
 cp -rL run/model damaged
 printf x | dd of=damaged/model.safetensors bs=1 seek=$(($(wc -c <damaged/model.safetensors) - 99)) conv=notrunc status=none
-text='damaged/model.safetensors|XXH3-128|the checkpoint is damaged'
+text='damaged/model.safetensors|XXH3-128|the weights are damaged'
 trouble "$text" generate --model damaged --prompt bado
 trouble "$text" eval --model damaged --data data
 trouble "$text" train "${small[@]}" --model damaged --steps 1 --out never
+echo '{"epoch": 3}' >damaged/state.json # another program's
+expect 0 eval --model damaged --data data
 finish

@@ -76,7 +76,6 @@ trouble "no --workers, --micro-batch or --seq-len would fit|weights, moments and
     train --memory-limit 30M --steps 1 --out refused
 trouble "--memory-limit 5x: expected a number and its unit" train --memory-limit 5x
 
-# A run that goes on changes its workers alone.
 # Sizes that no process can address, each of which is within its bounds.
 mkdir huge
 cat >huge/config.json <<'END'
@@ -87,6 +86,7 @@ trouble "memory: the run needs" train --model huge --batch 65536 --micro-batch 6
 # What config.json says of sizes is not believed before the weights are seen.
 trouble "huge/model.safetensors|No such file" eval --model huge --data data
 
+# A run that goes on changes its workers alone.
 expect 0 train --workers 2 --steps 1 --schedule constant --out on
 before=$(state_of on)
 trouble "memory: the run needs|--workers 1 needs" train --resume on --workers 2 --memory-limit $limit --steps 2

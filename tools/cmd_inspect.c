@@ -90,6 +90,8 @@ static mm_status run_inspect(const args *given, mm_error *error) {
 const command cmd_inspect = {
     .name = "inspect",
     .summary = "Says what a dataset, run, checkpoint, model, tokenizer or .safetensors holds",
+    .about =
+        "Of a model it also says why mm cannot run it, if it cannot (\"cannot_run\" of --json, else null).",
     .operands = "PATH",
     .least = 1,
     .most = 1,

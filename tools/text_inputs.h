@@ -21,8 +21,8 @@
     .help = "threads; the result is the same for any number", .standard = "usable cores"
 #define TEXT_INPUTS_WORDS                                                                                    \
     "INPUT is a .txt or .jsonl file, either of them as .gz, a folder of such files, or - for standard "      \
-    "input. A document or line that must be held whole and is packed more than 64 to 1 (above 4 MiB) is "    \
-    "refused."
+    "input. What goes by .gz must be gzip. A document or line that must be held whole and is packed more "   \
+    "than 64 to 1 (above 4 MiB) is refused."
 
 // The operands of `given`, read by its --split, --field and --skip-bad.
 MM_CHECKED mm_status text_inputs_open(const args *given, const volatile sig_atomic_t *stop,

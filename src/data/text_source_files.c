@@ -76,17 +76,25 @@ static int by_bytes(const struct dirent **a, const struct dirent **b) {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static mm_status append_folder(mm_text_files *files, const char *path, int depth, mm_error *error);
+// Where the walk is: links multiply the folders below them.
+typedef struct place {
+    int depth;
+    bool linked; // below a link
+} place;
 
-static mm_status append_entry(mm_text_files *files, const char *folder, const char *name, int depth,
+static mm_status append_folder(mm_text_files *files, const char *path, place at, mm_error *error);
+
+static mm_status append_entry(mm_text_files *files, const char *folder, const char *name, place at,
                               mm_error *error) {
     char path[PATH_MAX];
     mm_status status = mm_path_join(path, sizeof path, folder, name, error);
     if (status) return status;
     struct stat about;
     mm_text_file unused;
+    bool link = !lstat(path, &about) && S_ISLNK(about.st_mode);
     if (stat(path, &about)) return mm_trouble_errno(error, path, "look at it");
-    if (S_ISDIR(about.st_mode)) return append_folder(files, path, depth + 1, error);
+    if (S_ISDIR(about.st_mode))
+        return append_folder(files, path, (place){at.depth + 1, at.linked || link}, error);
     if (!known_ending(name, &unused)) return MM_OK;
     // Who names a pipe waits for it; in a folder nobody asked for it.
     if (!S_ISREG(about.st_mode))
@@ -98,13 +106,13 @@ static mm_status append_entry(mm_text_files *files, const char *folder, const ch
 }
 
 // The files with a known ending, and the folders within, sorted by the bytes of their names.
-static mm_status append_folder(mm_text_files *files, const char *path, int depth, mm_error *error) {
-    if (depth > MOST_FOLDERS_DEEP)
+static mm_status append_folder(mm_text_files *files, const char *path, place at, mm_error *error) {
+    if (at.depth > MOST_FOLDERS_DEEP)
         return mm_trouble(error, "%s: more than %d folders deep; a loop of links?", path, MOST_FOLDERS_DEEP);
-    if (++files->folders > MOST_FOLDERS)
+    if (at.linked && ++files->folders > MOST_FOLDERS)
         return mm_trouble(error,
                           "%s: more than %d folders, counted by every way that links lead to them; expected "
-                          "fewer: name those that hold the text",
+                          "fewer: name the folders themselves",
                           path, MOST_FOLDERS);
     if (files->stop && *files->stop)
         return mm_fail(error, MM_INTERRUPTED, "%s: interrupted while its files were looked for", path);
@@ -113,7 +121,7 @@ static mm_status append_folder(mm_text_files *files, const char *path, int depth
     if (count < 0) return mm_trouble_errno(error, path, "read the folder");
     mm_status status = MM_OK;
     for (int i = 0; i < count; i++) {
-        if (!status) status = append_entry(files, path, entries[i]->d_name, depth, error);
+        if (!status) status = append_entry(files, path, entries[i]->d_name, at, error);
         free(entries[i]);
     }
     free(entries);
@@ -133,7 +141,7 @@ static mm_status append_input(mm_text_files *files, const char *input, mm_error 
     if (stat(input, &about)) return mm_trouble_errno(error, input, "open");
     if (!S_ISDIR(about.st_mode)) return append_file(files, input, &about, error);
     size_t before = files->count;
-    mm_status status = append_folder(files, input, 1, error);
+    mm_status status = append_folder(files, input, (place){.depth = 1}, error);
     if (status || files->count > before) return status;
     return mm_trouble(error,
                       "%s: no .txt, .jsonl, .txt.gz or .jsonl.gz file in this folder; "

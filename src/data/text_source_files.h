@@ -21,7 +21,7 @@ typedef struct mm_text_files {
     size_t count, capacity;
     uint64_t bytes; // in all; 0 if one of them is not known
     bool regular;   // all are
-    int folders;    // looked into
+    int folders;    // looked into below a link
     const volatile sig_atomic_t *stop;
 } mm_text_files;
 

@@ -125,7 +125,10 @@ static json_t *load(const char *text, size_t size, json_error_t *found) {
     mm_text longer = {0};
     json_error_t again;
     add_points(text, size, &longer);
-    if (!longer.failed && longer.size > size) root = json_loadb(longer.data, longer.size, flags, &again);
+    if (!longer.failed && longer.size > size) {
+        root = json_loadb(longer.data, longer.size, flags, &again);
+        *found = again; // columns behind such a number are two larger
+    }
     mm_text_free(&longer);
     return root;
 }

@@ -15,19 +15,31 @@ static mm_status trouble(const append_file *file, const char *what, mm_error *er
                       strerror(number));
 }
 
+mm_status append_own(const char *path, int flags, int *fd, mm_error *error) {
+    struct stat info;
+    *fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+    int number = errno;
+    bool other = *fd < 0 ? !lstat(path, &info) && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)
+                         : !fstat(*fd, &info) && !S_ISREG(info.st_mode);
+    if (!other) {
+        errno = number;
+        return *fd >= 0 ? MM_OK : mm_trouble_errno(error, path, "open it for writing");
+    }
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+    errno = EINVAL;
+    return mm_trouble(error, "%s: found %s, expected a file of the run's own", path,
+                      S_ISLNK(info.st_mode) ? "a link" : "a pipe or device");
+}
+
 mm_status append_check(const char *folder, const char *name, mm_error *error) {
     char path[PATH_MAX];
+    int fd;
     mm_status status = mm_path_join(path, sizeof path, folder, name, error);
-    if (status) return status;
-    struct stat info;
-    // A link may lead out of the run, to a file that is not to be cut.
-    if (!lstat(path, &info) && !S_ISREG(info.st_mode))
-        return mm_trouble(error, "%s: found %s, expected a file of the run's own", path,
-                          S_ISLNK(info.st_mode) ? "a link" : "no regular file");
-    int fd = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) return errno == ENOENT ? MM_OK : mm_trouble_errno(error, path, "open it for writing");
-    close(fd);
-    return MM_OK;
+    if (status || !mm_is_there(path)) return status;
+    status = append_own(path, O_WRONLY | O_APPEND, &fd, error);
+    if (!status) close(fd);
+    return status;
 }
 
 mm_status append_open(append_file *file, const char *path, mm_error *error) {
@@ -35,8 +47,9 @@ mm_status append_open(append_file *file, const char *path, mm_error *error) {
     if ((size_t)snprintf(file->path, sizeof file->path, "%s", path) >= sizeof file->path)
         return mm_trouble(error, "%s: the path is too long, expected less than %zu bytes", path,
                           sizeof file->path);
-    file->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0666);
-    return file->fd >= 0 ? MM_OK : trouble(file, "open it for writing", error);
+    mm_status status = append_own(path, O_WRONLY | O_CREAT | O_APPEND, &file->fd, error);
+    return status && (errno == ENOSPC || errno == EDQUOT) ? trouble(file, "open it for writing", error)
+                                                          : status;
 }
 
 mm_status append_add(append_file *file, const void *data, size_t size, mm_error *error) {

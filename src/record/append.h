@@ -12,6 +12,9 @@ typedef struct append_file {
     int fd; // -1: closed
 } append_file;
 
+// Opens a file of the run's own by open()'s flags: no link, which may lead out of the run to a file that is
+// not to be cut, and no pipe or device. errno is open's.
+MM_CHECKED mm_status append_own(const char *path, int flags, int *fd, mm_error *error);
 // Would append_open open the file FOLDER/NAME, if it is there? Nothing is written.
 MM_CHECKED mm_status append_check(const char *folder, const char *name, mm_error *error);
 // Opens `path` for appending, made if it is missing.

@@ -17,10 +17,12 @@
 enum { STATE_LIMIT = 1 << 16, HASH_PIECE = 1 << 20 };
 #define TOKENS_MOST (INT64_MAX / 2) // a step's can be added
 
-// The files of text: CONFIG, TOKENIZER, TOKENIZER_CONFIG.
-static const char *const text_names[] = {"config.json", "tokenizer.json", "tokenizer_config.json"},
-                         *const text_keys[] = {"config_xxh128", "tokenizer_xxh128",
-                                               "tokenizer_config_xxh128"};
+// With its member of state.json.
+static const struct {
+    const char *name, *key;
+} text_files[MM_CHECKPOINT_TEXTS] = {{"config.json", "config_xxh128"},
+                                     {"tokenizer.json", "tokenizer_xxh128"},
+                                     {"tokenizer_config.json", "tokenizer_config_xxh128"}};
 
 mm_status mm_checkpoint_path(const char *run_path, int64_t step, char *out, size_t size, mm_error *error) {
     char name[64];
@@ -49,17 +51,6 @@ static mm_status hash_file(const char *path, mm_hash *hash, mm_error *error) {
     return status;
 }
 
-typedef struct texts {
-    const char *data[MM_CHECKPOINT_TEXTS]; // NULL: none
-    size_t size[MM_CHECKPOINT_TEXTS];
-} texts;
-
-static texts texts_of(const mm_checkpoint *c) {
-    const char *tokenizer_config = c->tokenizer_config;
-    return (texts){{c->config, c->tokenizer, tokenizer_config},
-                   {strlen(c->config), c->tokenizer_size, tokenizer_config ? strlen(tokenizer_config) : 0}};
-}
-
 static mm_status write_text(const char *folder, const char *name, const char *text, size_t size,
                             mm_error *error) {
     char path[PATH_MAX];
@@ -78,13 +69,19 @@ static mm_status write_tensors(const char *folder, const char *name, const mm_te
 
 static mm_status write_model(const char *folder, const mm_checkpoint *c, mm_checkpoint_state *state,
                              mm_error *error) {
-    const texts t = texts_of(c);
+    const char *config = c->tokenizer_config;
+    const struct {
+        const char *data; // NULL: none
+        size_t size;
+    } texts[MM_CHECKPOINT_TEXTS] = {{c->config, strlen(c->config)},
+                                    {c->tokenizer, c->tokenizer_size},
+                                    {config, config ? strlen(config) : 0}};
     mm_status status = MM_OK;
     for (int i = 0; !status && i < MM_CHECKPOINT_TEXTS; i++) {
-        state->has_text[i] = t.data[i] != NULL;
-        if (!t.data[i]) continue;
-        state->texts[i] = mm_hash_bytes(t.data[i], t.size[i]);
-        status = write_text(folder, text_names[i], t.data[i], t.size[i], error);
+        state->texts[i] = (mm_checkpoint_text){.there = texts[i].data != NULL};
+        if (!texts[i].data) continue;
+        state->texts[i].hash = mm_hash_bytes(texts[i].data, texts[i].size);
+        status = write_text(folder, text_files[i].name, texts[i].data, texts[i].size, error);
     }
     return status ? status
                   : write_tensors(folder, "model.safetensors", c->tensors, c->count, &state->model, error);
@@ -104,7 +101,7 @@ static mm_status write_state(const char *folder, const mm_checkpoint_state *s, m
     mm_json_pair_hash(w, "model_xxh128", s->model);
     mm_json_pair_hash(w, "optimizer_xxh128", s->optimizer);
     for (int i = 0; i < MM_CHECKPOINT_TEXTS; i++)
-        if (s->has_text[i]) mm_json_pair_hash(w, text_keys[i], s->texts[i]);
+        if (s->texts[i].there) mm_json_pair_hash(w, text_files[i].key, s->texts[i].hash);
     seal_close(w);
     mm_status status = text.failed ? mm_trouble(error, "%s/state.json: out of memory", folder)
                                    : write_text(folder, "state.json", text.data, text.size, error);
@@ -143,8 +140,8 @@ static bool is_same(const mm_checkpoint_state *state, const char *path) {
                 old.arithmetic_version == state->arithmetic_version &&
                 mm_hash_equal(old.model, state->model) && mm_hash_equal(old.optimizer, state->optimizer);
     for (int i = 0; i < MM_CHECKPOINT_TEXTS; i++)
-        same = same && old.has_text[i] == state->has_text[i] &&
-               (!old.has_text[i] || mm_hash_equal(old.texts[i], state->texts[i]));
+        same = same && old.texts[i].there == state->texts[i].there &&
+               mm_hash_equal(old.texts[i].hash, state->texts[i].hash);
     return same;
 }
 
@@ -256,8 +253,9 @@ static mm_status read_state(const mm_json_document *document, mm_checkpoint_stat
     if (!status) status = mm_json_need_hash(document, root, "model_xxh128", &s->model, error);
     if (!status) status = mm_json_need_hash(document, root, "optimizer_xxh128", &s->optimizer, error);
     for (int i = 0; !status && i < MM_CHECKPOINT_TEXTS; i++) {
-        s->has_text[i] = mm_json_get(root, text_keys[i]) != NULL;
-        if (s->has_text[i]) status = mm_json_need_hash(document, root, text_keys[i], &s->texts[i], error);
+        const char *key = text_files[i].key;
+        s->texts[i].there = mm_json_get(root, key) != NULL;
+        if (s->texts[i].there) status = mm_json_need_hash(document, root, key, &s->texts[i].hash, error);
     }
     s->position = (uint64_t)position;
     s->arithmetic_version = (int)arithmetic;
@@ -265,17 +263,16 @@ static mm_status read_state(const mm_json_document *document, mm_checkpoint_stat
     return status;
 }
 
-static mm_status check_file(const char *folder, const char *name, mm_hash expected, mm_error *error) {
+// `otherwise`: what a file means that is not the one that state.json names, and the way out.
+static mm_status check_file(const char *folder, const char *name, mm_hash expected, const char *otherwise,
+                            mm_error *error) {
     char path[PATH_MAX], a[MM_HASH_TEXT], b[MM_HASH_TEXT];
     mm_hash found = {0};
     mm_status status = mm_path_join(path, sizeof path, folder, name, error);
     if (!status) status = hash_file(path, &found, error);
     if (status || mm_hash_equal(found, expected)) return status;
-    return mm_trouble(error,
-                      "%s: its XXH3-128 is %s, state.json says %s; the checkpoint is damaged: remove its "
-                      "folder, and --resume goes on from the one before (a model that was changed on purpose "
-                      "goes without its state.json)",
-                      path, mm_hash_print(found, a), mm_hash_print(expected, b));
+    return mm_trouble(error, "%s: its XXH3-128 is %s, state.json says %s; %s", path, mm_hash_print(found, a),
+                      mm_hash_print(expected, b), otherwise);
 }
 
 static mm_status parse_state(const char *path, mm_checkpoint_state *state, mm_error *error) {
@@ -296,21 +293,30 @@ static mm_status parse_state(const char *path, mm_checkpoint_state *state, mm_er
 static mm_status read_sealed(const char *path, mm_checkpoint_state *state, mm_error *error) {
     char file[PATH_MAX];
     mm_status status = mm_path_join(file, sizeof file, path, "state.json", error);
-    if (!status) status = parse_state(file, state, error);
-    return status ? status : check_file(path, "model.safetensors", state->model, error);
+    return status ? status : parse_state(file, state, error);
 }
 
 mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state, mm_error *error) {
+    static const char damaged[] =
+        "the checkpoint is damaged: remove its folder, and --resume goes on from the one "
+        "before",
+                      changed[] = "it was changed: bring the old one back, or, in a copy, remove state.json";
     mm_status status = read_sealed(path, state, error);
-    if (!status) status = check_file(path, "optimizer.safetensors", state->optimizer, error);
+    if (!status) status = check_file(path, "model.safetensors", state->model, damaged, error);
+    if (!status) status = check_file(path, "optimizer.safetensors", state->optimizer, damaged, error);
     for (int i = 0; !status && i < MM_CHECKPOINT_TEXTS; i++)
-        if (state->has_text[i]) status = check_file(path, text_names[i], state->texts[i], error);
+        if (state->texts[i].there)
+            status = check_file(path, text_files[i].name, state->texts[i].hash, changed, error);
     return status;
 }
 
 mm_status mm_checkpoint_check_weights(const char *path, mm_error *error) {
     mm_checkpoint_state state;
-    return read_sealed(path, &state, error);
+    mm_status status = read_sealed(path, &state, error);
+    return status ? status
+                  : check_file(path, "model.safetensors", state.model,
+                               "the weights are damaged; if they were changed on purpose, remove state.json",
+                               error);
 }
 
 mm_status mm_tensors_read(const char *path, const mm_tensor *tensors, int count, mm_error *error) {

@@ -1,4 +1,5 @@
 // run.json and the run's folder.
+#include "append.h"
 #include "run_json.h"
 #include <dirent.h>
 #include <errno.h>
@@ -104,9 +105,8 @@ static mm_status take_lock(mm_run *run, mm_error *error) {
     char path[PATH_MAX];
     mm_status status = mm_path_join(path, sizeof path, run->path, "lock", error);
     if (status) return status;
-    // A link would make a file outside of the run.
-    run->lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
-    if (run->lock < 0) return mm_trouble_errno(error, path, "open it");
+    status = append_own(path, O_RDWR | O_CREAT, &run->lock, error);
+    if (status) return status;
     if (flock(run->lock, LOCK_EX | LOCK_NB) == 0) return MM_OK;
     if (errno != EWOULDBLOCK) return mm_trouble_errno(error, path, "lock it");
     return mm_trouble(error, "%s: another process is training this run; wait for it to end, or stop it",
@@ -138,9 +138,33 @@ mm_status mm_run_open(const char *path, mm_run **run, mm_error *error) {
     return open_folder(path, run, error);
 }
 
+static mm_status check_folder(const char *path, mm_error *error) {
+    struct stat info;
+    if (lstat(path, &info)) return mm_trouble_errno(error, path, "look at it");
+    // Checkpoints are written and removed there, and what a link leads to may be another run's.
+    if (!S_ISDIR(info.st_mode))
+        return mm_trouble(
+            error,
+            "%s: found %s, expected a folder of the run's own; to keep it on another disk, move "
+            "the whole run",
+            path, S_ISLNK(info.st_mode) ? "a link" : "no folder");
+    if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == 0) return MM_OK;
+    return mm_trouble_errno(error, path, "write into it");
+}
+
 mm_status mm_run_check(const mm_run *run, mm_error *error) {
-    if (faccessat(AT_FDCWD, run->path, W_OK | X_OK, AT_EACCESS) == 0) return MM_OK;
-    return mm_trouble_errno(error, run->path, "write into it");
+    char path[PATH_MAX];
+    struct stat info;
+    mm_status status = check_folder(run->path, error);
+    if (!status) status = mm_path_join(path, sizeof path, run->path, "checkpoints", error);
+    if (!status && mm_is_there(path)) status = check_folder(path, error);
+    if (!status) status = mm_path_join(path, sizeof path, run->path, "model", error);
+    if (status || lstat(path, &info) || S_ISLNK(info.st_mode)) return status;
+    return mm_trouble(
+        error,
+        "%s: found no link, as a copy that follows links leaves it; remove it, --resume makes the "
+        "link again",
+        path);
 }
 
 void mm_run_close(mm_run *run) {

@@ -11,7 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// A checkpoint's files of text, in the order of their table: config.json, tokenizer.json and
+// tokenizer_config.json.
 enum { MM_CHECKPOINT_TEXTS = 3 };
+typedef struct mm_checkpoint_text {
+    bool there;
+    mm_hash hash; // of the file
+} mm_checkpoint_text;
 
 // What a run needs to go on besides tensors. state.json.
 typedef struct mm_checkpoint_state {
@@ -19,10 +25,9 @@ typedef struct mm_checkpoint_state {
     uint64_t position; // samples taken: the next step's first position
     int64_t tokens;    // targets seen
     int streams_version, arithmetic_version;
-    // Of the two safetensors files and of config.json, tokenizer.json and tokenizer_config.json, as far as
-    // they are there, filled by the writer and checked by the reader.
-    mm_hash model, optimizer, texts[MM_CHECKPOINT_TEXTS];
-    bool has_text[MM_CHECKPOINT_TEXTS];
+    // Filled by the writer and checked by the reader: the hashes of the two safetensors files, and the texts.
+    mm_hash model, optimizer;
+    mm_checkpoint_text texts[MM_CHECKPOINT_TEXTS];
 } mm_checkpoint_state;
 
 typedef struct mm_checkpoint {

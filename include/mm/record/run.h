@@ -71,7 +71,8 @@ MM_CHECKED mm_status mm_run_packing(mm_run *run, mm_error *error);
 MM_CHECKED mm_status mm_run_begin(mm_run *run, const mm_run_facts *facts, mm_error *error);
 // An existing run, to go on with; refused while another process has it.
 MM_CHECKED mm_status mm_run_open(const char *path, mm_run **run, mm_error *error);
-// May its folder be written into? Nothing is.
+// May its folder be written into, and its checkpoints' if there is one, and is `model` a link, or nothing?
+// Nothing is written.
 MM_CHECKED mm_status mm_run_check(const mm_run *run, mm_error *error);
 void mm_run_close(mm_run *run);
 const char *mm_run_path(const mm_run *run);

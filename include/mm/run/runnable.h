@@ -4,9 +4,9 @@
 
 #include <mm/base/status.h>
 
-// MM_OK if every command takes the model directory by its config.json, generation_config.json and the names,
-// shapes and types of its weights; else the trouble that each of them would have. Numbers are not looked at,
-// but those of an output that stands beside tied embeddings.
+// MM_OK if eval, generate and --model take the model directory by its config.json, generation_config.json and
+// the names, shapes and types of its weights, and their hash where it is a checkpoint; else the trouble that
+// each of them would have. Any thread may ask.
 MM_CHECKED mm_status mm_model_runnable(const char *folder, mm_error *error);
 
 #endif
