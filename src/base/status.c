@@ -1,5 +1,6 @@
 #include <mm/base/status.h>
 #include <mm/base/text.h>
+#include <mm/base/utf8.h>
 
 #include <errno.h>
 #include <stdarg.h>
@@ -10,7 +11,7 @@
 static size_t whole(const char *text, size_t size) {
     for (size_t tail = 1; tail <= 3 && tail <= size; tail++) {
         unsigned char c = (unsigned char)text[size - tail];
-        size_t length = c < 0xc0 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+        size_t length = c < 0xc0 ? 0 : mm_utf8_width(c);
         if (length) return tail < length ? size - tail : size;
         if (c < 0x80) break;
     }

@@ -1,4 +1,5 @@
 #include <mm/base/text.h>
+#include <mm/base/utf8.h>
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -79,28 +80,13 @@ void mm_text_add_size(mm_text *text, double bytes) {
     mm_text_format(text, bytes < 9.95 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
 }
 
-// The first character's code and its length, 0 if it is no UTF-8.
-static size_t decode(const unsigned char *text, size_t size, uint32_t *code) {
-    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-    unsigned char first = text[0];
-    size_t more = first < 0x80 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
-    if ((first >= 0x80 && first < 0xc0) || first > 0xf4 || more >= size) return 0;
-    *code = more ? first & (0x3fu >> more) : first;
-    for (size_t i = 1; i <= more; i++) {
-        if ((text[i] & 0xc0) != 0x80) return 0;
-        *code = *code << 6 | (text[i] & 0x3f);
-    }
-    bool surrogate = *code >= 0xd800 && *code <= 0xdfff;
-    return *code < least[more] || *code > 0x10ffff || surrogate ? 0 : more + 1;
-}
-
 size_t mm_text_character(const char *text, size_t size, bool *obeyed) {
-    uint32_t c;
-    size_t length = decode((const unsigned char *)text, size, &c);
-    if (!length) c = (unsigned char)text[0];
+    bool whole;
+    size_t length = mm_utf8_sequence(text, size, &whole);
+    uint32_t c = whole ? mm_utf8_point(text) : (unsigned char)text[0];
     bool control = (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c <= 0x9f);
     *obeyed = control || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
-    return length ? length : 1;
+    return whole ? length : 1;
 }
 
 size_t mm_text_line(char *text, size_t size) {

@@ -2,42 +2,20 @@
 
 #include <string.h>
 
-// Length of the well-formed character at `at` (0 if there is none); *broken is then the length of the maximal
-// part that could have begun one, at least 1.
-static size_t character(const unsigned char *at, size_t left, size_t *broken) {
-    unsigned char first = at[0];
-    *broken = 1;
-    if (first < 0x80) return 1;
-    if (first < 0xc2 || first > 0xf4) return 0;
-    size_t width = mm_utf8_width(first);
-    // The second byte's range excludes overlong forms, surrogates and what is above U+10FFFF.
-    unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-    unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-    for (size_t i = 1; i < width; i++) {
-        if (i == left || at[i] < low || at[i] > high) {
-            *broken = i;
-            return 0;
-        }
-        low = 0x80;
-        high = 0xbf;
-    }
-    return width;
-}
-
 size_t mm_utf8_valid(const char *text, size_t size) {
-    const unsigned char *bytes = (const unsigned char *)text;
     size_t i = 0;
     while (i < size) {
         uint64_t eight;
         if (i + 8 <= size) {
-            memcpy(&eight, bytes + i, 8);
+            memcpy(&eight, text + i, 8);
             if (!(eight & UINT64_C(0x8080808080808080))) {
                 i += 8;
                 continue;
             }
         }
-        size_t broken, width = character(bytes + i, size - i, &broken);
-        if (!width) return i;
+        bool whole;
+        size_t width = mm_utf8_sequence(text + i, size - i, &whole);
+        if (!whole) return i;
         i += width;
     }
     return size;
@@ -50,10 +28,9 @@ void mm_utf8_repair(const char *text, size_t size, mm_text *out) {
         if (good) mm_text_add(out, text + i, good);
         i += good;
         if (i == size) return;
-        size_t broken;
-        character((const unsigned char *)text + i, size - i, &broken);
+        bool whole;
         mm_text_add(out, "\xef\xbf\xbd", 3);
-        i += broken;
+        i += mm_utf8_sequence(text + i, size - i, &whole);
     }
 }
 
@@ -61,21 +38,6 @@ size_t mm_utf8_width_before(const char *text, size_t end) {
     size_t width = 1;
     while (width < end && ((unsigned char)text[end - width] & 0xc0) == 0x80) width++;
     return width;
-}
-
-uint32_t mm_utf8_point(const char *text) {
-    const unsigned char *c = (const unsigned char *)text;
-    switch (mm_utf8_width(c[0])) {
-    case 1:
-        return c[0];
-    case 2:
-        return (uint32_t)(c[0] & 0x1f) << 6 | (c[1] & 0x3f);
-    case 3:
-        return (uint32_t)(c[0] & 0x0f) << 12 | (uint32_t)(c[1] & 0x3f) << 6 | (c[2] & 0x3f);
-    default:
-        return (uint32_t)(c[0] & 0x07) << 18 | (uint32_t)(c[1] & 0x3f) << 12 | (uint32_t)(c[2] & 0x3f) << 6 |
-               (c[3] & 0x3f);
-    }
 }
 
 bool mm_unicode_space(uint32_t point) {

@@ -4,6 +4,7 @@
 #define MM_DATA_TOKENIZER_UTF8_H
 
 #include <mm/base/text.h>
+#include <mm/base/utf8.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,14 +15,8 @@ size_t mm_utf8_valid(const char *text, size_t size);
 // errors="replace" and the Unicode standard (3.9, "U+FFFD Substitution of Maximal Subparts") have it.
 void mm_utf8_repair(const char *text, size_t size, mm_text *out);
 
-// Of well-formed text: bytes of the character that begins with `first`, and of the character that ends before
-// `end`.
-static inline size_t mm_utf8_width(unsigned char first) {
-    return first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-}
+// Of well-formed text: bytes of the character that ends before `end`.
 size_t mm_utf8_width_before(const char *text, size_t end);
-// The code point of the character at `text`, which is well-formed.
-uint32_t mm_utf8_point(const char *text);
 // White_Space of the Unicode character database.
 bool mm_unicode_space(uint32_t point);
 

@@ -1,3 +1,4 @@
+#include <mm/base/utf8.h>
 #include <mm/files/json.h>
 
 #include <assert.h>
@@ -81,31 +82,6 @@ void mm_json_close(mm_json_writer *w) {
     add(w, w->object[w->depth] ? "}" : "]");
 }
 
-// Bytes of the UTF-8 sequence at `text`; *valid tells whether it is whole. If it is not, they are what one
-// U+FFFD stands for: the longest beginning of a sequence, or one byte (Unicode, 3.9, table 3-7 and "maximal
-// subparts").
-static size_t utf8_sequence(const unsigned char *text, size_t size, bool *valid) {
-    unsigned char lead = text[0], low = 0x80, high = 0xbf;
-    size_t wanted = lead < 0x80   ? 1
-                    : lead < 0xc2 ? 0
-                    : lead < 0xe0 ? 2
-                    : lead < 0xf0 ? 3
-                    : lead < 0xf5 ? 4
-                                  : 0;
-    if (lead == 0xe0) low = 0xa0;  // shorter forms exist
-    if (lead == 0xed) high = 0x9f; // surrogates
-    if (lead == 0xf0) low = 0x90;  // shorter forms exist
-    if (lead == 0xf4) high = 0x8f; // above U+10FFFF
-    size_t length = 1;
-    while (length < wanted && length < size && text[length] >= low && text[length] <= high) {
-        low = 0x80;
-        high = 0xbf;
-        length++;
-    }
-    *valid = length == wanted;
-    return length;
-}
-
 static void add_escape(mm_json_writer *w, unsigned char c) {
     static const char letters[][2] = {{'"', '"'},  {'\\', '\\'}, {'\b', 'b'}, {'\f', 'f'},
                                       {'\n', 'n'}, {'\r', 'r'},  {'\t', 't'}};
@@ -123,7 +99,7 @@ static void add_quoted(mm_json_writer *w, const char *string, size_t size) {
     size_t done = 0;
     for (size_t i = 0; i < size;) {
         bool valid;
-        size_t length = utf8_sequence(text + i, size - i, &valid);
+        size_t length = mm_utf8_sequence(string + i, size - i, &valid);
         bool plain = valid && text[i] >= 0x20 && text[i] != '"' && text[i] != '\\';
         if (!plain) {
             mm_text_add(w->out, string + done, i - done);

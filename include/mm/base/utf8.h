@@ -1,0 +1,50 @@
+// UTF-8 a character at a time (RFC 3629; the Unicode standard, 3.9, table 3-7). Inline: texts are read by it.
+#ifndef MM_BASE_UTF8_H
+#define MM_BASE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Bytes of the character that begins with `first`, in well-formed text.
+static inline size_t mm_utf8_width(unsigned char first) {
+    return first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
+// Bytes of the sequence at the beginning of a text of at least one byte; *whole: it is a well-formed
+// character. If it is not, they are what one U+FFFD stands for: the longest beginning of a character, or one
+// byte ("U+FFFD Substitution of Maximal Subparts").
+static inline size_t mm_utf8_sequence(const char *text, size_t size, bool *whole) {
+    const unsigned char *at = (const unsigned char *)text;
+    unsigned char first = at[0];
+    *whole = first < 0x80;
+    if (*whole || first < 0xc2 || first > 0xf4) return 1;
+    // The second byte's range excludes overlong forms, surrogates and what is above U+10FFFF.
+    unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    size_t width = mm_utf8_width(first), length = 1;
+    for (; length < width && length < size && at[length] >= low && at[length] <= high; length++) {
+        low = 0x80;
+        high = 0xbf;
+    }
+    *whole = length == width;
+    return length;
+}
+
+// The code point of the character at `text`, which is well-formed.
+static inline uint32_t mm_utf8_point(const char *text) {
+    const unsigned char *c = (const unsigned char *)text;
+    switch (mm_utf8_width(c[0])) {
+    case 1:
+        return c[0];
+    case 2:
+        return (uint32_t)(c[0] & 0x1f) << 6 | (c[1] & 0x3f);
+    case 3:
+        return (uint32_t)(c[0] & 0x0f) << 12 | (uint32_t)(c[1] & 0x3f) << 6 | (c[2] & 0x3f);
+    default:
+        return (uint32_t)(c[0] & 0x07) << 18 | (uint32_t)(c[1] & 0x3f) << 12 | (uint32_t)(c[2] & 0x3f) << 6 |
+               (c[3] & 0x3f);
+    }
+}
+
+#endif
