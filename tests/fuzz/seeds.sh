@@ -6,6 +6,8 @@ mm=$(realpath "$1") corpus=$(realpath -m "$2")
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch"
+ln -s "$mm" mm # run.json tells the command
+mm=./mm
 
 # seed TARGET NAME: standard input goes into it.
 seed() {
