@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <mm/base/par.h>
 #include <mm/files/publish.h>
+#include <mm/record/checkpoint.h>
 #include <mm/run/prepare.h>
 #include <stdatomic.h>
 
@@ -76,7 +77,7 @@ static void work_on_weights(void *self, int worker) {
 mm_status mm_trainer_initial_weights(mm_trainer *t, mm_error *error) {
     const char *model = t->settings.model;
     if (model) {
-        mm_status status = mm_weights_check(model, error);
+        mm_status status = mm_checkpoint_check_weights(model, error);
         return status ? status : mm_weights_read(&t->model.parameters, t->weights, model, error);
     }
     drawing d = {.t = t};

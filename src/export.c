@@ -57,7 +57,7 @@ static mm_status find_model(exporting *e, mm_error *error) {
 static mm_status open_model(exporting *e, mm_error *error) {
     mm_status status = find_model(e, error);
     if (!status) status = mm_config_read(e->model, &e->config, error);
-    if (!status) status = mm_weights_check(e->model, error);
+    if (!status) status = mm_checkpoint_check_weights(e->model, error);
     if (!status) status = mm_parameters_make(&e->parameters, &e->config, error);
     if (!status) status = mm_weights_open(&e->parameters, e->model, &e->files, error);
     return status;

@@ -1,6 +1,4 @@
 #include "weights.h"
-#include <limits.h>
-#include <mm/files/publish.h>
 #include <mm/record/checkpoint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,18 +98,6 @@ mm_status mm_weights_read(const mm_parameters *p, float *array, const char *fold
     return status;
 }
 
-// Other programs may have a state.json of theirs.
-mm_status mm_weights_check(const char *folder, mm_error *error) {
-    enum { STATE_MOST = 1 << 16 };
-    char path[PATH_MAX], *text;
-    size_t size;
-    mm_status status = mm_path_join(path, sizeof path, folder, "state.json", error);
-    if (status || mm_read_file(path, STATE_MOST, &text, &size, NULL)) return status;
-    bool ours = strstr(text, "\"mm-checkpoint\"") != NULL;
-    free(text);
-    return ours ? mm_checkpoint_check_weights(folder, error) : MM_OK;
-}
-
 mm_status mm_weights_find(const mm_config *config, const char *folder, mm_tensor_files **files,
                           mm_error *error) {
     mm_parameters parameters;
@@ -119,7 +105,7 @@ mm_status mm_weights_find(const mm_config *config, const char *folder, mm_tensor
     if (status) return status;
     status = mm_weights_open(&parameters, folder, files, error);
     mm_parameters_free(&parameters);
-    return status ? status : mm_weights_check(folder, error);
+    return status;
 }
 
 mm_status mm_weights_load(mm_model *model, const mm_config *config, const mm_kernels *kernels,
@@ -127,6 +113,7 @@ mm_status mm_weights_load(mm_model *model, const mm_config *config, const mm_ker
                           mm_error *error) {
     mm_tensor_files *files = NULL;
     mm_status status = mm_weights_find(config, folder, &files, error);
+    if (!status) status = mm_checkpoint_check_weights(folder, error);
     if (!status) status = mm_model_open(model, config, kernels, gemm, positions, NULL, error);
     size_t floats = status ? 0 : model->parameters.floats;
     if (!status) status = mm_arena_open(arena, floats * sizeof(float), error);

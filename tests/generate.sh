@@ -162,4 +162,5 @@ trouble "$text" eval --model damaged --data data
 trouble "$text" train "${small[@]}" --model damaged --steps 1 --out never
 echo '{"epoch": 3}' >damaged/state.json # another program's
 expect 0 eval --model damaged --data data
+expect 0 inspect damaged
 finish

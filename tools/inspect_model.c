@@ -238,10 +238,9 @@ static mm_status open_parts(model_parts *m, mm_error *error) {
     if (!status) status = mm_json_read(file, CONFIG_LIMIT, &m->config, error);
     if (!status) status = check_shape(m->config, error);
     if (!status) status = mm_tensor_files_open(m->path, &m->weights, error);
-    if (!status) status = mm_path_join(file, sizeof file, m->path, "state.json", error);
     if (status) return status;
     m->runnable = !mm_model_runnable(m->path, &m->refusal);
-    m->is_checkpoint = mm_is_file(file);
+    m->is_checkpoint = mm_checkpoint_is(m->path);
     return m->is_checkpoint ? mm_checkpoint_state_read(m->path, &m->state, error) : MM_OK;
 }
 

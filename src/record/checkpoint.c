@@ -69,13 +69,13 @@ static mm_status write_tensors(const char *folder, const char *name, const mm_te
 
 static mm_status write_model(const char *folder, const mm_checkpoint *c, mm_checkpoint_state *state,
                              mm_error *error) {
-    const char *config = c->tokenizer_config;
+    const char *beside = c->tokenizer_config;
     const struct {
         const char *data; // NULL: none
         size_t size;
     } texts[MM_CHECKPOINT_TEXTS] = {{c->config, strlen(c->config)},
                                     {c->tokenizer, c->tokenizer_size},
-                                    {config, config ? strlen(config) : 0}};
+                                    {beside, beside ? strlen(beside) : 0}};
     mm_status status = MM_OK;
     for (int i = 0; !status && i < MM_CHECKPOINT_TEXTS; i++) {
         state->texts[i] = (mm_checkpoint_text){.there = texts[i].data != NULL};
@@ -298,9 +298,8 @@ static mm_status read_sealed(const char *path, mm_checkpoint_state *state, mm_er
 
 mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state, mm_error *error) {
     static const char damaged[] =
-        "the checkpoint is damaged: remove its folder, and --resume goes on from the one "
-        "before",
-                      changed[] = "it was changed: bring the old one back, or, in a copy, remove state.json";
+        "the checkpoint is damaged: remove its folder, and --resume goes on from the one before";
+    static const char changed[] = "it was changed: bring the old one back, or, in a copy, remove state.json";
     mm_status status = read_sealed(path, state, error);
     if (!status) status = check_file(path, "model.safetensors", state->model, damaged, error);
     if (!status) status = check_file(path, "optimizer.safetensors", state->optimizer, damaged, error);
@@ -310,8 +309,20 @@ mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state,
     return status;
 }
 
+bool mm_checkpoint_is(const char *path) {
+    char file[PATH_MAX], *text;
+    size_t size;
+    if (mm_path_join(file, sizeof file, path, "state.json", NULL) ||
+        mm_read_file(file, STATE_LIMIT, &text, &size, NULL))
+        return false;
+    bool ours = strstr(text, "\"mm-checkpoint\"") != NULL;
+    free(text);
+    return ours;
+}
+
 mm_status mm_checkpoint_check_weights(const char *path, mm_error *error) {
     mm_checkpoint_state state;
+    if (!mm_checkpoint_is(path)) return MM_OK;
     mm_status status = read_sealed(path, &state, error);
     return status ? status
                   : check_file(path, "model.safetensors", state.model,

@@ -58,8 +58,10 @@ MM_CHECKED mm_status mm_checkpoint_path(const char *run_path, int64_t step, char
                                         mm_error *error);
 // Reads state.json and checks all files against its hashes: a damaged or mixed checkpoint is trouble, named.
 MM_CHECKED mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state, mm_error *error);
-// Of a checkpoint's folder: are its weights those that its state.json names? People change config.json of a
-// copy, and mean it.
+// Does the folder hold a state.json of mm's, damaged or not? Other programs may have one of theirs.
+bool mm_checkpoint_is(const char *path);
+// Where the folder is a checkpoint's: are its weights those that its state.json names? People change
+// config.json of a copy, and mean it.
 MM_CHECKED mm_status mm_checkpoint_check_weights(const char *path, mm_error *error);
 // Fills `tensors` (data, name, shape given; F32) from a safetensors file: every one must be there with that
 // shape, and no other.
