@@ -17,8 +17,8 @@ expect 0 tokenizer train --vocab-size 300 --out again.json text.txt
 cmp -s tokenizer.json again.json || fail "training twice gave two tokenizers"
 trouble 'missing.txt' tokenizer train --vocab-size 300 --out x.json missing.txt
 : >empty.txt
-trouble 'empty' tokenizer train --vocab-size 300 --out x.json empty.txt
-trouble '900000' tokenizer train --vocab-size 900000 --out x.json text.txt
+trouble 'empty.txt: no text' tokenizer train --vocab-size 300 --out x.json empty.txt
+trouble 'text.txt: too little text|900000' tokenizer train --vocab-size 900000 --out x.json text.txt
 [ -e x.json ] && fail "a failed training left x.json"
 
 # encode and decode are inverse, line by line, to the byte
@@ -90,7 +90,8 @@ cmp -s plain/dataset.json zipped/dataset.json || fail "the .gz gave another data
 cmp -s plain/dataset.json piped/dataset.json || fail "standard input gave another dataset"
 trouble 'missing.txt' pack --tokenizer tokenizer.json --out x missing.txt
 trouble 'missing.json' pack --tokenizer missing.json --out x text.txt
-trouble 'empty' pack --tokenizer tokenizer.json --out x empty.txt
+trouble 'empty.txt: found 1 document of 0 bytes' pack --tokenizer tokenizer.json --out x empty.txt
+trouble 'empty.txt and 1 more file: no document' pack --tokenizer tokenizer.json --split % --out x empty.txt empty.txt
 echo 'no json' >bad.jsonl
 trouble 'bad.jsonl|line 1' pack --tokenizer tokenizer.json --out x bad.jsonl
 { cat two.jsonl bad.jsonl; echo '[1]'; } >mixed.jsonl
@@ -99,6 +100,7 @@ has out "2 documents" "left out   2 bad lines" "mixed.jsonl line 3"
 cmp -s skipped/tokens-00000.gz lines.set/tokens-00000.gz || fail "--skip-bad: not the good lines"
 expect 0 pack --tokenizer tokenizer.json --skip-bad --json --out skipped-2 mixed.jsonl
 has out '"bad_lines": 2'
+trouble 'bad.jsonl: no document, but 1 bad line left out|bad.jsonl line 1' pack --tokenizer tokenizer.json --skip-bad --out x bad.jsonl
 # An interrupted pack keeps nothing, also while it waits for input.
 mkfifo pipe
 sh -c 'exec "$0" pack --tokenizer tokenizer.json --out cut.set - <pipe >out 2>err' "$mm" &

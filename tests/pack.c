@@ -255,12 +255,12 @@ static void trouble_leaves_nothing_behind(void **state) {
         const char *file, *content, *split, *out, *says;
         double share;
     } cases[] = {
-        {"t.txt", "", NULL, "new", "empty", 0.0},
-        {"t.txt", "", "%", "new", "no document", 0.0},
-        {"t.txt", "%\n%\n", "%", "new", "empty", 0.0},
-        {"t.txt", "%\n%\n", "%", "new", "empty", 0.5},
-        {"t.txt", "one document", NULL, "new", "at least 2", 0.1},
-        {"t.txt", "", "%", "new", "at least 2", 0.1},
+        {"t.txt", "", NULL, "new", "/t.txt: found 1 document of 0 bytes", 0.0},
+        {"t.txt", "", "%", "new", "/t.txt: no document", 0.0},
+        {"t.txt", "%\n%\n", "%", "new", "/t.txt: found 2 documents of 0 bytes", 0.0},
+        {"t.txt", "%\n%\n", "%", "new", "/t.txt: found 2 documents of 0 bytes", 0.5},
+        {"t.txt", "one document", NULL, "new", "/t.txt has 1 document, expected at least 2", 0.1},
+        {"t.txt", "", "%", "new", "/t.txt has 0 documents, expected at least 2", 0.1},
         {"t.txt", "text", NULL, "taken", "taken", 0.0},
         {"t.jsonl", "{\"text\": \"good\"}\n{\"text\": \n", NULL, "new", "t.jsonl line 2", 0.0},
     };

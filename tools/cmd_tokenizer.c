@@ -52,7 +52,7 @@ static mm_status count_words(const args *given, mm_tokenizer_trainer *trainer, m
     uint64_t bytes;
     mm_status status = mm_tokenizer_trainer_read(trainer, source, (int)args_integer(given, "workers", 0),
                                                  stop, &bytes, show_counting, NULL, error);
-    if (!status && !bytes) return mm_trouble(error, "the input's text is empty, expected some to train on");
+    if (!status && !bytes) return mm_trouble(error, "%s: no text, expected some to train on", mm_text_name(source));
     return status;
 }
 

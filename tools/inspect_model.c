@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CONFIG_LIMIT = 1 << 20 };
-
 // --- a .safetensors file
 
 typedef struct weights_sum {
@@ -235,7 +233,7 @@ static void model_json(mm_text *out, const model_parts *m) {
 static mm_status open_parts(model_parts *m, mm_error *error) {
     char file[PATH_MAX];
     mm_status status = mm_path_join(file, sizeof file, m->path, "config.json", error);
-    if (!status) status = mm_json_read(file, CONFIG_LIMIT, &m->config, error);
+    if (!status) status = mm_json_read(file, MM_CONFIG_JSON_MOST, &m->config, error);
     if (!status) status = check_shape(m->config, error);
     if (!status) status = mm_tensor_files_open(m->path, &m->weights, error);
     if (status) return status;

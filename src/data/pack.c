@@ -95,14 +95,15 @@ static mm_status pack_part(pack_job *job, const mm_piece_source *pieces, const c
     return status;
 }
 
-// Documents of the validation part: `share` of them rounded to the nearest, but at least one in each part.
-static mm_status val_documents(uint64_t documents, double share, uint64_t *val, mm_error *error) {
+// Documents of the validation part: val_share of them rounded to the nearest, but at least one in each part.
+static mm_status val_documents(const pack_job *job, uint64_t documents, uint64_t *val, mm_error *error) {
     if (documents < 2)
         return mm_trouble(
             error,
-            "--val-share: %llu document%s, expected at least 2, one for each part; --split cuts a "
-            "file into documents",
-            (unsigned long long)documents, documents == 1 ? "" : "s");
+            "--val-share: %s has %llu document%s, expected at least 2, one for each part; --split "
+            "cuts a file into documents",
+            mm_text_name(job->source), (unsigned long long)documents, documents == 1 ? "" : "s");
+    double share = job->options->val_share;
     *val = (uint64_t)((double)documents * share + 0.5);
     if (*val < 1) *val = 1;
     if (*val > documents - 1) *val = documents - 1;
@@ -118,24 +119,37 @@ static mm_status pack_val(pack_job *job, const mm_piece_source *pieces, const ch
     return status;
 }
 
+static mm_status check_text(const pack_job *job, uint64_t text_bytes, mm_error *error) {
+    if (text_bytes) return MM_OK;
+    const char *name = mm_text_name(job->source), *first;
+    uint64_t bad = mm_text_bad(job->source, &first);
+    if (job->documents)
+        return mm_trouble(error, "%s: found %llu document%s of 0 bytes, expected some text", name,
+                          (unsigned long long)job->documents, job->documents == 1 ? "" : "s");
+    if (bad)
+        return mm_trouble(error,
+                          "%s: no document, but %llu bad line%s left out, expected some text; the first: %s",
+                          name, (unsigned long long)bad, bad == 1 ? "" : "s", first);
+    return mm_trouble(error, "%s: no document, expected some text", name);
+}
+
 static mm_status pack_into(pack_job *job, const char *folder, mm_pack_result *result, mm_error *error) {
     mm_piece_source pieces = {next_piece, job, mm_tokenizer_cuttable(job->tokenizer)};
     mm_manifest train = {0}, val = {0};
     uint64_t counted = 0, last = 0;
     bool parted = job->options->val_share > 0.0;
     mm_status status = parted ? count_documents(job, &pieces, &counted, error) : MM_OK;
-    if (!status && parted) status = val_documents(counted, job->options->val_share, &last, error);
+    if (!status && parted) status = val_documents(job, counted, &last, error);
     if (!status)
         status = pack_part(job, &pieces, folder, parted ? counted - last : UINT64_MAX, &train, error);
     if (!status && parted) status = pack_val(job, &pieces, folder, &val, error);
     if (status) return status;
     if (parted && job->documents != counted)
-        return mm_trouble(error, "the input changed while it was read: %llu documents at first, then %llu",
-                          (unsigned long long)counted, (unsigned long long)job->documents);
-    if (!train.documents) return mm_trouble(error, "no document in the input; expected some text");
-    if (train.text_bytes + val.text_bytes == 0)
-        return mm_trouble(error, "the input's text is empty (%llu documents of 0 bytes); expected some text",
+        return mm_trouble(error, "%s: changed while it was read: %llu documents at first, then %llu",
+                          mm_text_name(job->source), (unsigned long long)counted,
                           (unsigned long long)job->documents);
+    status = check_text(job, (uint64_t)(train.text_bytes + val.text_bytes), error);
+    if (status) return status;
     *result = (mm_pack_result){
         .documents = (uint64_t)train.documents,
         .tokens = (uint64_t)train.tokens,
@@ -150,12 +164,14 @@ static mm_status pack_into(pack_job *job, const char *folder, mm_pack_result *re
 static mm_status check_marks(const mm_tokenizer *tokenizer, mm_error *error) {
     bool bos = mm_tokenizer_bos(tokenizer) >= 0, eos = mm_tokenizer_eos(tokenizer) >= 0;
     if (bos && eos) return MM_OK;
-    return mm_trouble(error,
-                      "the tokenizer has no %s; expected one in tokenizer_config.json beside it (bos_token, "
-                      "eos_token), or <|im_start|> and <|im_end|>",
-                      bos   ? "eos"
-                      : eos ? "bos"
-                            : "bos and no eos");
+    return mm_trouble(
+        error,
+        "%s: the tokenizer has no %s; expected one in tokenizer_config.json beside it (bos_token, "
+        "eos_token), or <|im_start|> and <|im_end|>",
+        mm_tokenizer_name(tokenizer),
+        bos   ? "eos"
+        : eos ? "bos"
+              : "bos and no eos");
 }
 
 mm_status mm_pack(const char *out, mm_text_source *source, const mm_tokenizer *tokenizer,

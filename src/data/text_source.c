@@ -15,7 +15,8 @@ enum { HELD_BYTES = 1 << 22, HELD_RATIO = 64 };
 
 struct mm_text_source {
     mm_text_files files;
-    char *split; // NULL: none
+    mm_text name; // of them all
+    char *split;  // NULL: none
     size_t split_size;
     char *field;
     bool skip_bad;
@@ -39,9 +40,13 @@ struct mm_text_source {
     mm_error first_bad;
 };
 
-static const char *name_of(const mm_text_source *source) {
-    const char *path = source->files.file[source->current].path;
+static const char *file_name(const mm_text_source *source, size_t file) {
+    const char *path = source->files.file[file].path;
     return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
+static const char *name_of(const mm_text_source *source) {
+    return file_name(source, source->current);
 }
 
 // A document far larger than those that follow does not keep its room.
@@ -308,6 +313,16 @@ uint64_t mm_text_bad(const mm_text_source *source, const char **first) {
     return source->bad;
 }
 
+const char *mm_text_name(const mm_text_source *source) {
+    return source->name.data;
+}
+
+static void name_all(mm_text_source *source) {
+    size_t more = source->files.count - 1;
+    mm_text_add_string(&source->name, file_name(source, 0));
+    if (more) mm_text_format(&source->name, " and %zu more file%s", more, more == 1 ? "" : "s");
+}
+
 mm_status mm_text_open(const char *const *inputs, int count, const mm_text_options *options,
                        mm_text_source **source, mm_error *error) {
     static const mm_text_options none = {0};
@@ -323,7 +338,8 @@ mm_status mm_text_open(const char *const *inputs, int count, const mm_text_optio
     if (!status) {
         made->field = strdup(options->field ? options->field : "text");
         made->split = options->split ? strdup(options->split) : NULL;
-        if (!made->field || (options->split && !made->split))
+        name_all(made);
+        if (!made->field || (options->split && !made->split) || made->name.failed)
             status = mm_trouble(error, "no memory to read text");
     }
     if (status) {
@@ -340,6 +356,7 @@ void mm_text_close(mm_text_source *source) {
     free_document(source);
     close_current(source);
     mm_text_files_free(&source->files);
+    mm_text_free(&source->name);
     free(source->data);
     free(source->split);
     free(source->field);

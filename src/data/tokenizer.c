@@ -118,6 +118,10 @@ mm_status mm_tokenizer_open(const char *path, mm_tokenizer **tokenizer, mm_error
     return status;
 }
 
+const char *mm_tokenizer_name(const mm_tokenizer *tokenizer) {
+    return tokenizer->name;
+}
+
 int mm_tokenizer_vocab(const mm_tokenizer *tokenizer) {
     return tokenizer->vocab.limit;
 }

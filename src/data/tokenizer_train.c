@@ -16,6 +16,7 @@ struct mm_tokenizer_trainer {
     mm_pretokenizer *pretokenizer;
     mm_added_set specials;
     mm_word_counter counter; // has all words, but while the reading below goes on
+    char *name;              // of the source read; NULL: none was
 };
 
 static mm_status open_trainer(mm_tokenizer_trainer *t, mm_error *error) {
@@ -50,6 +51,7 @@ void mm_tokenizer_trainer_free(mm_tokenizer_trainer *trainer) {
     mm_word_counter_free(&trainer->counter);
     mm_pretokenizer_free(trainer->pretokenizer);
     mm_added_free(&trainer->specials);
+    free(trainer->name);
     free(trainer);
 }
 
@@ -150,7 +152,10 @@ mm_status mm_tokenizer_trainer_read(mm_tokenizer_trainer *trainer, mm_text_sourc
     c.reading = &c.batches[0];
     c.counted = &c.batches[1];
     c.workers = calloc((size_t)workers, sizeof *c.workers);
-    mm_status status = c.workers ? MM_OK : mm_trouble(error, "no memory for %d workers", workers);
+    free(trainer->name);
+    trainer->name = strdup(mm_text_name(source));
+    mm_status status =
+        c.workers && trainer->name ? MM_OK : mm_trouble(error, "no memory for %d workers", workers);
     for (int w = 0; w < workers && !status; w++)
         status =
             mm_word_counter_begin(&c.workers[w].counter, trainer->pretokenizer, &trainer->specials, error);
@@ -196,8 +201,9 @@ static mm_status finish(mm_tokenizer_trainer *trainer, int vocab_size, bool exac
     add_alphabet(&vocab, byte_ids);
     mm_learned_merge *merges = NULL;
     size_t count = 0;
-    mm_status status = mm_learn_merges(&trainer->counter.words, byte_ids, vocab_size, exactly, &vocab,
-                                       &merges, &count, stop, progress, self, error);
+    mm_status status =
+        mm_learn_merges(&trainer->counter.words, trainer->name ? trainer->name : "the text", byte_ids,
+                        vocab_size, exactly, &vocab, &merges, &count, stop, progress, self, error);
     if (status == MM_OK) status = mm_trained_write(&vocab, merges, count, out, error);
     free(merges);
     mm_vocab_free(&vocab);

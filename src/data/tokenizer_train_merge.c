@@ -119,9 +119,9 @@ static bool merge_best(learning *l, bool *more) {
     return good && !l->pairs.failed;
 }
 
-mm_status mm_learn_merges(const mm_word_counts *words, const int32_t byte_ids[256], int32_t wanted,
-                          bool exactly, mm_vocab *vocab, mm_learned_merge **merges, size_t *count,
-                          const volatile sig_atomic_t *stop,
+mm_status mm_learn_merges(const mm_word_counts *words, const char *name, const int32_t byte_ids[256],
+                          int32_t wanted, bool exactly, mm_vocab *vocab, mm_learned_merge **merges,
+                          size_t *count, const volatile sig_atomic_t *stop,
                           void (*progress)(void *self, long done, long wanted), void *self, mm_error *error) {
     learning l = {.words = words, .vocab = vocab, .stop = stop};
     int32_t at_first = vocab->count;
@@ -142,9 +142,10 @@ mm_status mm_learn_merges(const mm_word_counts *words, const int32_t byte_ids[25
     free(l.merges);
     *merges = NULL;
     if (interrupted) return mm_fail(error, MM_INTERRUPTED, "interrupted; nothing was kept");
-    if (!good) return mm_trouble(error, "no memory to learn merges from %zu words", words->count);
-    return mm_trouble(error,
-                      "the text is too small for a vocabulary of %d: it gives %d merges, so at most %d "
-                      "entries; give more text or a smaller vocabulary",
-                      wanted, vocab->count - at_first, vocab->count);
+    if (!good) return mm_trouble(error, "%s: no memory to learn merges from %zu words", name, words->count);
+    return mm_trouble(
+        error,
+        "%s: too little text for a vocabulary of %d: it gives %d merges, so at most %d entries; "
+        "give more text or a smaller vocabulary",
+        name, wanted, vocab->count - at_first, vocab->count);
 }

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CONFIG_LIMIT = 1 << 20 }; // bytes of a config.json
 // Attention's room follows from the heads, and an angle of rope, at most a position, is below 2^30.
 enum { HEADS_MOST = 1024, POSITIONS_MOST = 1 << 30 };
 
@@ -323,7 +322,7 @@ mm_status mm_config_parse(const char *text, size_t size, const char *name, mm_co
 
 static mm_status read_file(const char *path, mm_config *config, mm_error *error) {
     mm_json_document *document;
-    mm_status status = mm_json_read(path, CONFIG_LIMIT, &document, error);
+    mm_status status = mm_json_read(path, MM_CONFIG_JSON_MOST, &document, error);
     if (status) return status;
     status = read_document(document, config, error);
     mm_json_free(document);
@@ -336,7 +335,7 @@ static mm_status read_generation(const char *folder, mm_config *config, mm_error
     mm_json_document *document;
     mm_status status = mm_path_join(path, sizeof path, folder, "generation_config.json", error);
     if (status || !mm_is_there(path)) return status;
-    status = mm_json_read(path, CONFIG_LIMIT, &document, error);
+    status = mm_json_read(path, MM_CONFIG_JSON_MOST, &document, error);
     if (status) return status;
     reading r = {document, mm_json_root(document), error};
     if (mm_json_kind_of(r.root) != MM_JSON_OBJECT)

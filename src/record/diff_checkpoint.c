@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_LIMIT = 1 << 28, CONFIG_LIMIT = 1 << 20 };
+enum { FILE_LIMIT = 1 << 28 };
 
 // --- against the trace
 
@@ -65,7 +65,7 @@ static mm_status check_config(const mm_side *side, const char *folder, mm_error 
     char path[PATH_MAX];
     mm_json_document *document;
     mm_status status = mm_path_join(path, sizeof path, folder, "config.json", error);
-    if (!status) status = mm_json_read(path, CONFIG_LIMIT, &document, error);
+    if (!status) status = mm_json_read(path, MM_CONFIG_JSON_MOST, &document, error);
     if (status) return status;
     mm_text text = {0};
     mm_json_writer w = mm_json_writer_on(&text, 2);

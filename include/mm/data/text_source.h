@@ -24,6 +24,8 @@ typedef struct mm_text_options {
 // anything is read. Files without a known ending are taken as .txt. NULL options: none.
 MM_CHECKED mm_status mm_text_open(const char *const *inputs, int count, const mm_text_options *options,
                                   mm_text_source **source, mm_error *error);
+// What messages call the input as a whole: its first file, and how many more there are. The source's own.
+const char *mm_text_name(const mm_text_source *source);
 // The next document, in pieces, so that memory does not grow with it: one of .txt is cut where mm_text_cut
 // (text_cut.h) allows it, at `most` bytes or as soon after as can be; SIZE_MAX: it is whole. *text is the
 // source's own, valid until the next call. *ends: the document ends with this piece. *more false at the end

@@ -21,6 +21,8 @@ MM_CHECKED mm_status mm_tokenizer_parse(const char *text, size_t size, const cha
                                         mm_tokenizer **tokenizer, mm_error *error);
 void mm_tokenizer_close(mm_tokenizer *tokenizer);
 
+// Its path, or what mm_tokenizer_parse was told.
+const char *mm_tokenizer_name(const mm_tokenizer *tokenizer);
 int mm_tokenizer_vocab(const mm_tokenizer *tokenizer);  // ids run from 0 to this - 1
 int mm_tokenizer_merges(const mm_tokenizer *tokenizer); // number of merges
 // The file's bytes as they were read (owned by the tokenizer), so that they can be copied byte for byte.
@@ -32,8 +34,7 @@ int32_t mm_tokenizer_id(const mm_tokenizer *tokenizer, const char *text);
 const char *mm_tokenizer_bytes(const mm_tokenizer *tokenizer, int32_t id, size_t *size);
 bool mm_tokenizer_is_special(const mm_tokenizer *tokenizer, int32_t id);
 // bos and eos by tokenizer_config.json beside the file ("bos_token", "eos_token", a string or {"content"}),
-// else
-// <|im_start|> and <|im_end|>, else -1.
+// else <|im_start|> and <|im_end|>, else -1.
 int32_t mm_tokenizer_bos(const mm_tokenizer *tokenizer);
 int32_t mm_tokenizer_eos(const mm_tokenizer *tokenizer);
 // Do the pieces that mm_text_cut (text_cut.h) makes of a text have the ids of the whole? True for the
