@@ -59,13 +59,24 @@ static mm_status check_other(const mm_parameters *p, const mm_tensor_files *file
                       mm_safetensors_path(place.file), name);
 }
 
+static mm_status check_own(const mm_parameters *p, int i, const mm_tensor_files *files, mm_error *error) {
+    const mm_tensor *wanted = &p->tensors[i];
+    mm_tensor_place place = mm_tensor_files_find(files, wanted->name);
+    if (!place.entry && i == p->head)
+        return mm_trouble(
+            error,
+            "%s: has no tensor %s, and config.json does not say that the embedding serves for it; "
+            "if it does, set tie_word_embeddings to true there",
+            mm_tensor_files_path(files), wanted->name);
+    return mm_tensor_files_need(files, wanted, &place, error);
+}
+
 mm_status mm_weights_open(const mm_parameters *p, const char *folder, mm_tensor_files **files,
                           mm_error *error) {
     mm_status status = mm_tensor_files_open(folder, files, error);
     if (status) return status;
     mm_tensor_place place;
-    for (int i = 0; !status && i < p->count; i++)
-        status = mm_tensor_files_need(*files, &p->tensors[i], &place, error);
+    for (int i = 0; !status && i < p->count; i++) status = check_own(p, i, *files, error);
     for (int i = 0; !status && i < mm_tensor_files_count(*files); i++) {
         place = mm_tensor_files_at(*files, i);
         const char *name = place.entry->tensor.name;

@@ -93,10 +93,14 @@ static void both_versions_say_the_same(void **state) {
         {"\"rope_theta\": 5e5, \"rope_scaling\": {\"rope_type\": \"default\"}", 5e5},
         {"\"rope_parameters\": {\"rope_theta\": 5e5, \"rope_type\": \"default\"}", 5e5},
         {"\"rope_theta\": 5e5, \"rope_parameters\": {\"rope_type\": \"default\"}", 5e5},
-        {"\"rope_theta\": 7, \"rope_parameters\": {\"rope_theta\": 5e5}", 5e5},
+        {"\"rope_theta\": 500000, \"rope_parameters\": {\"rope_theta\": 5e5}", 5e5},
         {"\"rope_parameters\": {\"partial_rotary_factor\": 1.0}", 1e4},
         {"\"rope_parameters\": null", 1e4},
         {"\"sliding_window\": 4096, \"use_sliding_window\": false, \"max_window_layers\": 0", 1e4},
+        {"\"use_sliding_window\": true", 1e4},
+        {"\"use_sliding_window\": true, \"sliding_window\": 64, \"max_window_layers\": 1", 1e4},
+        {"\"use_sliding_window\": true, \"sliding_window\": null, \"max_window_layers\": 1", 1e4},
+        {"\"layer_types\": [\"attention\"], \"hidden_act\": \"swish\", \"pretraining_tp\": 2", 1e4},
         {"\"layer_types\": [\"full_attention\"], \"sliding_window\": null, \"dtype\": \"bfloat16\"", 1e4},
         {"\"is_causal\": true", 1e4},
         {"\"attention_dropout\": 0.1, \"pretraining_tp\": 1, \"hidden_act\": \"silu\"", 1e4},
@@ -154,7 +158,12 @@ static void config_refuses_by_name(void **state) {
         {"\"quantization\": {\"bits\": 4}", "quantization"},
         {"\"hidden_act\": \"relu\"", "hidden_act"},
         {"\"partial_rotary_factor\": 0.5", "partial_rotary_factor"},
-        {"\"pretraining_tp\": 2", "pretraining_tp"},
+        {"\"sliding_window\": 16", "sliding_window"},
+        {"\"attention_chunk_size\": 16", "attention_chunk_size"},
+        {"\"per_layer_config\": {\"0\": {\"rms_norm_eps\": 0.5}}", "per_layer_config"},
+        {"\"transformers_weights\": \"other.safetensors\"", "transformers_weights"},
+        {"\"kv_sharing_modes\": [0]", "kv_sharing_modes"},
+        {"\"rope_theta\": 7, \"rope_parameters\": {\"rope_theta\": 5e5}", "rope_theta"},
         {"\"layer_types\": \"full_attention\"", "layer_types"},
         {"\"layer_types\": [\"full_attention\", \"full_attention\"]", "layer_types"},
         {"\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8}", "rope_scaling.rope_type"},
@@ -185,6 +194,14 @@ static void config_refuses_by_name(void **state) {
         assert_non_null(strstr(error.text, bad[i][1]));
         assert_non_null(strstr(error.text, "x/config.json"));
     }
+}
+
+static void windows_of_some_layers_are_refused(void **state) {
+    (void)state;
+    mm_config c;
+    const char *members = "\"use_sliding_window\": true, \"sliding_window\": 64, \"max_window_layers\": 0";
+    assert_int_equal(parse_with("qwen3", members, &c), MM_TROUBLE);
+    assert_non_null(strstr(error.text, "use_sliding_window"));
 }
 
 static void put(const char *path, const char *text) {
@@ -218,6 +235,22 @@ static void generation_config_comes_first(void **state) {
     put(generation, "{\"eos_token_id\": [7, 8]}");
     OK(mm_config_read(folder, &c, &error));
     assert_true(c.eos_count == 2 && c.eos[0] == 7 && c.eos[1] == 8);
+    OK(mm_remove_folder(folder, &error));
+}
+
+// What makes another model of the folder than its config.json says, or is no folder.
+static void what_is_no_plain_model_is_refused(void **state) {
+    (void)state;
+    char folder[32], generation[PATH_MAX], adapter[PATH_MAX], file[PATH_MAX];
+    mm_config c;
+    make_folder(folder, generation);
+    OK(mm_path_join(adapter, sizeof adapter, folder, "adapter_config.json", &error));
+    OK(mm_path_join(file, sizeof file, folder, "config.json", &error));
+    assert_int_equal(mm_config_read(file, &c, &error), MM_TROUBLE);
+    assert_non_null(strstr(error.text, "config.json: found a file, expected a model's folder"));
+    put(adapter, "{}");
+    assert_int_equal(mm_config_read(folder, &c, &error), MM_TROUBLE);
+    assert_non_null(strstr(error.text, "adapter_config.json: found an adapter"));
     OK(mm_remove_folder(folder, &error));
 }
 
@@ -258,12 +291,14 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(config_round_trip),
         cmocka_unit_test(config_refuses_by_name),
+        cmocka_unit_test(windows_of_some_layers_are_refused),
         cmocka_unit_test(absent_members_are_as_in_transformers),
         cmocka_unit_test(both_versions_say_the_same),
         cmocka_unit_test(every_eos_is_read),
         cmocka_unit_test(other_tokens_are_read),
         cmocka_unit_test(generation_config_comes_first),
         cmocka_unit_test(another_generation_config_is_refused),
+        cmocka_unit_test(what_is_no_plain_model_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

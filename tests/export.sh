@@ -92,6 +92,14 @@ cp shards/two.safetensors bad
 sed -i 's/"qwen3"/"llama"/' bad/config.json
 trouble "bad/|model.layers.0.self_attn.q_norm.weight|does not have" eval --model bad --data held
 cp shards/config.json bad
+sed 's/"tie_word_embeddings": true/"tie_word_embeddings": false/' shards/config.json >bad/config.json
+trouble "bad/|has no tensor lm_head.weight|tie_word_embeddings" eval --model bad --data held
+cp shards/config.json bad
+mkdir unweighted
+cp shards/config.json shards/tokenizer.json unweighted
+touch unweighted/pytorch_model.bin
+trouble "unweighted/model.safetensors: no such file|unweighted/model.safetensors.index.json|save_pretrained" eval --model unweighted --data held
+trouble "unweighted/config.json: found a file, expected a model's folder" generate --model unweighted/config.json --prompt x
 
 # Tied embeddings may stand there twice, if they are the same.
 index bad ', "lm_head.weight": "head.safetensors"'
@@ -233,6 +241,7 @@ rm -r padded
 rm -r beside
 
 # What is refused leaves nothing.
+echo 'some text' >some.txt
 before=$(ls -A)
 trouble "bf16|already there" export --out bf16 run
 trouble "--dtype f64|f32, bf16 or f16" export --dtype f64 --out never run
@@ -240,6 +249,7 @@ trouble "--out is missing" export run
 trouble "missing|no such folder" export --out never missing
 trouble "data/config.json" export --out never data
 trouble "run/config.json|no such file|RUN/model" eval --model run --data held
+trouble "run/config.json|no such file|RUN/model" eval --model run --data some.txt
 cp -rL run/model loud
 rm loud/state.json
 size=$(stat -c %s loud/model.safetensors)

@@ -11,6 +11,7 @@
 #include <mm/files/publish.h>
 #include <mm/run/eval.h>
 #include <mm/run/prepare.h>
+#include <mm/run/runnable.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -80,8 +81,11 @@ static mm_status evaluate_text(const args *given, const char *file, const volati
                                mm_eval_result *result, mm_error *error) {
     char folder[PATH_MAX], packed[PATH_MAX], tokenizer[PATH_MAX];
     const char *root = getenv("TMPDIR");
-    mm_status status =
-        mm_path_join(tokenizer, sizeof tokenizer, args_text(given, "model"), "tokenizer.json", error);
+    // A text is packed for a model that will be taken.
+    mm_status status = mm_model_runnable(args_text(given, "model"), error);
+    if (!status)
+        status =
+            mm_path_join(tokenizer, sizeof tokenizer, args_text(given, "model"), "tokenizer.json", error);
     if (status) return status;
     if (!mm_is_file(tokenizer))
         return mm_trouble(

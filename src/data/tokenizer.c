@@ -65,8 +65,9 @@ static mm_status config_token(const mm_tokenizer *tokenizer, const mm_json_docum
                           mm_json_name(config), key);
     *id = mm_vocab_find(&tokenizer->vocab, text, size);
     if (*id < 0)
-        return mm_trouble(error, "%s: \"%s\" is \"%s\", which %s does not have", mm_json_name(config), key,
-                          text, tokenizer->name);
+        return mm_trouble(error,
+                          "%s: \"%s\" is \"%s\", which %s does not have; correct it, or take the key out",
+                          mm_json_name(config), key, text, tokenizer->name);
     return MM_OK;
 }
 

@@ -202,14 +202,20 @@ static mm_status open_single(mm_tensor_files *files, mm_error *error) {
 }
 
 // Whatever has the single one's name is opened, or refused for what it is, and the index not taken in its
-// place. Without either the single one is missed.
+// place.
 static mm_status find_files(mm_tensor_files *files, const char *folder, bool *sharded, mm_error *error) {
     char index[PATH_MAX];
     mm_status status = mm_path_join(files->path, sizeof files->path, folder, "model.safetensors", error);
     if (!status) status = mm_path_join(index, sizeof index, folder, "model.safetensors.index.json", error);
-    *sharded = !status && !mm_is_there(files->path) && mm_is_there(index);
-    if (*sharded) strcpy(files->path, index);
-    return status;
+    *sharded = !status && !mm_is_there(files->path);
+    if (status || !*sharded) return status;
+    if (!mm_is_there(index))
+        return mm_trouble(error,
+                          "%s: no such file, expected the model's weights there or in shards that %s names; "
+                          "transformers' save_pretrained makes them of other files (pytorch_model.bin)",
+                          files->path, index);
+    strcpy(files->path, index);
+    return MM_OK;
 }
 
 static mm_status open_files(const char *path, bool folder, mm_tensor_files **files, mm_error *error) {

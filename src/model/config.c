@@ -105,11 +105,13 @@ static mm_status check_one(reading *r, const mm_json *object, const char *key, c
     return has(object, key) && !(number >= 1 && number <= 1) ? refuse(r, name, "1") : MM_OK;
 }
 
-// What would change the arithmetic: each must be absent or have the value that means "not used".
+// What would change the arithmetic, or which weights are read: each must be absent or have the value that
+// means "not used".
 static mm_status check_unsupported(reading *r) {
-    static const char *const must_be_false[] = {"use_sliding_window", "mlp_bias", "use_mla",
-                                                "parallel_residual"};
-    static const char *const must_be_absent[] = {"quantization_config", "compression_config", "quantization"};
+    static const char *const must_be_false[] = {"mlp_bias", "use_mla", "parallel_residual"};
+    static const char *const must_be_absent[] = {"quantization_config", "compression_config",
+                                                 "quantization",        "per_layer_config",
+                                                 "kv_sharing_modes",    "transformers_weights"};
     mm_status status = MM_OK;
     for (size_t i = 0; !status && i < sizeof must_be_false / sizeof must_be_false[0]; i++) {
         bool on;
@@ -120,11 +122,28 @@ static mm_status check_unsupported(reading *r) {
         if (has(r->root, must_be_absent[i])) status = refuse(r, must_be_absent[i], "none");
     const mm_json *causal = mm_json_get(r->root, "is_causal");
     if (!status && causal && !mm_json_true(causal)) status = refuse(r, "is_causal", "true");
-    if (!status && has(r->root, "hidden_act") && !is_string(mm_json_get(r->root, "hidden_act"), "silu"))
+    const mm_json *act = mm_json_get(r->root, "hidden_act");
+    if (!status && has(r->root, "hidden_act") && !is_string(act, "silu") && !is_string(act, "swish"))
         status = refuse(r, "hidden_act", "\"silu\"");
-    if (!status) status = check_one(r, r->root, "partial_rotary_factor", "partial_rotary_factor");
-    if (!status) status = check_one(r, r->root, "pretraining_tp", "pretraining_tp");
-    return status;
+    return status ? status : check_one(r, r->root, "partial_rotary_factor", "partial_rotary_factor");
+}
+
+// Attention of some positions only. Qwen3's keys say from which layer on it holds where layer_types do not
+// say it; Llama's, which no model of that kind has, still bound the cache of transformers' generate.
+static mm_status check_windows(reading *r, const mm_config *config) {
+    static const char *const llama_windows[] = {"sliding_window", "attention_chunk_size"};
+    bool qwen = config->kind == MM_MODEL_QWEN3, on;
+    for (int i = 0; !qwen && i < 2; i++)
+        if (has(r->root, llama_windows[i])) return refuse(r, llama_windows[i], "null");
+    mm_status status = maybe_flag(r, "use_sliding_window", &on);
+    if (status || !on) return status;
+    const mm_json *window = mm_json_get(r->root, "sliding_window"); // absent is 4096, null none
+    int64_t from = 28;                                              // transformers' default
+    if (has(r->root, "max_window_layers"))
+        status = mm_json_need_integer(r->document, r->root, "max_window_layers", 0, INT_MAX, &from, r->error);
+    bool none = (window && mm_json_kind_of(window) == MM_JSON_NULL) || from >= config->layers;
+    if (status || (qwen && (none || has(r->root, "layer_types")))) return status;
+    return refuse(r, "use_sliding_window", "false");
 }
 
 // Transformers 5 writes the kind of each layer.
@@ -134,7 +153,8 @@ static mm_status check_layer_types(reading *r, const mm_config *config) {
     mm_status status = mm_json_need(r->document, r->root, "layer_types", MM_JSON_ARRAY, &types, r->error);
     if (status) return status;
     for (size_t i = 0; i < mm_json_size(types); i++)
-        if (!is_string(mm_json_at(types, i), "full_attention"))
+        if (!is_string(mm_json_at(types, i), "full_attention") &&
+            !is_string(mm_json_at(types, i), "attention"))
             return refuse(r, "layer_types", "\"full_attention\" for every layer");
     if (mm_json_size(types) == (size_t)config->layers) return MM_OK;
     return mm_trouble(r->error, "%s: layer_types has %zu layers, num_hidden_layers is %d",
@@ -163,8 +183,9 @@ static mm_status need_theta(reading *r, const mm_json *holder, mm_config *config
     return mm_json_need_number(r->document, holder, "rope_theta", 1, 1e12, &config->rope_theta, r->error);
 }
 
-// rope_theta, or as transformers 5 writes it: rope_parameters {rope_theta, rope_type}, which comes first.
-// What transformers 4 calls rope_scaling may say that there is none.
+// rope_theta, or as transformers 5 writes it: rope_parameters {rope_theta, rope_type}; where both are there
+// transformers 4 takes the one and 5 the other. What transformers 4 calls rope_scaling may say that there is
+// none.
 static mm_status read_rope(reading *r, mm_config *config) {
     static const char *const holders[] = {"rope_scaling", "rope_parameters"};
     config->rope_theta = 1e4; // transformers' default of both kinds
@@ -177,10 +198,11 @@ static mm_status read_rope(reading *r, mm_config *config) {
         status = mm_json_need(r->document, r->root, holders[i], MM_JSON_OBJECT, &holder, r->error);
         if (!status) status = check_unscaled(r, holder, holders[i]);
         if (status || !has(holder, "rope_theta")) continue;
-        if (i == 0)
-            status = refuse(r, "rope_scaling.rope_theta", "rope_theta beside it");
-        else
-            status = need_theta(r, holder, config);
+        double beside = config->rope_theta;
+        status = i == 0 ? refuse(r, "rope_scaling.rope_theta", "rope_theta beside it")
+                        : need_theta(r, holder, config);
+        if (!status && has(r->root, "rope_theta") && memcmp(&beside, &config->rope_theta, sizeof beside) != 0)
+            status = refuse(r, "rope_theta", "that of rope_parameters");
     }
     return status;
 }
@@ -304,6 +326,7 @@ static mm_status read_document(const mm_json_document *document, mm_config *conf
     if (!status) status = check_unsupported(&r);
     if (!status) status = read_shape(&r, config);
     if (!status) status = check_shape(&r, config);
+    if (!status) status = check_windows(&r, config);
     if (!status) status = check_layer_types(&r, config);
     if (!status) status = read_rope(&r, config);
     if (!status) status = read_rest(&r, config);
@@ -346,17 +369,31 @@ static mm_status read_generation(const char *folder, mm_config *config, mm_error
     return status;
 }
 
-mm_status mm_config_read(const char *path, mm_config *config, mm_error *error) {
+// transformers adds an adapter's weights to the model's.
+static mm_status refuse_adapter(const char *folder, mm_error *error) {
+    char path[PATH_MAX];
+    mm_status status = mm_path_join(path, sizeof path, folder, "adapter_config.json", error);
+    if (status || !mm_is_there(path)) return status;
+    return mm_trouble(error,
+                      "%s: found an adapter beside the model, which is not supported; merge its weights into "
+                      "the model's (peft: merge_and_unload), or move it away",
+                      path);
+}
+
+mm_status mm_config_read(const char *folder, mm_config *config, mm_error *error) {
     char inside[PATH_MAX];
-    if (!mm_is_folder(path)) return read_file(path, config, error);
+    if (mm_is_file(folder))
+        return mm_trouble(error, "%s: found a file, expected a model's folder, which holds a config.json",
+                          folder);
     bool there = true;
-    mm_status status = mm_path_join(inside, sizeof inside, path, "config.json", error);
+    mm_status status = mm_path_join(inside, sizeof inside, folder, "config.json", error);
     if (!status) status = mm_find_file(inside, &there, error);
     if (!status && !there)
         status = mm_trouble(error, "%s: no such file, expected a model's; a run's newest model is RUN/model",
                             inside);
     if (!status) status = read_file(inside, config, error);
-    return status ? status : read_generation(path, config, error);
+    if (!status) status = refuse_adapter(folder, error);
+    return status ? status : read_generation(folder, config, error);
 }
 
 static void put_token(mm_json_writer *w, const char *key, int32_t id) {
