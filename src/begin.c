@@ -1,4 +1,5 @@
 // The beginning of a run: its data, its initial weights, its directory.
+#include "tokenizers.h"
 #include "trainer.h"
 #include "weights.h"
 #include <limits.h>
@@ -78,7 +79,8 @@ mm_status mm_trainer_initial_weights(mm_trainer *t, mm_error *error) {
     const char *model = t->settings.model;
     if (model) {
         mm_status status = mm_checkpoint_check_weights(model, error);
-        return status ? status : mm_weights_read(&t->model.parameters, t->weights, model, error);
+        if (!status) status = mm_weights_read(&t->model.parameters, t->weights, model, error);
+        return status ? status : mm_tokenizers_template(model, &t->chat_template, error);
     }
     drawing d = {.t = t};
     mm_par_run((int)t->settings.workers, work_on_weights, &d);

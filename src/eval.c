@@ -41,13 +41,14 @@ static mm_status load_model(eval_session *e, const char *path, int64_t seq_len, 
     return status;
 }
 
-static mm_status load_data(eval_session *e, const char *path, int64_t seq_len, const char *model,
-                           mm_error *error) {
+static mm_status load_data(eval_session *e, const mm_eval_request *r, int64_t seq_len, mm_error *error) {
+    const char *path = r->data_path, *name = r->data_name ? r->data_name : path;
     mm_status status = mm_dataset_open(path, &e->dataset, error);
     if (!status) status = mm_plan_make(&e->plan, e->dataset, MM_PACKING_WINDOW, seq_len, false, 0, error);
     mm_tokenizer *tokenizer = NULL;
     if (!status) status = mm_tokenizer_open(path, &tokenizer, error);
-    if (!status) status = mm_tokenizers_check(model, &e->model.config, path, e->dataset, tokenizer, error);
+    if (!status)
+        status = mm_tokenizers_check(r->model_path, &e->model.config, name, e->dataset, tokenizer, error);
     mm_tokenizer_close(tokenizer);
     return status;
 }
@@ -126,7 +127,7 @@ mm_status mm_eval(const mm_eval_request *request, mm_eval_result *result, mm_err
     int64_t seq_len = request->seq_len ? request->seq_len : DEFAULT_SEQ_LEN;
     *result = (mm_eval_result){0};
     mm_status status = load_model(&e, request->model_path, seq_len, error);
-    if (!status) status = load_data(&e, request->data_path, seq_len, request->model_path, error);
+    if (!status) status = load_data(&e, request, seq_len, error);
     if (!status && e.plan.samples < (uint64_t)e.workers) e.workers = (int)e.plan.samples;
     if (!status) status = open_workers(&e, error);
     if (!status) status = evaluate(&e, request, result, error);

@@ -194,7 +194,8 @@ static mm_status copy_if_there(const exporting *e, const char *name, mm_error *e
 static mm_status write_tokenizer_config(const exporting *e, const mm_tokenizer *tokenizer, mm_error *error) {
     mm_text text = {0};
     const mm_config *c = &e->config;
-    mm_tokenizers_config(tokenizer, c->bos, c->eos_count ? c->eos[0] : -1, c, &text);
+    const mm_text none = {0}; // it is copied as it is
+    mm_tokenizers_config(tokenizer, c->bos, c->eos_count ? c->eos[0] : -1, c, &none, &text);
     return write_text(e, "tokenizer_config.json", &text, error);
 }
 
@@ -206,6 +207,7 @@ static mm_status write_tokenizer(exporting *e, mm_error *error) {
                                         "added_tokens.json",
                                         "vocab.json",
                                         "merges.txt",
+                                        "tokenizer.model",
                                         "chat_template.jinja",
                                         "chat_template.json"};
     mm_status status = MM_OK;

@@ -1,4 +1,5 @@
 // mm generate: text from a model directory.
+#include "generate_config.h"
 #include "generate_tokens.h"
 #include "weights.h"
 #include <limits.h>
@@ -25,6 +26,7 @@ static mm_status open_tokenizer(generate_session *s, mm_error *error) {
     char path[PATH_MAX];
     const char *model = s->request->model_path;
     mm_status status = mm_config_read(model, &s->config, error);
+    if (!status) status = mm_generation_supported(model, s->request->sampling.temperature > 0, error);
     if (!status) status = mm_path_join(path, sizeof path, model, "tokenizer.json", error);
     bool there = false;
     if (!status) status = mm_find_file(path, &there, error);

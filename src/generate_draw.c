@@ -2,6 +2,7 @@
 #include <mm/base/mathfn.h>
 #include <mm/base/rng.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { DEFAULT_TOP_K = 40, DEFAULT_SEED = 1337 };
 
@@ -13,13 +14,19 @@ typedef struct candidate {
 struct mm_sampler {
     mm_sampling sampling;
     int vocab;
-    candidate *heap; // vocab
-    candidate *kept; // vocab: what was taken from the heap, in falling order
-    double *weights; // vocab: e^((logit - largest) / temperature), of kept
+    float *penalised; // vocab: the logits after the penalty
+    bool *there;      // vocab: the token is in the sequence
+    candidate *heap;  // vocab
+    candidate *kept;  // vocab: what was taken from the heap, in falling order
+    double *weights;  // vocab: e^((logit - largest) / temperature), of kept
 };
 
 mm_sampling mm_sampling_default(void) {
-    return (mm_sampling){.temperature = 0.8, .top_k = DEFAULT_TOP_K, .top_p = 0.95, .seed = DEFAULT_SEED};
+    return (mm_sampling){.temperature = 0.8,
+                         .top_k = DEFAULT_TOP_K,
+                         .top_p = 0.95,
+                         .repetition_penalty = 1,
+                         .seed = DEFAULT_SEED};
 }
 
 mm_status mm_sampler_open(const mm_sampling *sampling, int vocab, mm_sampler **out, mm_error *error) {
@@ -27,10 +34,12 @@ mm_status mm_sampler_open(const mm_sampling *sampling, int vocab, mm_sampler **o
     if (s) {
         s->sampling = *sampling;
         s->vocab = vocab;
+        s->penalised = malloc((size_t)vocab * sizeof *s->penalised);
+        s->there = malloc((size_t)vocab * sizeof *s->there);
         s->heap = malloc((size_t)vocab * sizeof *s->heap);
         s->kept = malloc((size_t)vocab * sizeof *s->kept);
         s->weights = malloc((size_t)vocab * sizeof *s->weights);
-        if (s->heap && s->kept && s->weights) return MM_OK;
+        if (s->penalised && s->there && s->heap && s->kept && s->weights) return MM_OK;
     }
     mm_sampler_close(s);
     *out = NULL;
@@ -39,6 +48,8 @@ mm_status mm_sampler_open(const mm_sampling *sampling, int vocab, mm_sampler **o
 
 void mm_sampler_close(mm_sampler *s) {
     if (!s) return;
+    free(s->penalised);
+    free(s->there);
     free(s->heap);
     free(s->kept);
     free(s->weights);
@@ -58,6 +69,20 @@ static mm_status check_finite(const float *logits, int vocab, int64_t position, 
                 "are spoilt",
                 id, (long long)position, (double)logits[id]);
     return MM_OK;
+}
+
+// In float, as transformers computes it: each token once, however often it is there.
+static const float *penalise(mm_sampler *s, const float *logits, const int32_t *ids, int64_t count) {
+    float penalty = (float)s->sampling.repetition_penalty;
+    memcpy(s->penalised, logits, (size_t)s->vocab * sizeof *logits);
+    memset(s->there, 0, (size_t)s->vocab * sizeof *s->there);
+    for (int64_t i = 0; i < count; i++) {
+        int32_t id = ids[i];
+        if (s->there[id]) continue;
+        s->there[id] = true;
+        s->penalised[id] = logits[id] < 0 ? logits[id] * penalty : logits[id] / penalty;
+    }
+    return s->penalised;
 }
 
 static int32_t largest(const float *logits, int vocab) {
@@ -155,10 +180,16 @@ static double uniform(const mm_sampling *sampling, int64_t position) {
     return (double)((high << 32 | low) >> 11) * 0x1p-53;
 }
 
-mm_status mm_sampler_draw(mm_sampler *s, const float *logits, int64_t position, int32_t *id,
-                          mm_error *error) {
+mm_status mm_sampler_draw(mm_sampler *s, const float *logits, const int32_t *ids, int64_t position,
+                          int32_t *id, mm_error *error) {
     mm_status status = check_finite(logits, s->vocab, position, error);
     if (status) return status;
+    double penalty = s->sampling.repetition_penalty;
+    if (penalty > 1 || (penalty > 0 && penalty < 1)) {
+        logits = penalise(s, logits, ids, position);
+        status = check_finite(logits, s->vocab, position, error);
+        if (status) return status;
+    }
     if (s->sampling.temperature <= 0) {
         *id = largest(logits, s->vocab);
         return MM_OK;

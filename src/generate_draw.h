@@ -12,8 +12,9 @@ MM_CHECKED mm_status mm_sampler_open(const mm_sampling *sampling, int vocab, mm_
 void mm_sampler_close(mm_sampler *sampler);
 // Another series from now on.
 void mm_sampler_series(mm_sampler *sampler, uint32_t series);
-// The token for `position` of the sequence. MM_NONFINITE, named, where a logit is not finite.
-MM_CHECKED mm_status mm_sampler_draw(mm_sampler *sampler, const float *logits, int64_t position, int32_t *id,
-                                     mm_error *error);
+// The token for `position` of the sequence, whose ids so far are `ids`, as many as `position`. MM_NONFINITE,
+// named, where a logit is not finite.
+MM_CHECKED mm_status mm_sampler_draw(mm_sampler *sampler, const float *logits, const int32_t *ids,
+                                     int64_t position, int32_t *id, mm_error *error);
 
 #endif

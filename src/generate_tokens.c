@@ -24,7 +24,7 @@ static bool goes_on(const mm_generation *g) {
 static bool next_token(generation_run *r, const float *logits) {
     mm_generation *g = r->g;
     int32_t id;
-    r->status = mm_sampler_draw(g->sampler, logits, g->count, &id, r->error);
+    r->status = mm_sampler_draw(g->sampler, logits, g->ids, g->count, &id, r->error);
     double now = mm_clock_seconds();
     if (g->prompt_seconds < 0) {
         g->prompt_seconds = now - r->began;

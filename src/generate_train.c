@@ -130,15 +130,14 @@ mm_status mm_trainer_sample(mm_trainer *t, mm_error *error) {
     if (t->watch && t->watch->doing) t->watch->doing(t->watch->self, "sampling", -1);
     mm_text_clear(&s->text);
     mm_sampler_series(s->sampler, (uint32_t)t->step);
-    int32_t eos = mm_dataset_eos(t->train.dataset);
     mm_generation g = {.decoder = s->decoder,
                        .sampler = s->sampler,
                        .workers = s->workers,
                        .ids = s->ids.data,
                        .count = s->prompt,
                        .most = s->most,
-                       .eos = &eos,
-                       .eos_count = 1,
+                       .eos = t->model.config.eos,
+                       .eos_count = t->model.config.eos_count,
                        .token = take_token,
                        .self = s};
     mm_error found;

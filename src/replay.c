@@ -10,26 +10,6 @@ void replay_doing(const mm_replay *r, const char *what, double share) {
     if (r->watch.doing) r->watch.doing(r->watch.self, what, share);
 }
 
-// Presets are compiled in, and --model may have changed: the model must be the run's.
-static mm_status check_model(const mm_replay *r, mm_error *error) {
-    mm_config config;
-    mm_text then = {0}, now = {0};
-    const char *text = r->facts.model_config;
-    mm_status status = mm_config_parse(text, strlen(text), "run.json's model", &config, error);
-    if (status) return status;
-    mm_config_write(&config, MM_F32, &then);
-    mm_config_write(&r->trainer.model.config, MM_F32, &now);
-    if (then.failed || now.failed)
-        status = mm_trouble(error, "%s: out of memory", r->trainer.settings.out);
-    else if (strcmp(then.data, now.data) != 0)
-        status = mm_trouble(
-            error, "%s: its model is not the one that this mm makes of its settings; run it with the old mm",
-            r->trainer.settings.out);
-    mm_text_free(&then);
-    mm_text_free(&now);
-    return status;
-}
-
 static mm_status open_trainer(mm_replay *r, const char *run_path, bool validation, mm_error *error) {
     mm_trainer *t = &r->trainer;
     bool given[FIELDS_MOST] = {false};
@@ -46,8 +26,7 @@ static mm_status open_trainer(mm_replay *r, const char *run_path, bool validatio
             run_path, r->facts.arithmetic_version, r->facts.streams_version, MM_ARITHMETIC_VERSION,
             MM_STREAMS_VERSION);
     status = mm_trainer_open(t, error);
-    if (!status) status = mm_trainer_check_same(t, &r->facts, error);
-    return status ? status : check_model(r, error);
+    return status ? status : mm_trainer_check_same(t, &r->facts, error);
 }
 
 mm_status mm_replay_open(const char *run_path, bool validation, const mm_replay_watch *watch, mm_replay **out,

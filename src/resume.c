@@ -1,4 +1,5 @@
 // Going on with a run: its settings, the check that it is the same run, its newest checkpoint.
+#include "tokenizers.h"
 #include "trainer.h"
 #include "weights.h"
 #include <limits.h>
@@ -54,12 +55,19 @@ static mm_status find_packed(const char *run, const char *name, char **slot, mm_
     return status || !mm_is_folder(path) ? status : mm_settings_set_string(slot, path, error);
 }
 
+static mm_status recall_model(mm_trainer *t, const char *run, const char *config, mm_error *error) {
+    char name[PATH_MAX];
+    mm_status status = mm_path_join(name, sizeof name, run, "run.json: model", error);
+    return status ? status : mm_config_parse(config, strlen(config), name, &t->began_with, error);
+}
+
 mm_status mm_trainer_recall(mm_trainer *t, const mm_settings *settings, const bool *given, mm_error *error) {
     mm_run_facts facts;
     mm_status status = mm_run_read(settings->out, &facts, error);
     if (status) return status;
     t->recalled = true;
     status = mm_settings_copy(&t->settings, &facts.settings, error);
+    if (!status) status = recall_model(t, settings->out, facts.model_config, error);
     mm_run_facts_free(&facts);
     if (!status) status = take_given(t, settings, given, error);
     if (!status) status = mm_settings_set_string(&t->settings.out, settings->out, error);
@@ -121,6 +129,7 @@ mm_status mm_trainer_load(mm_trainer *t, int64_t step, mm_error *error) {
                           folder, (long long)state.step, (unsigned long long)state.position, (long long)step,
                           (unsigned long long)((uint64_t)step * (uint64_t)t->settings.batch));
     status = mm_weights_read(p, t->weights, folder, error);
+    if (!status) status = mm_tokenizers_template(folder, &t->chat_template, error);
     if (!status) status = mm_path_join(path, sizeof path, folder, "optimizer.safetensors", error);
     if (!status) status = mm_tensors_read(path, t->optimizer, 2 * p->count, error);
     t->step = state.step;

@@ -10,7 +10,7 @@ mm_status mm_trainer_save(mm_trainer *t, mm_error *error) {
     mm_text config = {0}, tokenizer = {0};
     mm_config_write(&t->model.config, MM_F32, &config);
     mm_tokenizers_config(t->tokenizer, mm_dataset_bos(data), mm_dataset_eos(data), &t->model.config,
-                         &tokenizer);
+                         &t->chat_template, &tokenizer);
     mm_tensor *tensors = mm_weights_list(p, t->weights);
     if (!tensors || config.failed || tokenizer.failed) {
         free(tensors);

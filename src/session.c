@@ -23,6 +23,19 @@ static mm_status open_source(mm_trainer *t, mm_source *source, const char *path,
                         error);
 }
 
+// The validation loss is taken over documents such as those that the model learns.
+static mm_status check_marks(const mm_trainer *t, mm_error *error) {
+    const mm_dataset *train = t->train.dataset, *val = t->val.dataset;
+    if (mm_dataset_bos(train) == mm_dataset_bos(val) && mm_dataset_eos(train) == mm_dataset_eos(val))
+        return MM_OK;
+    return mm_trouble(
+        error,
+        "documents of %s begin and end with tokens %d and %d, those of %s with %d and %d; pack both "
+        "with one tokenizer and its tokenizer_config.json",
+        t->settings.data, mm_dataset_bos(train), mm_dataset_eos(train), t->settings.val_data,
+        mm_dataset_bos(val), mm_dataset_eos(val));
+}
+
 static mm_status open_data(mm_trainer *t, mm_error *error) {
     const mm_settings *s = &t->settings;
     mm_status status = open_source(t, &t->train, s->data, s->order == MM_ORDER_SHUFFLED, error);
@@ -34,14 +47,17 @@ static mm_status open_data(mm_trainer *t, mm_error *error) {
                        mm_dataset_tokenizer_hash(t->val.dataset)))
         return mm_trouble(error, "%s and %s were packed with different tokenizers; pack both with one",
                           s->data, s->val_data);
+    if (!t->recalled) status = check_marks(t, error);
+    if (status) return status;
     t->val_sums = calloc(t->val.plan.samples, sizeof *t->val_sums);
     return t->val_sums ? MM_OK : out_of_memory("validation losses", error);
 }
 
-// Ids that token noise may draw: all that are not special.
+// Ids that token noise may draw: all that are not special, and of which the model has weights.
 static mm_status list_ordinary(mm_trainer *t, mm_error *error) {
     if (t->settings.token_noise <= 0) return MM_OK;
     int vocab = mm_dataset_vocab(t->train.dataset);
+    if (vocab > t->model.config.vocab) vocab = t->model.config.vocab;
     t->ordinary = malloc((size_t)vocab * sizeof *t->ordinary);
     if (!t->ordinary) return out_of_memory("ordinary tokens", error);
     for (int32_t id = 0; id < vocab; id++)
@@ -50,22 +66,55 @@ static mm_status list_ordinary(mm_trainer *t, mm_error *error) {
     return mm_trouble(error, "--token-noise: the tokenizer of %s has special tokens only", t->settings.data);
 }
 
-static mm_status choose_config(const mm_trainer *t, mm_config *config, mm_error *error) {
+static mm_status preset_config(const mm_trainer *t, mm_config *config, mm_error *error) {
+    mm_status status = mm_config_preset(t->settings.preset, config, error);
+    config->vocab = mm_dataset_vocab(t->train.dataset);
+    config->bos = mm_dataset_bos(t->train.dataset);
+    config->eos_count = 1;
+    config->eos[0] = mm_dataset_eos(t->train.dataset);
+    config->pad = mm_tokenizer_id(t->tokenizer, "<|endoftext|>");
+    return status;
+}
+
+// The model learns where the data's documents begin and end; at what else ended its texts they still end.
+static void take_marks(const mm_dataset *dataset, mm_config *config) {
+    int32_t eos = mm_dataset_eos(dataset);
+    int at = 0;
+    while (at < config->eos_count && config->eos[at] != eos) at++;
+    if (at == MM_EOS_MOST) at--;
+    if (at == config->eos_count) config->eos_count++;
+    memmove(config->eos + 1, config->eos, (size_t)at * sizeof *config->eos);
+    config->eos[0] = eos;
+    config->bos = mm_dataset_bos(dataset);
+}
+
+static mm_status given_config(mm_trainer *t, mm_config *config, mm_error *error) {
     const mm_settings *s = &t->settings;
-    int vocab = mm_dataset_vocab(t->train.dataset);
-    if (!s->model) {
-        mm_status status = mm_config_preset(s->preset, config, error);
-        config->vocab = vocab;
-        config->bos = mm_dataset_bos(t->train.dataset);
-        config->eos_count = 1;
-        config->eos[0] = mm_dataset_eos(t->train.dataset);
-        config->pad = mm_tokenizer_id(t->tokenizer, "<|endoftext|>");
-        return status;
-    }
     mm_status status = mm_config_read(s->model, config, error);
     if (!status)
         status = mm_tokenizers_check(s->model, config, s->data, t->train.dataset, t->tokenizer, error);
-    return status;
+    if (!status && t->val.dataset)
+        status = mm_tokenizers_fit(config, s->model, s->val_data, t->val.dataset, t->tokenizer, error);
+    if (status) return status;
+    take_marks(t->train.dataset, config);
+    if (config->max_positions < s->seq_len) config->max_positions = s->seq_len;
+    return MM_OK;
+}
+
+// A run that goes on has the model that it began with, whatever has become of --model or of a preset.
+static mm_status recalled_config(mm_trainer *t, mm_config *config, mm_error *error) {
+    const mm_settings *s = &t->settings;
+    *config = t->began_with;
+    mm_status status =
+        mm_tokenizers_fit(config, "the run's model", s->data, t->train.dataset, t->tokenizer, error);
+    if (status || !t->val.dataset) return status;
+    return mm_tokenizers_fit(config, "the run's model", s->val_data, t->val.dataset, t->tokenizer, error);
+}
+
+static mm_status choose_config(mm_trainer *t, mm_config *config, mm_error *error) {
+    return t->recalled         ? recalled_config(t, config, error)
+           : t->settings.model ? given_config(t, config, error)
+                               : preset_config(t, config, error);
 }
 
 // The optimizer's tensors under PyTorch's names.
@@ -177,8 +226,8 @@ mm_status mm_trainer_open(mm_trainer *t, mm_error *error) {
     t->optim = mm_optim_kernels_for(isa);
     status = mm_gemm_open(isa, &t->gemm, error);
     if (!status) status = open_data(t, error);
-    if (!status) status = list_ordinary(t, error);
     if (!status) status = open_model(t, error);
+    if (!status) status = list_ordinary(t, error);
     if (!status) status = mm_memory_check(t, error);
     if (!status) status = open_state(t, error);
     if (!status)
@@ -227,6 +276,7 @@ void mm_trainer_close(mm_trainer *t) {
     free(t->ordinary);
     free(t->val_sums);
     mm_tokenizer_close(t->tokenizer);
+    mm_text_free(&t->chat_template);
     mm_dataset_close(t->val.dataset);
     mm_dataset_close(t->train.dataset);
     mm_gemm_close(t->gemm);

@@ -58,6 +58,7 @@ typedef struct mm_trainer {
     mm_gemm *gemm;
     mm_source train, val;
     mm_tokenizer *tokenizer; // the dataset's
+    mm_text chat_template;   // of the model that it began with, for those who chat with its own; empty: none
     int32_t *ordinary;       // ids that token noise may draw
     int64_t ordinary_count;
     mm_model model;
@@ -69,10 +70,11 @@ typedef struct mm_trainer {
     double *piece_sums;     // sums of squares of pieces of MM_NORM_BLOCK floats
     mm_tree *tree;
     int64_t leaves, leaves_in_rank;
-    mm_memory memory;   // planned
-    bool recalled;      // the settings are a run's
-    bool replays;       // and nobody chose its workers: as many as memory has room for
-    mm_worker *workers; // as many as there are leaves have room for one; the others help them
+    mm_memory memory;     // planned
+    bool recalled;        // the settings are a run's
+    mm_config began_with; // and its model's configuration
+    bool replays;         // and nobody chose its workers: as many as memory has room for
+    mm_worker *workers;   // as many as there are leaves have room for one; the others help them
     mm_run *run;
     bool unborn; // the run's folder is made, its run.json not yet published
     mm_metrics *metrics;

@@ -95,6 +95,17 @@ cp shards/config.json bad
 sed 's/"tie_word_embeddings": true/"tie_word_embeddings": false/' shards/config.json >bad/config.json
 trouble "bad/|has no tensor lm_head.weight|tie_word_embeddings" eval --model bad --data held
 cp shards/config.json bad
+# A model that was saved without its head has names without "model.".
+cp -rL run/model bare
+rm bare/state.json
+LC_ALL=C sed 's/"model\.\([^"]*\)"/"\1"      /g' run/model/model.safetensors >bare/model.safetensors
+expect 0 inspect bare --json
+grep -q '"model\.' out && fail "the names of bare have their prefix still"
+expect 0 eval --model bare --data held --json
+cmp -s out eval-run || fail "names without model. give another loss"
+expect 0 export --dtype f32 --out clothed bare
+cmp -s clothed/model.safetensors run/model/model.safetensors || fail "names without model. are exported otherwise"
+rm -r bare clothed
 mkdir unweighted
 cp shards/config.json shards/tokenizer.json unweighted
 touch unweighted/pytorch_model.bin

@@ -27,7 +27,7 @@ static void count_draws(const mm_sampling *sampling, const float *logits, int co
     memset(counts, 0, VOCAB * sizeof *counts);
     for (int64_t i = 0; i < DRAWS; i++) {
         int32_t id = -1;
-        OK(mm_sampler_draw(s, logits, i, &id, &error));
+        OK(mm_sampler_draw(s, logits, NULL, i, &id, &error));
         assert_in_range(id, 0, VOCAB - 1);
         counts[id]++;
     }
@@ -105,7 +105,7 @@ static int32_t draw_one(mm_sampling sampling, const float *logits, int64_t posit
     mm_sampler *s;
     int32_t id;
     OK(mm_sampler_open(&sampling, VOCAB, &s, &error));
-    OK(mm_sampler_draw(s, logits, position, &id, &error));
+    OK(mm_sampler_draw(s, logits, NULL, position, &id, &error));
     mm_sampler_close(s);
     return id;
 }
@@ -121,6 +121,37 @@ static void one_candidate_is_the_largest_and_the_lowest_id(void **state) {
         assert_int_equal(
             draw_one((mm_sampling){.temperature = 1e-30, .top_k = 1, .top_p = 1}, equal, position), 0);
     }
+}
+
+// A logit of 2 becomes 1, one of -1 becomes -2, once however often the token is there.
+static void a_penalty_makes_what_is_there_less_likely(void **state) {
+    (void)state;
+    const float logits[VOCAB] = {2, 1.5F, 1.25F, -2, -3, -3.5F};
+    static const struct {
+        int32_t ids[4];
+        int64_t count;
+        double penalty;
+        int32_t wanted;
+    } cases[] = {
+        {{0, 0, 0}, 3, 1, 0}, {{0, 0, 0}, 3, 0, 0},    {{0, 0, 0}, 3, 2, 1},
+        {{1, 0}, 2, 2, 2},    {{0, 2, 1}, 3, 1.25, 0}, {{3, 1}, 2, 0.5, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mm_sampler *s;
+        int32_t id;
+        mm_sampling sampling = {.repetition_penalty = cases[i].penalty};
+        OK(mm_sampler_open(&sampling, VOCAB, &s, &error));
+        OK(mm_sampler_draw(s, logits, cases[i].ids, cases[i].count, &id, &error));
+        assert_int_equal(id, cases[i].wanted);
+        mm_sampler_close(s);
+    }
+    const float below[VOCAB] = {-1, -1.5F, -9, -9, -9, -9};
+    mm_sampler *s;
+    int32_t id, there = 0;
+    OK(mm_sampler_open(&(mm_sampling){.repetition_penalty = 2}, VOCAB, &s, &error));
+    OK(mm_sampler_draw(s, below, &there, 1, &id, &error));
+    assert_int_equal(id, 1);
+    mm_sampler_close(s);
 }
 
 // Written down once: the same on every machine.
@@ -153,7 +184,7 @@ static void a_logit_that_is_not_finite_is_named(void **state) {
         mm_sampler *s;
         int32_t id;
         OK(mm_sampler_open(&(mm_sampling){.temperature = i ? 1 : 0, .top_p = 1}, VOCAB, &s, &error));
-        assert_int_equal(mm_sampler_draw(s, logits, 17, &id, &error), MM_NONFINITE);
+        assert_int_equal(mm_sampler_draw(s, logits, NULL, 17, &id, &error), MM_NONFINITE);
         assert_non_null(strstr(error.text, "token 3 at position 17"));
         mm_sampler_close(s);
     }
@@ -207,6 +238,7 @@ int main(void) {
         cmocka_unit_test(temperature_raises_probabilities_to_a_power),
         cmocka_unit_test(top_k_and_then_top_p_cut),
         cmocka_unit_test(one_candidate_is_the_largest_and_the_lowest_id),
+        cmocka_unit_test(a_penalty_makes_what_is_there_less_likely),
         cmocka_unit_test(a_seed_is_a_text),
         cmocka_unit_test(a_logit_that_is_not_finite_is_named),
         cmocka_unit_test(characters_come_whole),

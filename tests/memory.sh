@@ -84,7 +84,7 @@ cat >huge/config.json <<'END'
 END
 trouble "memory: the run needs" train --model huge --batch 65536 --micro-batch 65536 --ranks 1 --seq-len 1048576 --out refused
 # What config.json says of sizes is not believed before the weights are seen.
-trouble "huge/model.safetensors|No such file" eval --model huge --data data
+trouble "huge/model.safetensors|no such file" eval --model huge --data data
 
 # A run that goes on changes its workers alone.
 expect 0 train --workers 2 --steps 1 --schedule constant --out on

@@ -68,6 +68,7 @@ static mm_status evaluate(const args *given, const char *data, const volatile si
                           mm_eval_result *result, mm_error *error) {
     mm_eval_request request = {.model_path = args_text(given, "model"),
                                .data_path = data,
+                               .data_name = args_text(given, "data"),
                                .seq_len = args_integer(given, "seq-len", 0),
                                .workers = (int)args_integer(given, "workers", mm_par_cores()),
                                .logits_path = args_text(given, "logits"),

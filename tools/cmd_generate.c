@@ -33,25 +33,32 @@ static const option_row options[] = {
      .least = 1,
      .most = 1 << 30,
      .help = "tokens to make at most, where the model does not end before",
-     .standard = "256"},
+     .standard = "generation_config.json's, or 256"},
     {.name = "temperature",
      .kind = OPTION_NUMBER,
      .argument = "T",
      .help = "what logits are divided by, first; 0 always takes the likeliest token",
-     .standard = "0.8",
+     .standard = "generation_config.json's, or 0.8",
      .group = "Choice of the next token"},
     {.name = "top-k",
      .kind = OPTION_INTEGER,
      .argument = "K",
      .most = 1 << 30,
      .help = "then keep the K likeliest, 0: all",
-     .standard = "40"},
+     .standard = "generation_config.json's, or 40"},
     {.name = "top-p",
      .kind = OPTION_NUMBER,
      .argument = "P",
      .most = 1,
      .help = "then keep the fewest whose probabilities reach P, 1: all",
-     .standard = "0.95"},
+     .standard = "generation_config.json's, or 0.95"},
+    {.name = "repetition-penalty",
+     .kind = OPTION_NUMBER,
+     .argument = "R",
+     .least = MM_PENALTY_LEAST,
+     .most = MM_PENALTY_MOST,
+     .help = "before all of these: what makes tokens that are there already less likely, above 1",
+     .standard = "generation_config.json's, or 1"},
     {.name = "seed",
      .kind = OPTION_SETTING,
      .argument = "N",
@@ -160,24 +167,37 @@ static void summary(const mm_generate_result *r) {
     mm_text_free(&line);
 }
 
-static mm_status generate(const args *given, const mm_text *prompt, mm_generate_result *result,
-                          mm_error *error) {
+// What was given; else what the model says; else the defaults.
+static mm_status choose(const args *given, mm_sampling *sampling, int64_t *max_tokens, mm_error *error) {
     mm_settings settings;
     bool set[SETTINGS_MOST];
-    mm_sampling sampling = mm_sampling_default();
+    *sampling = mm_sampling_default();
+    *max_tokens = DEFAULT_TOKENS;
     mm_status status = args_settings(given, &settings, set, error);
-    if (!status && set[mm_settings_field("seed") - mm_settings_fields]) sampling.seed = settings.seed;
+    if (!status) status = mm_sampling_of_model(args_text(given, "model"), sampling, max_tokens, error);
+    if (!status && set[mm_settings_field("seed") - mm_settings_fields]) sampling->seed = settings.seed;
     mm_settings_free(&settings);
     if (status) return status;
-    sampling.temperature = args_number(given, "temperature", sampling.temperature);
-    sampling.top_k = args_integer(given, "top-k", sampling.top_k);
-    sampling.top_p = args_number(given, "top-p", sampling.top_p);
+    sampling->temperature = args_number(given, "temperature", sampling->temperature);
+    sampling->top_k = args_integer(given, "top-k", sampling->top_k);
+    sampling->top_p = args_number(given, "top-p", sampling->top_p);
+    sampling->repetition_penalty = args_number(given, "repetition-penalty", sampling->repetition_penalty);
+    *max_tokens = args_integer(given, "max-tokens", *max_tokens);
+    return MM_OK;
+}
+
+static mm_status generate(const args *given, const mm_text *prompt, mm_generate_result *result,
+                          mm_error *error) {
+    mm_sampling sampling;
+    int64_t max_tokens;
+    mm_status status = choose(given, &sampling, &max_tokens, error);
+    if (status) return status;
     bool json = args_flag(given, "json");
     writer w = {.prompt = prompt};
     mm_generate_request request = {.model_path = args_text(given, "model"),
                                    .prompt = prompt->data ? prompt->data : "",
                                    .prompt_size = prompt->size,
-                                   .max_tokens = args_integer(given, "max-tokens", DEFAULT_TOKENS),
+                                   .max_tokens = max_tokens,
                                    .sampling = sampling,
                                    .workers = (int)args_integer(given, "workers", mm_par_cores()),
                                    .stop = stop_watch("stopping\n"),

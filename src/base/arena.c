@@ -42,7 +42,7 @@ static unsigned char *map_aligned(size_t size) {
 mm_status mm_arena_open(mm_arena *arena, size_t size, mm_error *error) {
     *arena = (mm_arena){0};
     static const char way_out[] =
-        "a smaller model, micro-batch or sequence length or fewer workers need less";
+        "a smaller model, micro-batch or sequence length, fewer tokens to make or fewer workers need less";
     double needed = (double)size * 1e-9;
     if (size > PTRDIFF_MAX - 2 * huge_page)
         return mm_trouble(error, "memory: %.3g GB needed, which no process can address; %s", needed, way_out);

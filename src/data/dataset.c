@@ -112,6 +112,7 @@ static mm_status open_all(mm_dataset *dataset, const char *path, mm_error *error
     if (status) return status;
     const mm_manifest *manifest = &dataset->manifest;
     dataset->token_bytes = mm_manifest_token_bytes(manifest->vocab);
+    dataset->limit = manifest->vocab;
     dataset->shards = calloc((size_t)manifest->shards, sizeof *dataset->shards);
     if (!dataset->shards) return mm_trouble(error, "%s: no memory for %d shards", path, manifest->shards);
     status = hash_of_hashes(dataset, error);

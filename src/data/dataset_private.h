@@ -18,6 +18,7 @@ struct mm_dataset {
     char *path;
     mm_manifest manifest;
     int token_bytes;
+    int limit; // ids that are read are below it: the manifest's vocabulary, or a model's that is smaller
     mm_tokenizer *tokenizer;
     mm_hash hash;
     dataset_shard *shards; // manifest.shards of them

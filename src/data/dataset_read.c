@@ -66,14 +66,15 @@ static uint32_t get_token(const unsigned char *raw, int bytes) {
 static mm_status convert(const mm_dataset *dataset, const dataset_shard *shard, const unsigned char *raw,
                          uint64_t first, size_t count, int32_t *out, mm_error *error) {
     int bytes = dataset->token_bytes;
-    uint32_t vocab = (uint32_t)dataset->manifest.vocab;
+    uint32_t limit = (uint32_t)dataset->limit;
     for (size_t i = 0; i < count; i++) {
         uint32_t id = get_token(raw + i * (size_t)bytes, bytes);
-        if (id >= vocab) {
+        if (id >= limit) {
             char place[1024];
             place_of(dataset, shard, first + i, place, sizeof place);
-            return mm_trouble(error, "%s is %u, expected less than %u, the vocabulary that dataset.json says",
-                              place, id, vocab);
+            return mm_trouble(error, "%s is %u, expected less than %u, the vocabulary %s", place, id, limit,
+                              dataset->limit < dataset->manifest.vocab ? "of the model"
+                                                                       : "that dataset.json says");
         }
         out[i] = (int32_t)id;
     }
@@ -115,4 +116,25 @@ mm_status mm_dataset_read(mm_dataset_cursor *cursor, uint64_t first, int64_t cou
         }
     }
     return MM_OK;
+}
+
+mm_status mm_dataset_fit(mm_dataset *dataset, int vocab, int32_t *beyond, mm_error *error) {
+    enum { PART = 16000 };
+    *beyond = -1;
+    if (vocab >= dataset->manifest.vocab) return MM_OK;
+    mm_dataset_cursor *cursor;
+    mm_status status = mm_dataset_cursor_new(dataset, &cursor, error);
+    if (status) return status;
+    int32_t *ids = malloc(PART * sizeof *ids);
+    if (!ids) status = mm_trouble(error, "%s: no memory to read it", dataset->path);
+    for (uint64_t first = 0; !status && *beyond < 0 && first < dataset->tokens; first += PART) {
+        int64_t count = (int64_t)(dataset->tokens - first < PART ? dataset->tokens - first : (uint64_t)PART);
+        status = mm_dataset_read(cursor, first, count, ids, error);
+        for (int64_t i = 0; !status && *beyond < 0 && i < count; i++)
+            if (ids[i] >= vocab) *beyond = ids[i];
+    }
+    if (!status && *beyond < 0) dataset->limit = vocab;
+    free(ids);
+    mm_dataset_cursor_free(cursor);
+    return status;
 }

@@ -17,6 +17,7 @@ struct mm_tensor_files {
     int count;
     mm_tensor_place *places;  // in order
     mm_tensor_place *by_name; // the same, sorted
+    const char *dropped;      // what names lose before they are looked for; NULL: nothing
 };
 
 const char *mm_tensor_files_path(const mm_tensor_files *files) {
@@ -39,7 +40,13 @@ static int by_name(const void *a, const void *b) {
     return strcmp(x->entry->tensor.name, y->entry->tensor.name);
 }
 
+void mm_tensor_files_drop(mm_tensor_files *files, const char *prefix) {
+    files->dropped = prefix;
+}
+
 mm_tensor_place mm_tensor_files_find(const mm_tensor_files *files, const char *name) {
+    size_t drop = files->dropped ? strlen(files->dropped) : 0;
+    if (drop && strncmp(name, files->dropped, drop) == 0) name += drop;
     mm_safetensors_entry entry = {.tensor.name = name};
     mm_tensor_place wanted = {NULL, &entry}, none = {NULL, NULL};
     const mm_tensor_place *found =

@@ -42,6 +42,11 @@ MM_CHECKED mm_status mm_dataset_check(const mm_dataset *dataset,
                                       void (*progress)(void *self, uint64_t done, uint64_t total), void *self,
                                       mm_error *error);
 
+// For a model that has `vocab` tokens, maybe fewer than the tokenizer: *beyond is the first id in the data
+// that the model does not have, for which all of it is read, or -1; in that case reading gives no such id
+// from here on. Before any other thread has the dataset.
+MM_CHECKED mm_status mm_dataset_fit(mm_dataset *dataset, int vocab, int32_t *beyond, mm_error *error);
+
 typedef struct mm_dataset_cursor mm_dataset_cursor;
 MM_CHECKED mm_status mm_dataset_cursor_new(const mm_dataset *dataset, mm_dataset_cursor **cursor,
                                            mm_error *error);

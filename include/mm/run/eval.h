@@ -9,7 +9,8 @@
 
 typedef struct mm_eval_request {
     const char *model_path, *data_path;
-    int64_t seq_len; // of a window; 0: 256
+    const char *data_name; // what messages call the data; NULL: data_path
+    int64_t seq_len;       // of a window; 0: 256
     int workers;
     // If not NULL, a .safetensors file that is made: "targets" I32 {tokens} and "logits" F32 {tokens,
     // vocabulary}, of each target in the data's order.

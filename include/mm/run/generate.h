@@ -10,20 +10,29 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// How the next token is chosen. The logits are divided by the temperature; then the top_k largest are kept;
-// then, of their softmax, the fewest whose probabilities reach top_p, largest first; one of them is drawn by
-// its probability. Equal logits count as falling with the id.
+#define MM_PENALTY_LEAST 0.01
+#define MM_PENALTY_MOST 100
+
+// How the next token is chosen. The logit of each token that is there already is multiplied by the repetition
+// penalty if it is negative, else divided by it; all are divided by the temperature; then the top_k largest
+// are kept; then, of their softmax, the fewest whose probabilities reach top_p, largest first; one of them is
+// drawn by its probability. Equal logits count as falling with the id.
 typedef struct mm_sampling {
-    double temperature; // 0: the largest logit, whatever the rest says
+    double temperature; // 0: the largest logit, whatever the rest says but the penalty
     int64_t top_k;      // 0: all
     double top_p;       // 1: all
     uint64_t
         seed; // the token at position i of the sequence is drawn by words 2i and 2i + 1 of the seed's stream
+    double repetition_penalty; // 0 or 1: none. Keskar et al. (2019), as transformers has it
     uint32_t series; // word 2 of the stream's counter: 0 for a text, the step for a sample of training
 } mm_sampling;
 
-// Temperature 0.8, top-k 40, top-p 0.95, seed 1337.
+// Temperature 0.8, top-k 40, top-p 0.95, no penalty, seed 1337.
 mm_sampling mm_sampling_default(void);
+// What a model directory's generation_config.json says, in place of the numbers in *sampling and *max_tokens;
+// what it does not say stays, and so does all where there is no such file. do_sample false is temperature 0.
+MM_CHECKED mm_status mm_sampling_of_model(const char *folder, mm_sampling *sampling, int64_t *max_tokens,
+                                          mm_error *error);
 
 typedef enum mm_generate_end {
     MM_END_EOS,       // the model ended the document
@@ -55,7 +64,8 @@ typedef struct mm_generate_result {
     double prompt_seconds, seconds; // until the first token; after it
 } mm_generate_result;
 
-// The same ids for any workers, on any CPU. The result holds what was made also when MM_INTERRUPTED (*stop)
+// The same ids for any workers, on any CPU. What generation_config.json asks for beyond mm_sampling, and
+// would change the ids, is refused by name. The result holds what was made also when MM_INTERRUPTED (*stop)
 // or MM_NONFINITE (a logit that is not finite) is returned. Free it in any case.
 MM_CHECKED mm_status mm_generate(const mm_generate_request *request, mm_generate_result *result,
                                  mm_error *error);
