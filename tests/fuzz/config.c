@@ -2,8 +2,10 @@
 // same.
 #include "fuzz.h"
 
+#include "../../src/generate_config.h"
 #include <mm/base/text.h>
 #include <mm/model/config.h>
+#include <mm/run/generate.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +43,23 @@ static void read_again(const mm_config *config) {
     mm_text_free(&text);
 }
 
+static void check_sampling(const char *folder) {
+    mm_error error;
+    mm_sampling s = mm_sampling_default();
+    int64_t most = 256;
+    mm_status status = mm_sampling_of_model(folder, &s, &most, &error);
+    if (status) {
+        fuzz_said(status, &error, "generation_config.json");
+        return;
+    }
+    fuzz_assert(s.temperature >= 0 && s.top_k >= 0 && s.top_p >= 0 && s.top_p <= 1 && most >= 1);
+    fuzz_assert(s.repetition_penalty >= MM_PENALTY_LEAST && s.repetition_penalty <= MM_PENALTY_MOST);
+    for (int drawn = 0; drawn < 2; drawn++) {
+        status = mm_generation_supported(folder, drawn, &error);
+        if (status) fuzz_said(status, &error, "generation_config.json");
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_piece pieces[2];
     char folder[FUZZ_PATH];
@@ -52,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_path(folder, ".");
     fuzz_memory_begin();
     mm_status status = mm_config_read(folder, &config, &error);
+    check_sampling(folder);
     fuzz_memory_end(MEMORY, MEMORY_FACTOR);
     if (status) {
         fuzz_said(status, &error, "config.json");

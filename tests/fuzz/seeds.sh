@@ -59,7 +59,8 @@ END
 {
     cat model.json
     divider
-    printf '{"eos_token_id": [2, 5], "temperature": 0.7}'
+    printf '%s' '{"eos_token_id": [2, 5], "do_sample": true, "temperature": 0.7, "top_k": 20, "top_p": 0.9, "repetition_penalty": 1.1,
+ "max_new_tokens": 64, "num_beams": 1, "typical_p": 1.0, "suppress_tokens": null, "min_p": 0.1}'
 } | seed config generation
 
 # --- safetensors
