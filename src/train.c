@@ -115,12 +115,12 @@ static mm_status take_steps(mm_trainer *t, const volatile sig_atomic_t *stop, mm
         status = after_step(t, &p, &row, began, result, error);
         if (!status) status = sample(t, &p, error);
         if (status) return status;
-        result->interrupted = stop && *stop && t->step < s->steps;
-        if (due(t->step, s->save_every, s->steps) || t->step == s->steps || result->interrupted)
+        const bool stopping = stop && *stop && t->step < s->steps;
+        if (due(t->step, s->save_every, s->steps) || t->step == s->steps || stopping)
             status = save(t, &p, error);
         if (status) return status;
-        if (result->interrupted)
-            return mm_fail(error, MM_INTERRUPTED, "stopped after step %lld", (long long)t->step);
+        result->interrupted = stopping;
+        if (stopping) return mm_fail(error, MM_INTERRUPTED, "stopped after step %lld", (long long)t->step);
     }
     return MM_OK;
 }

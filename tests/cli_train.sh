@@ -172,4 +172,20 @@ has err "full/"
 expect 0 --resume full --steps 2
 expect 0 --data data "${small[@]}" --schedule constant --steps 2 --out roomy
 cmp -s full/model/model.safetensors roomy/model/model.safetensors || fail "what went on after a full disk differs"
+
+# Ctrl-C where the save that it asks for fails is no interrupted run that is saved: exit 2, by the save's own sentence.
+(
+    ulimit -f 64
+    exec "$mm" --data data "${small[@]}" --trace off --save-every 0 --steps 100000 --out unsaved >out 2>err </dev/null
+) &
+trainer=$!
+for _ in $(seq 600); do
+    [ -s unsaved/metrics.jsonl ] && break
+    sleep 0.02
+done
+kill -INT "$trainer"
+wait "$trainer"
+[ $? = 2 ] || fail "Ctrl-C with a save that fails: not exit 2: $(tail -n 1 err)"
+has err "unsaved/checkpoints/" "File too large"
+grep -qF "saved; go on with" err && fail "Ctrl-C with a save that fails: $(tail -n 1 err)"
 finish

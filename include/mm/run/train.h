@@ -50,8 +50,9 @@ typedef struct mm_train_step {
 } mm_train_step;
 
 typedef struct mm_train_result {
-    int64_t step; // the last step done
-    bool interrupted, already_done;
+    int64_t step;     // the last step done
+    bool interrupted; // and saved
+    bool already_done;
     double seconds;
     double loss, val_loss; // last known; has_val says whether there is one
     bool has_val;
