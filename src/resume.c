@@ -77,14 +77,22 @@ mm_status mm_trainer_recall(mm_trainer *t, const mm_settings *settings, const bo
     return status;
 }
 
+static mm_status refuse_source(const char *path, const char *option, const char *what, mm_hash found,
+                               mm_hash expected, mm_error *error) {
+    char a[MM_HASH_TEXT], b[MM_HASH_TEXT];
+    return mm_trouble(error, "%s: its data (%s) have %s %s, run.json says %s; bring the old data back", path,
+                      option, what, mm_hash_print(found, a), mm_hash_print(expected, b));
+}
+
+// The tokenizer too: it says which ids are special, and so what token noise draws.
 static mm_status check_source(const mm_source *now, const mm_run_data *then, const char *option,
                               const char *path, mm_error *error) {
-    if (!now->dataset || !then->path || mm_hash_equal(mm_dataset_hash(now->dataset), then->hash))
-        return MM_OK;
-    char found[MM_HASH_TEXT], expected[MM_HASH_TEXT];
-    return mm_trouble(error, "%s: its data (%s) have hash %s, run.json says %s; bring the old data back",
-                      path, option, mm_hash_print(mm_dataset_hash(now->dataset), found),
-                      mm_hash_print(then->hash, expected));
+    if (!now->dataset || !then->path) return MM_OK;
+    const mm_hash hash = mm_dataset_hash(now->dataset), tokenizer = mm_dataset_tokenizer_hash(now->dataset);
+    if (!mm_hash_equal(hash, then->hash)) return refuse_source(path, option, "hash", hash, then->hash, error);
+    if (!mm_hash_equal(tokenizer, then->tokenizer))
+        return refuse_source(path, option, "a tokenizer of hash", tokenizer, then->tokenizer, error);
+    return MM_OK;
 }
 
 // The data, the arithmetic and the initial weights are those that the run began with.

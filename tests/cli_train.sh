@@ -106,6 +106,15 @@ expect 0 --data data "${small[@]}" --schedule constant --val-every 2 --steps 4 -
 cmp -s grow/metrics.jsonl whole/metrics.jsonl || fail "2 and 2 steps are not 4: metrics"
 cmp -s grow/model/model.safetensors whole/model/model.safetensors || fail "2 and 2 steps are not 4: model"
 
+# The same tokens, packed with a tokenizer that has another token special: token noise would draw other ids.
+cp -r data noisy
+expect 0 --data noisy "${small[@]}" --schedule constant --token-noise 0.2 --steps 1 --out noise
+rm -r noisy
+sed '0,/"special": true/s//"special": false/' tokenizer.json >plainer.json
+"$mm" pack --tokenizer plainer.json --split % --val-share 0.3 --out noisy split.txt >/dev/null || fail "pack"
+cmp -s data/tokens-00000.gz noisy/tokens-00000.gz || fail "a token that is not special moved the others"
+trouble 'noisy|--data|a tokenizer of hash|run.json|bring the old data back' --resume noise --steps 2
+
 # Wrong input: named, exit 2, nothing made.
 trouble 'nowhere' --data nowhere --steps 1 --out x
 mkdir -p locked/dataset.json
