@@ -82,6 +82,7 @@ void mm_report_header(const mm_trainer *t) {
                               .policy_words = mm_seed_policy_words((mm_seed_policy)s->seed_policy),
                               .memory = t->memory,
                               .start_loss = mm_log((double)c->vocab),
-                              .resumed_step = t->step};
+                              .resumed_step = t->step,
+                              .again = t->recalled && t->step == 0};
     t->watch->header(t->watch->self, &header);
 }

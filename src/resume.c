@@ -66,6 +66,7 @@ mm_status mm_trainer_recall(mm_trainer *t, const mm_settings *settings, const bo
     mm_status status = mm_run_read(settings->out, &facts, error);
     if (status) return status;
     t->recalled = true;
+    t->recalled_steps = facts.settings.steps;
     status = mm_settings_copy(&t->settings, &facts.settings, error);
     if (!status) status = recall_model(t, settings->out, facts.model_config, error);
     mm_run_facts_free(&facts);
@@ -124,39 +125,48 @@ mm_status mm_trainer_check_initial(const mm_trainer *t, const mm_run_facts *fact
     return MM_OK;
 }
 
+// The folder of the run's checkpoint of `step`, and its state.json, to which its files are compared.
+static mm_status read_state(const mm_trainer *t, int64_t step, char folder[PATH_MAX],
+                            mm_checkpoint_state *state, mm_error *error) {
+    const uint64_t position = (uint64_t)step * (uint64_t)t->settings.batch;
+    mm_status status = mm_checkpoint_path(t->settings.out, step, folder, PATH_MAX, error);
+    if (!status) status = mm_checkpoint_state_read(folder, state, error);
+    if (status || (state->step == step && state->position == position)) return status;
+    return mm_trouble(error,
+                      "%s: state.json says step %lld at sample %llu, expected step %lld at sample %llu; the "
+                      "checkpoint is another's: " MM_CHECKPOINT_WAY_OUT,
+                      folder, (long long)state->step, (unsigned long long)state->position, (long long)step,
+                      (unsigned long long)position);
+}
+
 mm_status mm_trainer_load(mm_trainer *t, int64_t step, mm_error *error) {
     const mm_parameters *p = &t->model.parameters;
     char folder[PATH_MAX], path[PATH_MAX];
     mm_checkpoint_state state;
-    mm_status status = mm_checkpoint_path(t->settings.out, step, folder, sizeof folder, error);
-    if (!status) status = mm_checkpoint_state_read(folder, &state, error);
-    if (status) return status;
-    if (state.step != step || state.position != (uint64_t)step * (uint64_t)t->settings.batch)
-        return mm_trouble(error,
-                          "%s: state.json says step %lld at sample %llu; expected step %lld at sample %llu",
-                          folder, (long long)state.step, (unsigned long long)state.position, (long long)step,
-                          (unsigned long long)((uint64_t)step * (uint64_t)t->settings.batch));
-    status = mm_weights_read(p, t->weights, folder, error);
+    mm_status status = read_state(t, step, folder, &state, error);
+    if (!status) status = mm_weights_read(p, t->weights, folder, error);
     if (!status) status = mm_tokenizers_template(folder, &t->chat_template, error);
     if (!status) status = mm_path_join(path, sizeof path, folder, "optimizer.safetensors", error);
     if (!status) status = mm_tensors_read(path, t->optimizer, 2 * p->count, error);
+    if (status) return status;
     t->step = state.step;
     t->tokens = state.tokens;
-    return status;
+    return MM_OK;
 }
 
-// A run that has no checkpoint begins again, and its records with it: not where they cannot be seen, as on a
-// disk that is not there.
+// A run that has no checkpoint begins again, and its records with it: not one that has saved, whose
+// checkpoints cannot be seen, as on a disk that is not there, or were removed.
 static mm_status check_unsaved(const char *run, mm_error *error) {
     char link[PATH_MAX], folder[PATH_MAX];
     mm_status status = mm_path_join(link, sizeof link, run, "model", error);
     if (!status) status = mm_path_join(folder, sizeof folder, run, "checkpoints", error);
-    if (status || mm_is_folder(folder) || !(mm_is_there(link) || mm_is_there(folder))) return status;
+    if (status) return status;
+    const bool seen = mm_is_folder(folder);
+    if (!mm_is_there(link) && (seen || !mm_is_there(folder))) return MM_OK;
     return mm_trouble(
         error,
-        "%s: no such folder, but the run has saved; bring its checkpoints back, or remove %s to begin "
-        "the run again",
-        folder, link);
+        "%s: %s, but the run has saved; bring its checkpoints back, or remove %s to begin the run again",
+        folder, seen ? "holds no checkpoint" : "no such folder", link);
 }
 
 // The newest checkpoint, or the beginning: the run was stopped before its first.
@@ -209,19 +219,56 @@ static mm_status open_records(mm_trainer *t, mm_error *error) {
 }
 
 mm_status mm_trainer_continue(mm_trainer *t, mm_error *error) {
-    mm_status status = mm_run_open(t->settings.out, &t->run, error);
-    if (status) return status;
     mm_run_facts facts;
-    status = mm_run_read(t->settings.out, &facts, error);
+    mm_status status = mm_run_read(t->settings.out, &facts, error);
     if (status) return status;
     status = mm_trainer_check_same(t, &facts, error);
     if (!status) status = load_newest(t, &facts, error);
-    // At its end a run is left as it is, but for what a kill kept its last save from doing.
-    const bool at_end = t->step >= t->settings.steps;
-    const int64_t keep = at_end ? facts.settings.keep : t->settings.keep;
-    if (!status && !at_end) status = open_records(t, error);
-    if (!status && !at_end) status = keep_settings(t, &facts, error);
-    if (!status) status = mm_checkpoint_settle(mm_run_path(t->run), (int)keep, error);
+    if (!status) status = open_records(t, error);
+    if (!status) status = keep_settings(t, &facts, error);
+    if (!status) status = mm_checkpoint_settle(mm_run_path(t->run), (int)t->settings.keep, error);
     mm_run_facts_free(&facts);
     return status;
+}
+
+// --- the end
+
+// 0: the run has no checkpoint.
+static mm_status find_newest(const mm_trainer *t, int64_t *step, mm_error *error) {
+    int64_t *steps;
+    int count;
+    mm_status status = mm_checkpoint_list(mm_run_path(t->run), &steps, &count, error);
+    *step = !status && count ? steps[count - 1] : 0;
+    free(steps);
+    return status;
+}
+
+// Where a kill kept the last save from leading `model` to it, or from clearing up, that is done. No
+// checkpoint is removed: one beyond --keep may have been brought back.
+static mm_status settle_end(mm_trainer *t, mm_error *error) {
+    char folder[PATH_MAX];
+    mm_checkpoint_state state;
+    mm_status status = mm_run_check(t->run, error);
+    if (!status) status = read_state(t, t->step, folder, &state, error);
+    return status ? status : mm_checkpoint_settle(mm_run_path(t->run), 0, error);
+}
+
+mm_status mm_trainer_find_end(mm_trainer *t, bool *ended, mm_error *error) {
+    const int64_t steps = t->settings.steps;
+    const bool moved = steps != t->recalled_steps;
+    int64_t newest;
+    *ended = false;
+    mm_status status = mm_run_open(t->settings.out, &t->run, error);
+    if (!status) status = find_newest(t, &newest, error);
+    if (status) return status;
+    if (moved && steps < newest)
+        return mm_trouble(error,
+                          "--steps %lld: %s has a checkpoint of step %lld; expected at least %lld, or remove "
+                          "the checkpoints after step %lld to go on from one before",
+                          (long long)steps, t->settings.out, (long long)newest, (long long)newest,
+                          (long long)steps);
+    *ended = !moved && newest >= steps;
+    if (!*ended) return MM_OK;
+    t->step = newest;
+    return settle_end(t, error);
 }

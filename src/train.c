@@ -6,6 +6,7 @@
 #include <math.h>
 #include <mm/base/clock.h>
 #include <mm/base/profile.h>
+#include <mm/files/publish.h>
 #include <mm/optim/clip.h>
 #include <mm/optim/schedule.h>
 #include <stdio.h>
@@ -127,8 +128,8 @@ static mm_status take_steps(mm_trainer *t, const volatile sig_atomic_t *stop, mm
 
 static mm_status run_steps(mm_trainer *t, const volatile sig_atomic_t *stop, mm_train_result *result,
                            mm_error *error) {
-    if (t->step >= t->settings.steps) return MM_OK;
-    if (!t->watch || !t->watch->profile) return take_steps(t, stop, result, error);
+    bool profiled = t->watch && t->watch->profile && t->step < t->settings.steps;
+    if (!profiled) return take_steps(t, stop, result, error);
     mm_status status = mm_profile_start((int)t->settings.workers, error);
     if (status) return status;
     status = take_steps(t, stop, result, error);
@@ -143,6 +144,9 @@ static mm_status finish(mm_trainer *t, mm_train_result *result, mm_status status
         snprintf(result->run_path, sizeof result->run_path, "%s", mm_run_path(t->run));
         snprintf(result->model_path, sizeof result->model_path, "%.*s/model", PATH_MAX - 8,
                  mm_run_path(t->run));
+        const mm_settings *s = &t->settings;
+        const char *data = s->val_data && s->val_every ? s->val_data : s->data;
+        if (mm_is_folder(data)) snprintf(result->data_path, sizeof result->data_path, "%s", data);
     }
     mm_trainer_close_samples(t);
     mm_trainer_close(t);
@@ -165,19 +169,27 @@ mm_status mm_train(const mm_settings *settings, int argc, char *const *argv, con
     return finish(&t, result, status);
 }
 
+static mm_status go_on(mm_trainer *t, const volatile sig_atomic_t *stop, mm_train_result *result,
+                       mm_error *error) {
+    mm_status status = mm_trainer_open(t, error);
+    if (!status) status = mm_trainer_open_samples(t, error);
+    if (!status) status = mm_trainer_continue(t, error);
+    if (status) return status;
+    mm_report_header(t);
+    result->step = t->step;
+    result->ends_now = t->step == t->settings.steps;
+    return run_steps(t, stop, result, error);
+}
+
 mm_status mm_train_resume(const mm_settings *settings, const bool *given, const mm_train_watch *watch,
                           const volatile sig_atomic_t *stop, mm_train_result *result, mm_error *error) {
     double began = mm_clock_seconds();
     mm_trainer t = {.watch = watch};
     *result = (mm_train_result){0};
     mm_status status = mm_trainer_recall(&t, settings, given, error);
-    if (!status) status = mm_trainer_open(&t, error);
-    if (!status) status = mm_trainer_open_samples(&t, error);
-    if (!status) status = mm_trainer_continue(&t, error);
-    if (!status) mm_report_header(&t);
-    result->already_done = !status && t.step >= t.settings.steps;
+    if (!status) status = mm_trainer_find_end(&t, &result->already_done, error);
     result->step = t.step;
-    if (!status) status = run_steps(&t, stop, result, error);
+    if (!status && !result->already_done) status = go_on(&t, stop, result, error);
     result->seconds = mm_clock_seconds() - began;
     return finish(&t, result, status);
 }

@@ -70,11 +70,12 @@ typedef struct mm_trainer {
     double *piece_sums;     // sums of squares of pieces of MM_NORM_BLOCK floats
     mm_tree *tree;
     int64_t leaves, leaves_in_rank;
-    mm_memory memory;     // planned
-    bool recalled;        // the settings are a run's
-    mm_config began_with; // and its model's configuration
-    bool replays;         // and nobody chose its workers: as many as memory has room for
-    mm_worker *workers;   // as many as there are leaves have room for one; the others help them
+    mm_memory memory;       // planned
+    bool recalled;          // the settings are a run's
+    mm_config began_with;   // and its model's configuration
+    int64_t recalled_steps; // of its run.json; --steps may have moved the end
+    bool replays;           // and nobody chose its workers: as many as memory has room for
+    mm_worker *workers;     // as many as there are leaves have room for one; the others help them
     mm_run *run;
     bool unborn; // the run's folder is made, its run.json not yet published
     mm_metrics *metrics;
@@ -109,7 +110,10 @@ size_t mm_trainer_worker_bytes(const mm_trainer *t, const mm_settings *s, bool h
 // src/begin.c. The initial weights (drawn, or from --model) and the run directory.
 MM_CHECKED mm_status mm_trainer_begin(mm_trainer *t, int argc, char *const *argv, mm_error *error);
 MM_CHECKED mm_status mm_trainer_initial_weights(mm_trainer *t, mm_error *error);
-// src/resume.c. Locks the run and loads its newest checkpoint, or starts it again if it has none.
+// src/resume.c. Locks the run. Is it at its end? Then its newest checkpoint is checked, and the trainer need
+// not be opened: neither data nor room for the model are needed.
+MM_CHECKED mm_status mm_trainer_find_end(mm_trainer *t, bool *ended, mm_error *error);
+// Loads the newest checkpoint of the run, which is locked, or starts it again if it has none.
 MM_CHECKED mm_status mm_trainer_continue(mm_trainer *t, mm_error *error);
 // Loads the run's checkpoint of `step`. The run is settings.out, and need not be locked.
 MM_CHECKED mm_status mm_trainer_load(mm_trainer *t, int64_t step, mm_error *error);

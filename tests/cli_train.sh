@@ -95,7 +95,31 @@ expect 0 --data text.txt "${small[@]}" --model run/model --steps 1 --out fromtex
 state_of run >before
 expect 0 --resume run
 has err "at its end"
+has err "eval --model run/model --data data/val"
 state_of run | cmp -s - before || fail "resuming a run at its end changed it"
+
+# It needs no data for that. What was brought back to it stays; only what a kill kept its last save from doing is done.
+cp -r data fleeting
+expect 0 --data fleeting --val-every 0 "${small[@]}" --steps 3 --save-every 1 --keep 2 --out ended
+rm -r fleeting
+cp -r ended/checkpoints/step-000002 ended/checkpoints/.step-000002.tmp-1-0
+ln -sfn checkpoints/step-000002 ended/model
+cp -r ended/checkpoints/step-000002 ended/checkpoints/step-000001
+expect 0 --resume ended
+has err "at its end" "inspect ended"
+grep -qF "mm eval" err && fail "a run whose data are gone names them to evaluate on: $(cat err)"
+names=$(find ended/checkpoints -mindepth 1 -maxdepth 1 -printf '%f\n' | LC_ALL=C sort | xargs)
+[ "$names" = "step-000001 step-000002 step-000003" ] || fail "resuming a run at its end left $names"
+[ "$(readlink ended/model)" = checkpoints/step-000003 ] || fail "resuming a run at its end left model at $(readlink ended/model)"
+mv ended/checkpoints checkpoints-elsewhere
+ln -s ../checkpoints-elsewhere ended/checkpoints
+state_of checkpoints-elsewhere >before
+trouble 'ended/checkpoints: found a link' --resume ended
+state_of checkpoints-elsewhere | cmp -s - before || fail "resuming a run at its end removed checkpoints through a link"
+rm ended/checkpoints
+mv checkpoints-elsewhere ended/checkpoints
+turn ended/checkpoints/step-000003/model.safetensors 5000
+trouble 'step-000003/model.safetensors|the checkpoint is damaged' --resume ended
 trouble '--lr|--resume' --resume run --lr 1
 trouble '--steps|constant' --resume run --steps 9
 trouble 'missing' --resume missing
@@ -105,6 +129,32 @@ expect 0 --resume grow --steps 4 --workers 2
 expect 0 --data data "${small[@]}" --schedule constant --val-every 2 --steps 4 --out whole
 cmp -s grow/metrics.jsonl whole/metrics.jsonl || fail "2 and 2 steps are not 4: metrics"
 cmp -s grow/model/model.safetensors whole/model/model.safetensors || fail "2 and 2 steps are not 4: model"
+
+# The end may be laid where the run is, not before it.
+cp -r grow brief
+sed -i 4d brief/metrics.jsonl && rm -r brief/checkpoints/step-000004 && ln -sfn checkpoints/step-000002 brief/model
+state_of brief >before
+trouble '--steps 1|brief|step 2|at least 2' --resume brief --steps 1
+trouble '--steps 3|grow|step 4|at least 4' --resume grow --steps 3
+state_of brief | cmp -s - before || fail "a refused --steps changed the run"
+expect 0 --resume brief --steps 2
+has err "ends at step 2 now"
+grep -qF '"steps": 2,' brief/run.json || fail "the run's new end is not kept: $(grep steps brief/run.json)"
+[ "$(wc -l <brief/metrics.jsonl)" = 2 ] || fail "a run that ends at step 2 has $(wc -l <brief/metrics.jsonl) rows"
+expect 0 --resume brief
+has err "at its end (step 2); nothing was changed"
+expect 0 verify brief
+
+# A run that has saved does not begin again where its checkpoints were removed; one that has not says so.
+cp -r grow emptied
+rm -r emptied/checkpoints/step-*
+state_of emptied >before
+trouble 'emptied/checkpoints: holds no checkpoint|the run has saved|remove|emptied/model' --resume emptied
+state_of emptied | cmp -s - before || fail "a run without checkpoints was changed"
+rm emptied/model
+expect 0 --resume emptied
+has err "begins again" "step    1/4"
+cmp -s grow/metrics.jsonl emptied/metrics.jsonl || fail "a run that began again has other metrics"
 
 # The same tokens, packed with a tokenizer that has another token special: token noise would draw other ids.
 cp -r data noisy

@@ -29,9 +29,10 @@ same_end() {
 
 names_in() { (cd "$1" && find . | LC_ALL=C sort); }
 
-# go_on RUN OPTION...: to its end. A run that has no run.json yet starts again by its first command, $command.
+# go_on RUN OPTION...: to its end. A run that has no run.json yet starts again by its first command, $command. One that was
+# killed at its end, before its last save removed the oldest checkpoint, keeps that; here it goes, for same_end.
 go_on() {
-    local run=$1
+    local run=$1 keep saved
     shift
     if [ -e "$run/run.json" ]; then
         run --resume "$run" "$@"
@@ -39,4 +40,7 @@ go_on() {
         run "${command[@]}" --out "$run"
     fi
     [ "$status" = 0 ] || fail "$run: going on: exit $status: $(tail -n 1 err)"
+    keep=$(sed -n 's/^ *"keep": \([0-9]*\),$/\1/p' "$run/run.json")
+    saved=("$run"/checkpoints/step-*)
+    if grep -qF 'at its end' err && ((keep && ${#saved[@]} == keep + 1)); then rm -r "${saved[0]}"; fi
 }

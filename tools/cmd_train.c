@@ -146,7 +146,7 @@ static mm_status run_train(const args *given, mm_error *error) {
     mm_settings_free(&settings);
     mm_text text = {0};
     if (!status) {
-        train_end_text(&text, &result, &show, given->program);
+        train_end_text(&text, &result, given->program);
         progress_show(&text, true);
     } else if (result.interrupted) {
         mm_text_format(&text, "stopped after step %lld, saved; go on with: %s --resume ",

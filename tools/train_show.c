@@ -86,6 +86,7 @@ static void training_line(mm_text *out, const mm_train_header *h) {
     mm_text_format(out, "), dropout %g", s->dropout);
     if (s->token_noise > 0) mm_text_format(out, ", token noise %g", s->token_noise);
     if (h->resumed_step) mm_text_format(out, "; goes on after step %lld", (long long)h->resumed_step);
+    if (h->again) mm_text_add_string(out, "; begins again, since it has no checkpoint");
     mm_text_add_string(out, "\n");
 }
 
@@ -148,10 +149,12 @@ void train_step_text(mm_text *out, const mm_train_step *s, bool has_val, double 
 
 // --- the end
 
-void train_end_text(mm_text *out, const mm_train_result *r, const train_show *show, const char *program) {
+void train_end_text(mm_text *out, const mm_train_result *r, const char *program) {
     char took[16];
     if (r->already_done) {
         mm_text_format(out, "the run is at its end (step %lld); nothing was changed\n", (long long)r->step);
+    } else if (r->ends_now) {
+        mm_text_format(out, "the run ends at step %lld now\n", (long long)r->step);
     } else {
         mm_text_format(out, "done: step %lld after %s, loss %.4f", (long long)r->step,
                        mm_clock_print(r->seconds, took), r->loss);
@@ -162,12 +165,14 @@ void train_end_text(mm_text *out, const mm_train_result *r, const train_show *sh
     add_path(out, r->model_path);
     mm_text_add_string(out, "\n");
     begin_line(out, "next");
-    mm_text_format(out, "%s eval --model ", program);
-    add_path_word(out, r->model_path);
-    mm_text_add_string(out, " --data ");
-    add_path_word(out, show->data);
-    mm_text_add_string(out, "\n");
-    begin_line(out, "");
+    if (r->data_path[0]) {
+        mm_text_format(out, "%s eval --model ", program);
+        add_path_word(out, r->model_path);
+        mm_text_add_string(out, " --data ");
+        add_path_word(out, r->data_path);
+        mm_text_add_string(out, "\n");
+        begin_line(out, "");
+    }
     mm_text_format(out, "%s inspect ", program);
     add_path_word(out, r->run_path);
 }
@@ -175,8 +180,7 @@ void train_end_text(mm_text *out, const mm_train_result *r, const train_show *sh
 // --- the watch
 
 static void show_header(void *self, const mm_train_header *header) {
-    train_show *show = self;
-    snprintf(show->data, sizeof show->data, "%s", header->val_path ? header->val_path : header->data_path);
+    (void)self;
     mm_text text = {0};
     train_header_text(&text, header);
     progress_show(&text, true);

@@ -11,7 +11,6 @@ typedef struct train_show {
     bool timed;   // how long all takes has been said
     bool has_val;
     double val_loss; // the last
-    char data[4096]; // what to evaluate on: the validation data, else the data
 } train_show;
 
 mm_train_watch train_show_watch(train_show *show);
@@ -19,6 +18,6 @@ void train_header_text(mm_text *out, const mm_train_header *header);
 // `has_val`, `val_loss`: the last validation loss known.
 void train_step_text(mm_text *out, const mm_train_step *step, bool has_val, double val_loss);
 // Where the model is, and what to run next.
-void train_end_text(mm_text *out, const mm_train_result *result, const train_show *show, const char *program);
+void train_end_text(mm_text *out, const mm_train_result *result, const char *program);
 
 #endif

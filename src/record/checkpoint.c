@@ -297,8 +297,7 @@ static mm_status read_sealed(const char *path, mm_checkpoint_state *state, mm_er
 }
 
 mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state, mm_error *error) {
-    static const char damaged[] =
-        "the checkpoint is damaged: remove its folder, and --resume goes on from the one before";
+    static const char damaged[] = "the checkpoint is damaged: " MM_CHECKPOINT_WAY_OUT;
     static const char changed[] = "it was changed: bring the old one back, or, in a copy, remove state.json";
     mm_status status = read_sealed(path, state, error);
     if (!status) status = check_file(path, "model.safetensors", state->model, damaged, error);

@@ -56,6 +56,10 @@ MM_CHECKED mm_status mm_checkpoint_list(const char *run_path, int64_t **steps, i
 // RUN/checkpoints/step-NNNNNN into `out` (PATH_MAX).
 MM_CHECKED mm_status mm_checkpoint_path(const char *run_path, int64_t step, char *out, size_t size,
                                         mm_error *error);
+// What to do about a checkpoint that a run cannot go on from.
+#define MM_CHECKPOINT_WAY_OUT                                                                                \
+    "remove its folder, and --resume goes on from the one before; if there is none, remove the run's link "  \
+    "model, too, and it begins again"
 // Reads state.json and checks all files against its hashes: a damaged or mixed checkpoint is trouble, named.
 MM_CHECKED mm_status mm_checkpoint_state_read(const char *path, mm_checkpoint_state *state, mm_error *error);
 // Does the folder hold a state.json of mm's, damaged or not? Other programs may have one of theirs.

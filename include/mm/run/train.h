@@ -35,6 +35,7 @@ typedef struct mm_train_header {
     mm_memory memory;
     double start_loss;    // ln(V), to be expected at the start
     int64_t resumed_step; // 0: from the beginning
+    bool again;           // which it had begun before
 } mm_train_header;
 
 typedef struct mm_train_step {
@@ -50,14 +51,16 @@ typedef struct mm_train_step {
 } mm_train_step;
 
 typedef struct mm_train_result {
-    int64_t step;     // the last step done
-    bool interrupted; // and saved
-    bool already_done;
+    int64_t step;      // the last step done
+    bool interrupted;  // and saved
+    bool already_done; // it was at its end, and nothing was opened: there was no header
+    bool ends_now;     // --steps is where it was
     double seconds;
     double loss, val_loss; // last known; has_val says whether there is one
     bool has_val;
     char run_path[4096];
     char model_path[4096]; // the newest checkpoint's link
+    char data_path[4096];  // what to evaluate on: the validation data, else the data; empty if they are gone
 } mm_train_result;
 
 // What the model of a step says to the prompt.
