@@ -155,17 +155,20 @@ static void resolve_training(mm_settings *s, const bool *given) {
     default_number(given, "clip", &s->clip, 1.0);
 }
 
+mm_status mm_train_check_prompt(const mm_settings *s, mm_error *error) {
+    if (!s->prompt || s->sample_every) return MM_OK;
+    return mm_trouble(
+        error, "--prompt without --sample-every: it is what samples go on with; give --sample-every N");
+}
+
 static mm_status check_together(const mm_settings *s, mm_error *error) {
-    if (s->prompt && s->sample_every == 0)
-        return mm_trouble(
-            error, "--prompt without --sample-every: it is what samples go on with; give --sample-every N");
     if (s->val_every > 0 && !s->val_data)
         return mm_trouble(
             error,
             "--val-every %lld: there is no validation data; name it with --val-data, or pack with "
             "--val-share",
             (long long)s->val_every);
-    return MM_OK;
+    return mm_train_check_prompt(s, error);
 }
 
 mm_status mm_train_resolve(mm_settings *s, const bool *given, mm_error *error) {

@@ -19,33 +19,29 @@ static mm_status refuse(const mm_field *field, const char *out, mm_error *error)
     return mm_trouble(
         error,
         "--resume %s --%s: a run goes on with the settings of its run.json; only --workers, --save-every, "
-        "--keep, --sample-every, --prompt, --trace and, with a constant schedule, --steps may be given; "
-        "start a new run instead",
+        "--keep, --sample-every, --prompt, --trace, --memory-limit, --profile and, with a constant "
+        "schedule, --steps may be given; start a new run instead",
         out, option);
 }
 
 // Takes the given fields from `given_settings` into the run's.
 static mm_status take_given(mm_trainer *t, const mm_settings *from, const bool *given, mm_error *error) {
     mm_settings *s = &t->settings;
+    bool changed;
     for (const mm_field *f = mm_settings_fields; f->key; f++) {
         if (!given[f - mm_settings_fields] || strcmp(f->key, "out") == 0) continue;
         bool steps = strcmp(f->key, "steps") == 0;
         if (!f->on_resume || (steps && s->schedule != MM_SCHEDULE_CONSTANT))
             return refuse(f, from->out, error);
-        void *to = (char *)s + f->offset;
-        const void *value = (const char *)from + f->offset;
-        if (f->kind != MM_FIELD_STRING) {
-            *(int64_t *)to = *(const int64_t *)value;
-            continue;
-        }
-        mm_status status = mm_settings_set_string(to, *(char *const *)value, error);
+        mm_status status = mm_settings_take(s, f, from, &changed, error);
         if (status) return status;
     }
     if (!given[mm_settings_field("workers") - mm_settings_fields]) {
         int cores = mm_par_cores();
         s->workers = s->threads < cores ? s->threads : cores;
     }
-    return MM_OK;
+    // A run's own prompt may wait for samples.
+    return given[mm_settings_field("prompt") - mm_settings_fields] ? mm_train_check_prompt(s, error) : MM_OK;
 }
 
 // Data that was packed into the run lies there, wherever the run has been moved.
@@ -185,16 +181,16 @@ static mm_status load_newest(mm_trainer *t, const mm_run_facts *facts, mm_error 
     return status;
 }
 
-// What was given for the rest of the run holds for it from here on, also when it is killed and goes on again.
+// What was given for the rest of the run holds for it from here on, also when it is killed and goes on again;
+// but for workers, which follow the machine.
 static mm_status keep_settings(mm_trainer *t, mm_run_facts *facts, mm_error *error) {
-    const mm_settings *now = &t->settings;
-    mm_settings *then = &facts->settings;
-    if (then->steps == now->steps && then->keep == now->keep && then->save_every == now->save_every)
-        return MM_OK;
-    then->steps = now->steps;
-    then->keep = now->keep;
-    then->save_every = now->save_every;
-    return mm_run_begin(t->run, facts, error);
+    bool changed = false;
+    for (const mm_field *f = mm_settings_fields; f->key; f++) {
+        if (!f->on_resume || strcmp(f->key, "workers") == 0) continue;
+        mm_status status = mm_settings_take(&facts->settings, f, &t->settings, &changed, error);
+        if (status) return status;
+    }
+    return changed ? mm_run_begin(t->run, facts, error) : MM_OK;
 }
 
 // Nothing is cut back before what all files hold is known to reach to the checkpoint, and may be written.

@@ -120,7 +120,7 @@ rm ended/checkpoints
 mv checkpoints-elsewhere ended/checkpoints
 turn ended/checkpoints/step-000003/model.safetensors 5000
 trouble 'step-000003/model.safetensors|the checkpoint is damaged' --resume ended
-trouble '--lr|--resume' --resume run --lr 1
+trouble '--lr|--resume|--memory-limit, --profile' --resume run --lr 1
 trouble '--steps|constant' --resume run --steps 9
 trouble 'missing' --resume missing
 trouble 'data|run.json' --resume data
@@ -129,6 +129,20 @@ expect 0 --resume grow --steps 4 --workers 2
 expect 0 --data data "${small[@]}" --schedule constant --val-every 2 --steps 4 --out whole
 cmp -s grow/metrics.jsonl whole/metrics.jsonl || fail "2 and 2 steps are not 4: metrics"
 cmp -s grow/model/model.safetensors whole/model/model.safetensors || fail "2 and 2 steps are not 4: model"
+
+# What was given for the rest of a run holds for it when it goes on once more, but for its workers.
+cp -r grow given
+trouble '--prompt without --sample-every' --resume given --steps 6 --prompt ba
+expect 0 --resume given --steps 6 --trace layer --sample-every 2 --prompt ba --keep 1 --save-every 3 --workers 1
+has given/run.json '"steps": 6,' '"trace": "layer"' '"sample_every": 2,' '"prompt": "ba"' '"keep": 1,' '"save_every": 3,' \
+    '"workers": 2,'
+expect 0 --resume given --steps 8
+[ "$(grep -c '"prompt": "ba"' given/samples.jsonl)" = 2 ] || fail "samples of a run that went on twice: $(cat given/samples.jsonl)"
+zcat given/trace.jsonl.gz | grep -q '^{"step": *8,.*"layer": *1,' || fail "the trace's level was forgotten"
+expect 0 --resume given --steps 9 --sample-every 0
+expect 0 --resume given --steps 10
+[ "$(wc -l <given/samples.jsonl)" = 2 ] || fail "samples that were to end go on"
+expect 0 verify given
 
 # The end may be laid where the run is, not before it.
 cp -r grow brief

@@ -72,9 +72,10 @@ static const option_row options[] = {
     {.name = "resume",
      .kind = OPTION_TEXT,
      .argument = "RUN",
-     .help =
-         "go on with a run: all settings come from its run.json; only --workers, --save-every, --keep, "
-         "--sample-every, --prompt, --trace, --profile and, with a constant schedule, --steps may be given"},
+     .help = "go on with a run: all settings come from its run.json; only --workers, --save-every, --keep, "
+             "--sample-every, --prompt, --trace, --memory-limit, --profile and, with a constant schedule, "
+             "--steps "
+             "may be given"},
     {SETTING("save-every", "save a checkpoint every N steps and at the end, 0: at the end only", "100"),
      .argument = "N"},
     {SETTING("keep", "how many of the newest checkpoints to keep, 0: all", "3"), .argument = "N"},

@@ -109,6 +109,25 @@ mm_status mm_settings_set_string(char **slot, const char *value, mm_error *error
     return MM_OK;
 }
 
+mm_status mm_settings_take(mm_settings *to, const mm_field *field, const mm_settings *from, bool *changed,
+                           mm_error *error) {
+    void *slot = slot_of(to, field);
+    const void *value = const_slot_of(from, field);
+    if (field->kind != MM_FIELD_STRING) {
+        *changed |= memcmp(slot, value, sizeof(int64_t)) != 0;
+        memcpy(slot, value, sizeof(int64_t)); // numbers and seeds are as long
+        return MM_OK;
+    }
+    char **text = slot;
+    const char *given = *(char *const *)value;
+    if (!given ? !*text : *text && strcmp(*text, given) == 0) return MM_OK;
+    *changed = true;
+    if (given) return mm_settings_set_string(text, given, error);
+    free(*text);
+    *text = NULL;
+    return MM_OK;
+}
+
 // --- from the command line
 
 static mm_status parse_integer(int64_t *slot, const mm_field *field, const char *name, const char *value,

@@ -64,6 +64,9 @@ void mm_settings_free(mm_settings *settings);
 MM_CHECKED mm_status mm_settings_copy(mm_settings *to, const mm_settings *from, mm_error *error);
 // Puts a copy of `value` in place of the string that the slot owns; on trouble that stays.
 MM_CHECKED mm_status mm_settings_set_string(char **slot, const char *value, mm_error *error);
+// The field of `to` becomes that of `from`; *changed is set where it was another.
+MM_CHECKED mm_status mm_settings_take(mm_settings *to, const mm_field *field, const mm_settings *from,
+                                      bool *changed, mm_error *error);
 // Takes a value from text as the command line has it; trouble names `name`, the value and what is expected.
 MM_CHECKED mm_status mm_settings_parse(mm_settings *settings, const mm_field *field, const char *name,
                                        const char *value, mm_error *error);

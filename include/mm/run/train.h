@@ -99,5 +99,7 @@ MM_CHECKED mm_status mm_train_resume(const mm_settings *settings, const bool *gi
 // Fills what was not given (`given` as above) from the defaults of the design and of the preset; checks what
 // must fit together (ranks, batch, micro-batch) and names the nearest settings that work.
 MM_CHECKED mm_status mm_train_resolve(mm_settings *settings, const bool *given, mm_error *error);
+// A prompt is for samples: trouble if none are taken.
+MM_CHECKED mm_status mm_train_check_prompt(const mm_settings *settings, mm_error *error);
 
 #endif
