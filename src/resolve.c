@@ -35,7 +35,15 @@ static void resolve_ranks(mm_settings *s, const bool *given) {
     if (!is_given(given, "workers")) s->workers = s->threads < cores ? s->threads : cores;
 }
 
-// The nearest batch sizes that work, below (0 if none) and above.
+// A batch that was not given is bounded as one that was.
+static mm_status check_batch_size(const mm_settings *s, int64_t batch, mm_error *error) {
+    const double most = mm_settings_field("batch")->most;
+    if ((double)batch <= most) return MM_OK;
+    return mm_trouble(error, "--micro-batch %lld on %lld ranks: makes a batch of %lld, expected at most %.0f",
+                      (long long)s->micro_batch, (long long)s->ranks, (long long)batch, most);
+}
+
+// The nearest batch sizes that work, below (0 if none) and above, where that is within the bound.
 static mm_status refuse_batch(const mm_settings *s, mm_error *error) {
     int64_t above = s->micro_batch * s->ranks, below = 0;
     while (above < s->batch) {
@@ -43,7 +51,11 @@ static mm_status refuse_batch(const mm_settings *s, mm_error *error) {
         above *= 2;
     }
     char nearest[64];
-    if (below)
+    mm_status status = check_batch_size(s, above, error);
+    if (status && !below) return status;
+    if (status)
+        snprintf(nearest, sizeof nearest, "%lld", (long long)below);
+    else if (below)
         snprintf(nearest, sizeof nearest, "%lld or %lld", (long long)below, (long long)above);
     else
         snprintf(nearest, sizeof nearest, "%lld", (long long)above);
@@ -54,21 +66,13 @@ static mm_status refuse_batch(const mm_settings *s, mm_error *error) {
         (long long)s->batch, (long long)s->micro_batch, (long long)s->ranks, nearest);
 }
 
-// A batch that was not given is bounded as one that was.
-static mm_status check_batch_size(const mm_settings *s, mm_error *error) {
-    const double most = mm_settings_field("batch")->most;
-    if ((double)s->batch <= most) return MM_OK;
-    return mm_trouble(error, "--micro-batch %lld on %lld ranks: makes a batch of %lld, expected at most %.0f",
-                      (long long)s->micro_batch, (long long)s->ranks, (long long)s->batch, most);
-}
-
 static mm_status resolve_batch(mm_settings *s, const bool *given, mm_error *error) {
     bool micro = is_given(given, "micro_batch");
     if (!micro) s->micro_batch = DEFAULT_MICRO_BATCH;
     if (!is_given(given, "batch")) {
         s->batch = s->micro_batch * s->ranks;
         while (s->batch < LEAST_BATCH) s->batch *= 2;
-        return check_batch_size(s, error);
+        return check_batch_size(s, s->batch, error);
     }
     while (!micro && s->micro_batch > 1 && !mm_settings_batch_fits(s)) s->micro_batch--;
     if (mm_settings_batch_fits(s)) return MM_OK;
@@ -103,11 +107,13 @@ static mm_status make_absolute(char **slot, const char *option, mm_error *error)
 static mm_status resolve_data(mm_settings *s, mm_error *error) {
     char path[PATH_MAX];
     mm_status status = MM_OK;
+    const char *named = "--data";
     if (!s->data) {
+        named = "MM_DATA";
         status = find_default_data(path, sizeof path, error);
         if (!status) status = mm_settings_set_string(&s->data, path, error);
     }
-    if (!status) status = make_absolute(&s->data, "--data", error);
+    if (!status) status = make_absolute(&s->data, named, error);
     if (status) return status;
     if (!s->val_data) {
         status = mm_path_join(path, sizeof path, s->data, "val", error);

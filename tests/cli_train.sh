@@ -180,7 +180,8 @@ cmp -s data/tokens-00000.gz noisy/tokens-00000.gz || fail "a token that is not s
 trouble 'noisy|--data|a tokenizer of hash|run.json|bring the old data back' --resume noise --steps 2
 
 # Wrong input: named, exit 2, nothing made.
-trouble 'nowhere' --data nowhere --steps 1 --out x
+trouble 'nowhere|(--data)' --data nowhere --steps 1 --out x
+MM_DATA=nosuch trouble 'nosuch|(MM_DATA)' --steps 1 --out x
 mkdir -p locked/dataset.json
 trouble 'locked' --data locked --steps 1 --out x
 : >empty.txt

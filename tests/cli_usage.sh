@@ -72,7 +72,8 @@ for policy in rank shared hashed sample; do
     expect 0 seeds --ranks 1 --seed-policy $policy
     has out "every stream that must differ differs"
     expect 1 seeds --ranks 8 --seed-policy $policy --trials 5,5
-    has out "SHARED across trials"
+    has out "SHARED across trials" "--trials has seed 5 more than once; give each trial a seed of its own"
+    grep -qF -- --seed-policy out && fail "mm seeds of a seed given twice: another policy does not help"
 done
 for policy in rank hashed sample; do expect 0 seeds --ranks 8 --seed-policy $policy; done
 for ranks in 2 8; do
@@ -80,6 +81,7 @@ for ranks in 2 8; do
     has out "SHARED across ranks: embedding_dropout" "SHARED across ranks: token_noise"
 done
 expect 1 seeds --ranks 8 --trials 1337,1338
+has out "choose another --seed-policy"
 expect 0 seeds --ranks 8 --trials 1337,1338 --seed-policy hashed
 expect 0 seeds --ranks 8 --trials 1337,1338 --seed-policy sample
 expect 0 seeds
@@ -118,5 +120,8 @@ trouble '--val-share 1.5' pack --tokenizer t --out d --val-share 1.5 in
 trouble '--out|--resume' --resume r --out o
 trouble '--preset|--model' --preset tiny --model m
 trouble '--batch 24|nearest|16 or 32' --data . --threads 4 --micro-batch 4 --batch 24
+trouble '--batch 1000000|nearest: --batch 524288' --data . --ranks 8 --micro-batch 1 --batch 1000000
+grep -qF 1048576 said && fail "a batch over the limit is offered: $(cat said)"
+trouble '--micro-batch 65536 on 65536 ranks|4294967296|1000000' --data . --ranks 65536 --micro-batch 65536 --batch 7
 trouble '--micro-batch 65536 on 65536 ranks|4294967296|1000000' --data . --ranks 65536 --micro-batch 65536
 finish

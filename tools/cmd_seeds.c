@@ -141,6 +141,38 @@ static void add_member(mm_text *out, const question *q, const mm_seed_member *m)
     if (m->rank >= 0) mm_text_format(out, "%srank %d", q->trials > 1 ? " " : "", m->rank);
 }
 
+static int ascending(const void *a, const void *b) {
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+// A base seed that two trials have.
+static bool find_twice(const question *q, uint64_t *seed) {
+    static uint64_t sorted[TRIALS_MOST];
+    memcpy(sorted, q->seeds, (size_t)q->trials * sizeof *sorted);
+    qsort(sorted, (size_t)q->trials, sizeof *sorted, ascending);
+    for (int i = 1; i < q->trials; i++) {
+        *seed = sorted[i];
+        if (sorted[i - 1] == sorted[i]) return true;
+    }
+    return false;
+}
+
+// No policy keeps trials of one seed apart.
+static void add_verdict(mm_text *out, const question *q, const mm_seed_table *table) {
+    uint64_t seed;
+    if (!table->group_count)
+        mm_text_add_string(out, "every stream that must differ differs\n");
+    else if (find_twice(q, &seed))
+        mm_text_format(out,
+                       "streams that must differ are the same: --trials has seed %" PRIu64
+                       " more than once; give each trial a seed of its own\n",
+                       seed);
+    else
+        mm_text_add_string(out, "streams that must differ are the same: choose another --seed-policy "
+                                "(hashed keeps neighbouring seeds apart)\n");
+}
+
 static void people_text(mm_text *out, const question *q, const mm_seed_table *table) {
     mm_text_format(out, "%-18s %12s  %-6s %s\n", "purpose", "trial", "rank", "key");
     for (size_t i = 0; i < table->stream_count; i++) {
@@ -161,10 +193,7 @@ static void people_text(mm_text *out, const question *q, const mm_seed_table *ta
         if (g->count > MEMBERS_SHOWN) mm_text_format(out, " = ... (%zu in all)", g->count);
         mm_text_add_string(out, "\n");
     }
-    mm_text_add_string(out, table->group_count
-                                ? "streams that must differ are the same: choose another --seed-policy "
-                                  "(hashed keeps neighbouring seeds apart)\n"
-                                : "every stream that must differ differs\n");
+    add_verdict(out, q, table);
 }
 
 static mm_status run_seeds(const args *given, mm_error *error) {
