@@ -184,5 +184,6 @@ mm_status mm_train_resolve(mm_settings *s, const bool *given, mm_error *error) {
     if (!status) status = resolve_data(s, error);
     if (status) return status;
     resolve_training(s, given);
-    return check_together(s, error);
+    status = check_together(s, error);
+    return status ? status : mm_settings_check_text(s, error);
 }

@@ -41,7 +41,9 @@ static mm_status take_given(mm_trainer *t, const mm_settings *from, const bool *
         s->workers = s->threads < cores ? s->threads : cores;
     }
     // A run's own prompt may wait for samples.
-    return given[mm_settings_field("prompt") - mm_settings_fields] ? mm_train_check_prompt(s, error) : MM_OK;
+    mm_status status = MM_OK;
+    if (given[mm_settings_field("prompt") - mm_settings_fields]) status = mm_train_check_prompt(s, error);
+    return status ? status : mm_settings_check_text(s, error);
 }
 
 // Data that was packed into the run lies there, wherever the run has been moved.

@@ -39,7 +39,7 @@ expect() {
 has() {
     local file=$1 text
     shift
-    for text; do grep -qF -- "$text" "$file" || fail "\"$text\" is not in $file: $(head -c 900 "$file")"; done
+    for text; do grep -qaF -- "$text" "$file" || fail "\"$text\" is not in $file: $(head -c 900 "$file")"; done
 }
 
 # trouble "TEXT|TEXT..." ARGUMENT...: exit 2, nothing on stdout, one line on stderr that names each TEXT. (A slow
@@ -48,7 +48,7 @@ trouble() {
     local texts=$1 text
     shift
     expect 2 "$@"
-    grep -v ' \.\.\.$' err >said
+    grep -av ' \.\.\.$' err >said
     [ "$(wc -l <said)" = 1 ] || fail "mm $*: expected one line on stderr, found: $(head -c 900 err)"
     [ -s out ] && fail "mm $*: expected nothing on stdout, found: $(head -c 300 out)"
     while IFS= read -r text; do has said "$text"; done < <(tr '|' '\n' <<<"$texts")

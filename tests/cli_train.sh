@@ -199,6 +199,19 @@ trouble 'text.txt' --data data "${small[@]}" --steps 1 --out text.txt
 trouble '--val-every' --data data/val "${small[@]}" --val-every 2 --steps 1 --out x
 [ -n "$(ls -A x 2>/dev/null)" ] && fail "a refused run left x: $(ls -A x)"
 
+# What run.json could not name is refused by its option. A run may be moved there.
+odd=$'dat\xff'
+cp -r data "$odd"
+printf "%s\n" * >before
+trouble '(--data)|not UTF-8' --data "$odd" "${small[@]}" --steps 1 --out odd
+trouble '(--val-data)|not UTF-8' --data data --val-data "$odd/val" "${small[@]}" --steps 1 --out odd
+trouble '(--out)|not UTF-8' --data data "${small[@]}" --steps 1 --out "odd-$odd"
+trouble '(--prompt)|not UTF-8' --data data "${small[@]}" --steps 1 --sample-every 1 --prompt "$odd" --out odd
+trouble '(--prompt)|not UTF-8' --resume grow --steps 5 --sample-every 1 --prompt "$odd"
+printf "%s\n" * | cmp -s - before || fail "a refused name left something: $(printf "%s\n" * | diff before -)"
+cp -r grow "odd-$odd"
+expect 0 --resume "odd-$odd" --steps 5
+
 # So also when its text had been packed by then; only a folder that was there before stays.
 mkdir weightless ours
 cp run/model/config.json run/model/tokenizer.json weightless
@@ -260,6 +273,6 @@ done
 kill -INT "$trainer"
 wait "$trainer"
 [ $? = 2 ] || fail "Ctrl-C with a save that fails: not exit 2: $(tail -n 1 err)"
-has err "unsaved/checkpoints/" "File too large"
+has err "unsaved/checkpoints/" "File too large" "ulimit -f"
 grep -qF "saved; go on with" err && fail "Ctrl-C with a save that fails: $(tail -n 1 err)"
 finish

@@ -258,6 +258,43 @@ static void a_settings_object_that_is_not_whole_is_refused(void **state) {
     free(whole);
 }
 
+// Of every kind, strings that are not there among them.
+static void a_field_is_taken_and_says_whether_it_was_another(void **state) {
+    (void)state;
+    uint64_t draws = 1;
+    mm_settings a = {0}, b = {0};
+    for (const mm_field *f = mm_settings_fields; f->key; f++) draw_field(&a, f, &draws);
+    const mm_settings none = {0}, *const from[] = {&a, &a, &none, &none};
+    for (int i = 0; i < 4; i++) {
+        for (const mm_field *f = mm_settings_fields; f->key; f++) {
+            bool changed = false, equal = memcmp((const char *)from[i] + f->offset, (char *)&b + f->offset,
+                                                 sizeof(int64_t)) == 0;
+            bool expected = f->kind == MM_FIELD_STRING ? i % 2 == 0 : !equal;
+            assert_int_equal(mm_settings_take(&b, f, from[i], &changed, NULL), MM_OK);
+            if (changed != expected) fail_msg("%s, time %d: changed %d", f->key, i, changed);
+        }
+        char *x = write_settings(from[i]), *y = write_settings(&b);
+        assert_string_equal(x, y);
+        free(x);
+        free(y);
+    }
+    mm_settings_free(&a);
+    mm_settings_free(&b);
+}
+
+static void strings_that_are_not_utf8_are_refused_by_option(void **state) {
+    (void)state;
+    static char good[] = "d\303\244t", bad[] = "dat\377", cut[] = "dat\303";
+    mm_settings s = {.data = good, .prompt = good};
+    mm_error error;
+    assert_int_equal(mm_settings_check_text(&s, &error), MM_OK);
+    s.val_data = bad;
+    assert_int_equal(mm_settings_check_text(&s, &error), MM_TROUBLE);
+    assert_non_null(strstr(error.text, "(--val-data): found bytes that are not UTF-8"));
+    s.val_data = cut;
+    assert_int_equal(mm_settings_check_text(&s, &error), MM_TROUBLE);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_has_every_member_once),
@@ -267,6 +304,8 @@ int main(void) {
         cmocka_unit_test(run_json_gives_the_bits_back),
         cmocka_unit_test(seeds_are_integers_as_far_as_json_holds_them),
         cmocka_unit_test(a_settings_object_that_is_not_whole_is_refused),
+        cmocka_unit_test(a_field_is_taken_and_says_whether_it_was_another),
+        cmocka_unit_test(strings_that_are_not_utf8_are_refused_by_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,15 +2,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 mm_status mm_io_trouble(mm_error *error, const char *path, const char *what) {
     int number = errno;
-    if (number != ENOSPC && number != EDQUOT) return mm_trouble_errno(error, path, what);
-    mm_trouble(error, "%s: cannot %s: %s; free some space on that disk, or write to another one", path, what,
-               strerror(number));
+    const bool full = number == ENOSPC || number == EDQUOT;
+    if (!full && number != EFBIG) return mm_trouble_errno(error, path, what);
+    mm_trouble(
+        error, "%s: cannot %s: %s; %s", path, what, strerror(number),
+        full ? "free some space on that disk, or write to another one"
+             : "raise the limit of a file's size (ulimit -f), or write to a disk that takes larger ones");
     errno = number;
     return MM_TROUBLE;
 }

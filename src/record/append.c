@@ -11,8 +11,9 @@ static mm_status trouble(const append_file *file, const char *what, mm_error *er
     int number = errno;
     if (number != ENOSPC && number != EDQUOT && number != EFBIG)
         return mm_trouble_errno(error, file->path, what);
-    return mm_trouble(error, "%s: cannot %s: %s; free some space, then go on with --resume", file->path, what,
-                      strerror(number));
+    return mm_trouble(error, "%s: cannot %s: %s; %s, then go on with --resume", file->path, what,
+                      strerror(number),
+                      number == EFBIG ? "raise the limit of a file's size (ulimit -f)" : "free some space");
 }
 
 mm_status append_own(const char *path, int flags, int *fd, mm_error *error) {

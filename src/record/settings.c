@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <math.h>
 #include <mm/base/probe.h>
+#include <mm/base/utf8.h>
 #include <mm/record/settings.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,6 +126,28 @@ mm_status mm_settings_take(mm_settings *to, const mm_field *field, const mm_sett
     if (given) return mm_settings_set_string(text, given, error);
     free(*text);
     *text = NULL;
+    return MM_OK;
+}
+
+static bool is_utf8(const char *text) {
+    bool whole = true;
+    while (*text && whole) text += mm_utf8_sequence(text, strlen(text), &whole);
+    return whole;
+}
+
+mm_status mm_settings_check_text(const mm_settings *settings, mm_error *error) {
+    for (const mm_field *f = mm_settings_fields; f->key; f++) {
+        const char *text = f->kind == MM_FIELD_STRING ? *(char *const *)const_slot_of(settings, f) : NULL;
+        if (!text || is_utf8(text)) continue;
+        char option[32];
+        snprintf(option, sizeof option, "%s", f->key);
+        for (char *c = option; *c; c++)
+            if (*c == '_') *c = '-';
+        return mm_trouble(error,
+                          "%s (--%s): found bytes that are not UTF-8, with which run.json cannot name it; "
+                          "write it in UTF-8, or rename what it leads to",
+                          text, option);
+    }
     return MM_OK;
 }
 

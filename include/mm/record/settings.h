@@ -79,6 +79,8 @@ void mm_settings_write_seed(uint64_t seed, const char *key, mm_json_writer *w);
 void mm_settings_write(const mm_settings *settings, mm_json_writer *w);
 MM_CHECKED mm_status mm_settings_read(mm_settings *settings, const mm_json_document *document,
                                       const mm_json *object, mm_error *error);
+// Are strings UTF-8? run.json has no others; trouble names the option.
+MM_CHECKED mm_status mm_settings_check_text(const mm_settings *settings, mm_error *error);
 // Do they fit together as those of a run do? Trouble names `name`, where they were read.
 MM_CHECKED mm_status mm_settings_check(const mm_settings *settings, const char *name, mm_error *error);
 
