@@ -30,6 +30,18 @@ expect 0 --data data "${small[@]}" --workers 1 --steps 4 --val-every 2 --out aga
 cmp -s run/metrics.jsonl again/metrics.jsonl || fail "metrics differ between 3 workers and 1"
 cmp -s run/model/model.safetensors again/model/model.safetensors || fail "models differ between 3 workers and 1"
 
+# Standard streams that are closed lend their numbers to no file of the run, and are no place to write to.
+"$mm" --data data "${small[@]}" --workers 1 --steps 4 --val-every 2 --out mute <&- >&- 2>&- || fail "closed streams: exit $?"
+[ -s mute/lock ] && fail "what was to be said landed in the lock: $(head -c 300 mute/lock)"
+cmp -s run/metrics.jsonl mute/metrics.jsonl || fail "closed streams: other metrics: $(head -c 300 mute/metrics.jsonl)"
+expect 0 verify mute
+"$mm" seeds >&- 2>err
+[ $? = 2 ] || fail "a closed standard output: not exit 2"
+has err "standard output: cannot write to it"
+"$mm" tokenizer encode --tokenizer tokenizer.json <&- >out 2>err
+[ $? = 2 ] || fail "a closed standard input: not exit 2"
+has err "standard input: cannot read it"
+
 # --profile says where the time went, all of it, and moves no bit.
 expect 0 --data data "${small[@]}" --workers 3 --steps 4 --val-every 2 --out profiled --profile --trace op
 cmp -s run/metrics.jsonl profiled/metrics.jsonl || fail "metrics differ with --profile"

@@ -3,11 +3,13 @@
 #include "help.h"
 #include "print.h"
 #include "progress.h"
+#include <fcntl.h>
 #include <mm/base/version.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static const option_row help_options[] = {
     {.name = "man", .kind = OPTION_FLAG, .help = "write the manual page mm(1) instead"},
@@ -125,8 +127,23 @@ static void allow_files(void) {
     (void)setrlimit(RLIMIT_NOFILE, &limit); // else a file that cannot be opened is named
 }
 
+// A standard stream that is closed would lend its number to the next file that is opened, and what is written
+// to the one would land in the other. What stands in for it fails as it did: it cannot be read or written.
+static mm_status hold_streams(mm_error *error) {
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++) {
+        if (fcntl(stream, F_GETFD) >= 0) continue;
+        if (open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY) != stream)
+            return mm_trouble_errno(error, "/dev/null", "open it for a standard stream that is closed");
+    }
+    return MM_OK;
+}
+
 int main(int argc, char **argv) {
     mm_error error = {0};
+    if (hold_streams(&error)) {
+        fprintf(stderr, "mm: %s\n", error.text);
+        return MM_TROUBLE;
+    }
     allow_files();
     signal(SIGXFSZ, SIG_IGN); // a file over its limit is an error that names it, as a full disk is
     const char *program = argc > 0 ? argv[0] : "mm";
