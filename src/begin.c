@@ -33,7 +33,11 @@ static mm_status reserve_run(mm_trainer *t, mm_error *error) {
     mm_status status = mm_run_hold(t->settings.out, &t->run, error);
     if (!status) status = mm_settings_set_string(&t->settings.out, mm_run_path(t->run), error);
     t->unborn = !status && !there;
-    return status;
+    // What a start that was killed has packed goes, unless this one takes it as its data.
+    const mm_settings *s = &t->settings;
+    if (status || mm_run_packed(t->run, s->data) || (s->val_data && mm_run_packed(t->run, s->val_data)))
+        return status;
+    return mm_run_unpack(t->run, error);
 }
 
 static mm_status pack_both(mm_trainer *t, bool train, bool val, const volatile sig_atomic_t *stop,
@@ -56,6 +60,7 @@ mm_status mm_trainer_prepare(mm_trainer *t, const volatile sig_atomic_t *stop, m
     bool train = !mm_is_folder(s->data), val = s->val_data && !mm_is_folder(s->val_data);
     if (!train && !val) return MM_OK;
     mm_status status = reserve_run(t, error);
+    t->packs = !status;
     if (!status) status = mm_run_packing(t->run, error);
     return status ? status : pack_both(t, train, val, stop, error);
 }
@@ -97,7 +102,7 @@ mm_status mm_trainer_begin(mm_trainer *t, int argc, char *const *argv, mm_error 
     if (status) return status;
     if (!t->run) status = reserve_run(t, error);
     if (!status) status = mm_run_begin(t->run, &facts, error);
-    if (!status) t->unborn = false;
+    if (!status) t->unborn = t->packs = false;
     mm_run_facts_free(&facts);
     if (status) return status;
     status = mm_metrics_open(mm_run_path(t->run), 0, &t->metrics, error);

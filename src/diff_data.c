@@ -2,7 +2,6 @@
 #include "diff.h"
 #include <limits.h>
 #include <mm/data/plan.h>
-#include <mm/files/publish.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,8 +12,9 @@ static bool open_data(const mm_side *side, mm_dataset **dataset) {
     char path[PATH_MAX];
     const mm_run_data *data = &side->facts.data;
     *dataset = NULL;
-    bool packed = !mm_path_join(path, sizeof path, side->path, "data", NULL) && mm_is_folder(path);
-    if (mm_dataset_open(packed ? path : data->path, dataset, NULL)) return false;
+    if (mm_run_find_data(side->path, &side->facts.settings, false, path, sizeof path, NULL) ||
+        mm_dataset_open(path, dataset, NULL))
+        return false;
     if (mm_hash_equal(mm_dataset_hash(*dataset), data->hash)) return true;
     mm_dataset_close(*dataset);
     *dataset = NULL;

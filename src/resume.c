@@ -46,11 +46,11 @@ static mm_status take_given(mm_trainer *t, const mm_settings *from, const bool *
     return status ? status : mm_settings_check_text(s, error);
 }
 
-// Data that was packed into the run lies there, wherever the run has been moved.
-static mm_status find_packed(const char *run, const char *name, char **slot, mm_error *error) {
+static mm_status find_data(const mm_run_facts *facts, const char *run, bool val, char **slot,
+                           mm_error *error) {
     char path[PATH_MAX];
-    mm_status status = mm_path_join(path, sizeof path, run, name, error);
-    return status || !mm_is_folder(path) ? status : mm_settings_set_string(slot, path, error);
+    mm_status status = mm_run_find_data(run, &facts->settings, val, path, sizeof path, error);
+    return status ? status : mm_settings_set_string(slot, path, error);
 }
 
 static mm_status recall_model(mm_trainer *t, const char *run, const char *config, mm_error *error) {
@@ -67,12 +67,12 @@ mm_status mm_trainer_recall(mm_trainer *t, const mm_settings *settings, const bo
     t->recalled_steps = facts.settings.steps;
     status = mm_settings_copy(&t->settings, &facts.settings, error);
     if (!status) status = recall_model(t, settings->out, facts.model_config, error);
-    mm_run_facts_free(&facts);
     if (!status) status = take_given(t, settings, given, error);
     if (!status) status = mm_settings_set_string(&t->settings.out, settings->out, error);
-    if (!status) status = find_packed(settings->out, "data", &t->settings.data, error);
+    if (!status) status = find_data(&facts, settings->out, false, &t->settings.data, error);
     if (!status && t->settings.val_data)
-        status = find_packed(settings->out, "val-data", &t->settings.val_data, error);
+        status = find_data(&facts, settings->out, true, &t->settings.val_data, error);
+    mm_run_facts_free(&facts);
     return status;
 }
 

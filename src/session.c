@@ -261,8 +261,9 @@ static void close_lists(mm_trainer *t) {
 void mm_trainer_close(mm_trainer *t) {
     mm_trace_close(t->trace);
     mm_metrics_close(t->metrics);
+    mm_status removed = t->packs ? mm_run_unpack(t->run, NULL) : MM_OK;
     mm_run_close(t->run);
-    mm_status removed = t->unborn ? mm_remove_folder(t->settings.out, NULL) : MM_OK;
+    if (t->unborn) removed = mm_remove_folder(t->settings.out, NULL);
     (void)removed; // the trouble to report is the one before
     close_lists(t);
     close_workers(t);

@@ -78,6 +78,7 @@ typedef struct mm_trainer {
     mm_worker *workers;     // as many as there are leaves have room for one; the others help them
     mm_run *run;
     bool unborn; // the run's folder is made, its run.json not yet published
+    bool packs;  // text is packed into the run, its run.json not yet published
     mm_metrics *metrics;
     mm_trace *trace;
     mm_trace_list *leaf_lists;   // one a leaf

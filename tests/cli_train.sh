@@ -234,6 +234,30 @@ trouble 'weightless' --data text.txt --model weightless "${small[@]}" --steps 1 
 [ -e x ] && fail "a run that could not begin left x"
 trouble 'weightless' --data data --model weightless "${small[@]}" --steps 1 --out ours
 [ -d ours ] || fail "a run that could not begin removed a folder that is not its own"
+# What had been packed goes from it, and what a start that was killed had packed is not the next one's data.
+trouble 'memory' --data text.txt "${small[@]}" --steps 1 --memory-limit 20M --out ours
+[ "$(ls -A ours)" = lock ] && [ ! -s ours/lock ] || fail "a run that could not begin left $(ls -A ours) $(cat ours/lock)"
+cp -r foreign ours/data
+trouble 'ours: exists and holds data' --data data "${small[@]}" --steps 1 --out ours
+[ -e ours/data/dataset.json ] || fail "a folder of another's was removed"
+echo "text is packed into this run" >ours/lock
+expect 0 --data "$PWD/ours/data" "${small[@]}" --steps 1 --out "$PWD/ours"
+[ -e ours/data/dataset.json ] || fail "a run removed its own data"
+mkdir theirs
+cp -r ours/data ours/lock theirs
+expect 0 --data data "${small[@]}" --schedule constant --steps 1 --out theirs
+[ -e theirs/data ] && fail "what a start that was killed had packed is in the next run"
+[ -s theirs/lock ] && fail "the lock of a run without packed text says: $(cat theirs/lock)"
+expect 0 --resume theirs --steps 2
+
+# A run's data are where run.json says; those that were packed into it are where the run is.
+cp -r foreign theirs/data
+expect 0 --resume theirs --steps 3
+expect 0 verify theirs
+expect 0 --data text.txt --val-data split.txt "${small[@]}" --schedule constant --steps 1 --out packed
+mv packed moved
+expect 0 --resume moved --steps 2
+has err "moved/data" "moved/val-data"
 
 # interrupt PATTERN ARGUMENT...: Ctrl-C as soon as a path of that pattern is there.
 interrupt() {

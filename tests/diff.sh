@@ -97,6 +97,9 @@ parts weights 1 "model.embed_tokens.weight|--model" base from
 sed '5,300s/^../zu/' words.txt >other.txt && run pack --tokenizer tokenizer.json --out other other.txt
 train from-other --data other
 parts data 1 "run B read other data: data.xxh128|they differ first in document 0, token" base from-other
+cp -r data from-other/data # which is not what run.json names
+parts data 1 "they differ first in document 0, token" base from-other
+rm -r from-other/data
 rm -r other
 parts data 1 "the data of run B are gone" base from-other
 

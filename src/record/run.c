@@ -16,8 +16,9 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-// In the lock of a run into which text is packed.
+// In the lock of a run into which text is packed, and where that goes.
 static const char packing[] = "text is packed into this run\n";
+static const char *const packed_names[] = {"data", "val-data", NULL};
 enum { RUN_JSON_LIMIT = 1 << 28, RUNS_MOST = 999999 };
 
 struct mm_run {
@@ -208,8 +209,8 @@ static bool was_packing(const char *path) {
 // What a reserved run may hold before its run.json: the lock, what a killed process left, and, where the lock
 // says that text was packed, that. A folder of another's that has such a name stays.
 static bool may_be_there(const char *name, bool packed) {
-    static const char *const always[] = {".", "..", "lock", NULL}, *const text[] = {"data", "val-data", NULL};
-    return is_one_of(name, always) || (packed && is_one_of(name, text)) || mm_is_temporary(name);
+    static const char *const always[] = {".", "..", "lock", NULL};
+    return is_one_of(name, always) || (packed && is_one_of(name, packed_names)) || mm_is_temporary(name);
 }
 
 static mm_status check_unused(const char *path, mm_error *error) {
@@ -259,6 +260,42 @@ mm_status mm_run_packing(mm_run *run, mm_error *error) {
     char path[PATH_MAX];
     mm_status status = mm_path_join(path, sizeof path, run->path, "lock", error);
     return status ? status : mm_trouble_errno(error, path, "write to it");
+}
+
+mm_status mm_run_unpack(mm_run *run, mm_error *error) {
+    char path[PATH_MAX];
+    mm_status status = MM_OK;
+    if (!was_packing(run->path)) return MM_OK;
+    for (int i = 0; !status && packed_names[i]; i++) {
+        status = mm_path_join(path, sizeof path, run->path, packed_names[i], error);
+        if (!status) status = mm_remove_folder(path, error);
+    }
+    // Last, so that a kill before it leaves what says whose they are.
+    if (!status && (ftruncate(run->lock, 0) || fsync(run->lock))) {
+        status = mm_path_join(path, sizeof path, run->path, "lock", error);
+        if (!status) status = mm_trouble_errno(error, path, "write to it");
+    }
+    return status;
+}
+
+bool mm_run_packed(const mm_run *run, const char *data) {
+    char path[PATH_MAX];
+    for (int i = 0; packed_names[i]; i++)
+        if (!mm_path_join(path, sizeof path, run->path, packed_names[i], NULL) && strcmp(path, data) == 0)
+            return true;
+    return false;
+}
+
+mm_status mm_run_find_data(const char *run_path, const mm_settings *recorded, bool val, char *out,
+                           size_t size, mm_error *error) {
+    const char *path = val ? recorded->val_data : recorded->data, *name = packed_names[val];
+    char packed[PATH_MAX];
+    bool own = recorded->out && !mm_path_join(packed, sizeof packed, recorded->out, name, NULL) &&
+               strcmp(packed, path) == 0;
+    mm_status status = own ? mm_path_join(out, size, run_path, name, error) : MM_OK;
+    if (status || (own && mm_is_folder(out))) return status;
+    if ((size_t)snprintf(out, size, "%s", path) < size) return MM_OK;
+    return mm_trouble(error, "%s: the path is longer than %zu bytes", path, size);
 }
 
 mm_status mm_run_begin(mm_run *run, const mm_run_facts *facts, mm_error *error) {

@@ -68,6 +68,15 @@ MM_CHECKED mm_status mm_run_hold(const char *path, mm_run **run, mm_error *error
 // Text will be packed into the run: where it is killed before its run.json, the next to hold it may remove
 // "data" and "val-data".
 MM_CHECKED mm_status mm_run_packing(mm_run *run, mm_error *error);
+// Removes what the lock says was packed into the run, by a start that did not come to its run.json, and that
+// word of it. Nothing where the lock says nothing: a folder of another's that has such a name stays.
+MM_CHECKED mm_status mm_run_unpack(mm_run *run, mm_error *error);
+// Is the path one that text is packed into, of this run?
+bool mm_run_packed(const mm_run *run, const char *data);
+// Where the data of a run are, or its validation data, whose settings are `recorded`: what was packed into
+// the run lies there, wherever the run has been moved; else the path.
+MM_CHECKED mm_status mm_run_find_data(const char *run_path, const mm_settings *recorded, bool val, char *out,
+                                      size_t size, mm_error *error);
 MM_CHECKED mm_status mm_run_begin(mm_run *run, const mm_run_facts *facts, mm_error *error);
 // An existing run, to go on with; refused while another process has it.
 MM_CHECKED mm_status mm_run_open(const char *path, mm_run **run, mm_error *error);
