@@ -3,6 +3,7 @@
 #include "tokenizers.h"
 #include "trainer.h"
 #include <assert.h>
+#include <mm/base/par.h>
 #include <mm/files/publish.h>
 #include <mm/optim/clip.h>
 #include <stdio.h>
@@ -183,7 +184,18 @@ size_t mm_trainer_worker_bytes(const mm_trainer *t, const mm_settings *s, bool h
     return arena.used;
 }
 
+static void warn_of_threads(const mm_trainer *t) {
+    const int workers = (int)t->settings.workers, threads = mm_par_threads(workers);
+    char sentence[128];
+    if (threads == workers || !t->watch || !t->watch->warning) return;
+    snprintf(sentence, sizeof sentence,
+             "%d workers share %d threads: the system gives no more (ulimit -u); no bit changes", workers,
+             threads);
+    t->watch->warning(t->watch->self, sentence);
+}
+
 static mm_status open_workers(mm_trainer *t, mm_error *error) {
+    warn_of_threads(t);
     t->workers = calloc((size_t)t->settings.workers, sizeof *t->workers);
     if (!t->workers) return out_of_memory("workers", error);
     for (int64_t w = 0; w < t->settings.workers; w++)

@@ -166,6 +166,17 @@ may_not full pack --tokenizer tokenizer.json --out full/set text.txt
 may_not full tokenizer train --vocab-size 300 --out full/t.json text.txt
 may_not full train --data data --out full/run "${small[@]}" --steps 1
 chmod 755 full
+# More workers than the system gives threads.
+chmod 777 full
+(
+    ulimit -u 20
+    as_other train --data data "${small[@]}" --steps 20 --workers 60 --out full/crowd
+    [ "$status" = 0 ]
+) || fail "60 workers where there are 20 threads: $(tail -n 1 err)"
+has err "60 workers share" "ulimit -u"
+cmp -s alone/metrics.jsonl full/crowd/metrics.jsonl || fail "fewer threads than workers moved a bit"
+rm -rf full/crowd
+chmod 755 full
 # A run whose third step goes beyond its newest checkpoint, of which one file may not be written.
 "$mm" train --data data "${small[@]}" --steps 3 --save-every 1 --sample-every 1 --schedule constant --out mine >out 2>err </dev/null ||
     fail "mine: $(tail -n 1 err)"

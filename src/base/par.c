@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #if defined(__SSE__)
@@ -47,10 +48,52 @@ void mm_par_ieee(void) {
 #endif
 }
 
+// Where threads wait until all that can be made are there.
+typedef struct gate {
+    pthread_mutex_t mutex;
+    pthread_cond_t opened;
+    bool open;
+} gate;
+
+static void *wait_at(void *self) {
+    gate *g = self;
+    pthread_mutex_lock(&g->mutex);
+    while (!g->open) pthread_cond_wait(&g->opened, &g->mutex);
+    pthread_mutex_unlock(&g->mutex);
+    return NULL;
+}
+
+// How many of so many threads, the caller's among them, can be had at once.
+static int try_threads(int threads) {
+    gate g = {.mutex = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
+    pthread_t *made = malloc((size_t)threads * sizeof *made);
+    int count = 1;
+    while (made && count < threads && !pthread_create(&made[count], NULL, wait_at, &g)) count++;
+    pthread_mutex_lock(&g.mutex);
+    g.open = true;
+    pthread_cond_broadcast(&g.opened);
+    pthread_mutex_unlock(&g.mutex);
+    for (int i = 1; i < count; i++) pthread_join(made[i], NULL);
+    pthread_cond_destroy(&g.opened);
+    pthread_mutex_destroy(&g.mutex);
+    free(made);
+    return count;
+}
+
+// libgomp ends the process where it cannot make a thread, so it is asked for no more than were made here.
+int mm_par_threads(int workers) {
+    static atomic_int asked = 1, had = 1;
+    if (workers > asked) {
+        had = try_threads(workers);
+        asked = workers;
+    }
+    return workers < had ? workers : had;
+}
+
 void mm_par_run(int workers, void (*work)(void *self, int worker), void *self) {
     assert(workers >= 1);
     omp_set_dynamic(0);
-#pragma omp parallel num_threads(workers)
+#pragma omp parallel num_threads(mm_par_threads(workers))
     {
         int threads = omp_get_num_threads();
         for (int worker = omp_get_thread_num(); worker < workers; worker += threads) {
@@ -155,7 +198,7 @@ void mm_par_team(int workers, void (*work)(void *self, const mm_team *team, int 
     barrier_open(&whole, looks);
     for (int i = 0; i < workers; i++) barrier_open(&parts[i], looks);
     omp_set_dynamic(0);
-#pragma omp parallel num_threads(workers)
+#pragma omp parallel num_threads(mm_par_threads(workers))
     {
         const mm_team team = {.workers = omp_get_num_threads(), .barrier = &whole, .parts = parts};
         mm_par_ieee();

@@ -6,6 +6,9 @@
 // least 1.
 int mm_par_cores(void);
 
+// How many of that many threads the system gives at once, as far as it was asked. The two below take no more.
+int mm_par_threads(int workers);
+
 // Calls work(self, w) once for each worker w in 0..workers-1, on as many threads as the system gives (the
 // caller's is one of them), and returns when all have returned. A thread may run several workers one after
 // another where the system gives fewer, so workers must not wait for each other. Every worker starts with
