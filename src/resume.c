@@ -7,6 +7,7 @@
 #include <mm/files/publish.h>
 #include <mm/optim/schedule.h>
 #include <mm/record/samples.h>
+#include <mm/record/trace_step.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,6 +168,38 @@ static mm_status check_unsaved(const char *run, mm_error *error) {
         folder, seen ? "holds no checkpoint" : "no such folder", link);
 }
 
+static mm_status compare_weights(const mm_trainer *t, const mm_trace_step *traced, mm_error *error) {
+    const mm_parameters *p = &t->model.parameters;
+    for (int i = 0; i < p->count; i++) {
+        const mm_tensor tensor = mm_parameter_in(p, i, t->weights);
+        const mm_trace_record *r = mm_trace_step_find(traced, "adamw", tensor.name);
+        if (!r || mm_hash_equal(mm_hash_bytes(tensor.data, mm_tensor_bytes(&tensor)), r->hash)) continue;
+        return mm_trouble(
+            error,
+            "%s/checkpoints/step-%06lld: tensor %s is not the one that the run's trace has after "
+            "that step; the checkpoint is another run's, or was changed: " MM_CHECKPOINT_WAY_OUT,
+            t->settings.out, (long long)t->step, tensor.name);
+    }
+    return MM_OK;
+}
+
+// The weights that were loaded are the run's own, as far as its trace tells: one that cannot be read up to
+// them is looked at where it is cut back.
+static mm_status check_traced(const mm_trainer *t, mm_error *error) {
+    mm_trace_steps *steps;
+    mm_trace_step step = {0};
+    if (mm_trace_steps_open(mm_run_path(t->run), &steps, NULL) || !steps) return MM_OK;
+    mm_status read;
+    do read = mm_trace_steps_next(steps, &step, NULL);
+    while (!read && step.step && step.step < t->step);
+    bool there =
+        !read && step.step == t->step && !mm_trace_step_parse(&step, mm_trace_steps_path(steps), NULL);
+    mm_status status = there ? compare_weights(t, &step, error) : MM_OK;
+    mm_trace_step_free(&step);
+    mm_trace_steps_close(steps);
+    return status;
+}
+
 // The newest checkpoint, or the beginning: the run was stopped before its first.
 static mm_status load_newest(mm_trainer *t, const mm_run_facts *facts, mm_error *error) {
     int64_t *steps;
@@ -175,6 +208,7 @@ static mm_status load_newest(mm_trainer *t, const mm_run_facts *facts, mm_error 
     if (status) return status;
     if (count) {
         status = mm_trainer_load(t, steps[count - 1], error);
+        if (!status) status = check_traced(t, error);
     } else if (!(status = check_unsaved(mm_run_path(t->run), error))) {
         status = mm_trainer_initial_weights(t, error);
         if (!status) status = mm_trainer_check_initial(t, facts, error);

@@ -182,6 +182,16 @@ expect 0 --resume emptied
 has err "begins again" "step    1/4"
 cmp -s grow/metrics.jsonl emptied/metrics.jsonl || fail "a run that began again has other metrics"
 
+# Another run's checkpoint of the same shapes and step is not gone on with: the trace knows the run's own.
+expect 0 --data data "${small[@]}" --schedule constant --val-every 2 --steps 2 --seed 7 --out foster
+rm -r brief/checkpoints/step-000002
+cp -r foster/checkpoints/step-000002 brief/checkpoints
+state_of brief >before
+trouble 'brief/checkpoints/step-000002: tensor|trace|another run|remove its folder' --resume brief --steps 3
+state_of brief | cmp -s - before || fail "a run with another's checkpoint was changed"
+rm brief/trace.jsonl.gz
+expect 0 --resume brief --steps 3 --trace off
+
 # The same tokens, packed with a tokenizer that has another token special: token noise would draw other ids.
 cp -r data noisy
 expect 0 --data noisy "${small[@]}" --schedule constant --token-noise 0.2 --steps 1 --out noise
