@@ -350,6 +350,57 @@ static void a_held_folder_may_hold_its_data(void **state) {
     mm_run_facts_free(&f);
 }
 
+// What the lock says was packed goes, once; a folder of that name that it says nothing of stays.
+static void what_was_packed_is_unpacked(void **state) {
+    char run_path[FIXTURE_PATH], data[FIXTURE_PATH], val[FIXTURE_PATH], file[FIXTURE_PATH];
+    mm_run *run;
+    mm_error error;
+    fixture_path(run_path, *state, "run");
+    fixture_path(data, run_path, "data");
+    fixture_path(val, run_path, "val-data");
+    if (mm_run_hold(run_path, &run, &error)) fail_msg("%s", error.text);
+    assert_int_equal(mkdir(data, 0777), 0);
+    if (mm_run_unpack(run, &error)) fail_msg("%s", error.text);
+    assert_true(mm_is_folder(data));
+    if (mm_run_packing(run, &error)) fail_msg("%s", error.text);
+    assert_int_equal(mkdir(val, 0777), 0);
+    fixture_write(fixture_path(file, val, "dataset.json"), "{}", 2);
+    for (int i = 0; i < 2; i++) {
+        if (mm_run_unpack(run, &error)) fail_msg("%s", error.text);
+        assert_true(!mm_is_there(data) == !i && !mm_is_there(val));
+        assert_true(i || mkdir(data, 0777) == 0);
+    }
+    assert_true(mm_run_packed(run, data) && mm_run_packed(run, val));
+    assert_false(mm_run_packed(run, run_path) || mm_run_packed(run, file));
+    mm_run_close(run);
+}
+
+// Only data that were packed into the run move with it.
+static void data_are_found_where_the_run_is(void **state) {
+    static char out[] = "/old/run", own[] = "/old/run/data", own_val[] = "/old/run/val-data",
+                data[] = "/data";
+    char run_path[FIXTURE_PATH], here[FIXTURE_PATH], found[FIXTURE_PATH];
+    mm_settings s = {.out = out, .data = own, .val_data = data};
+    mm_error error;
+    fixture_path(here, fixture_path(run_path, *state, "moved"), "data");
+    assert_int_equal(mkdir(run_path, 0777), 0);
+    if (mm_run_find_data(run_path, &s, false, found, sizeof found, &error)) fail_msg("%s", error.text);
+    assert_string_equal(found, own); // it is not there
+    assert_int_equal(mkdir(here, 0777), 0);
+    if (mm_run_find_data(run_path, &s, false, found, sizeof found, &error)) fail_msg("%s", error.text);
+    assert_string_equal(found, here);
+    fixture_path(here, run_path, "val-data");
+    assert_int_equal(mkdir(here, 0777), 0);
+    if (mm_run_find_data(run_path, &s, true, found, sizeof found, &error)) fail_msg("%s", error.text);
+    assert_string_equal(found, data);
+    s.val_data = own_val;
+    if (mm_run_find_data(run_path, &s, true, found, sizeof found, &error)) fail_msg("%s", error.text);
+    assert_string_equal(found, here);
+    s.data = data;
+    if (mm_run_find_data(run_path, &s, false, found, sizeof found, &error)) fail_msg("%s", error.text);
+    assert_string_equal(found, data);
+}
+
 static void what_a_killed_process_left_is_removed(void **state) {
     static const char *const left[] = {".trace.cut.tmp-1-0", ".data.tmp-12-3"};
     char run_path[FIXTURE_PATH], path[FIXTURE_PATH], file[FIXTURE_PATH];
@@ -392,6 +443,8 @@ int main(void) {
         IN_FOLDER(numbered_runs_do_not_meet),
         IN_FOLDER(nothing_is_overwritten),
         IN_FOLDER(a_held_folder_may_hold_its_data),
+        IN_FOLDER(what_was_packed_is_unpacked),
+        IN_FOLDER(data_are_found_where_the_run_is),
         IN_FOLDER(what_a_killed_process_left_is_removed),
         IN_FOLDER(a_folder_that_is_no_run_is_left_alone),
     };

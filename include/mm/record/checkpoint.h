@@ -48,7 +48,8 @@ typedef struct mm_checkpoint {
 MM_CHECKED mm_status mm_checkpoint_save(const char *run_path, const mm_checkpoint *checkpoint, int keep,
                                         mm_error *error);
 // Ends what a killed save has left undone: leads RUN/model to the newest checkpoint, removes all but the
-// newest `keep` and what was never published. Changes nothing where nothing is left. The run is locked.
+// newest `keep` (0: keeps all) and what was never published. Changes nothing where nothing is left. The run
+// is locked.
 MM_CHECKED mm_status mm_checkpoint_settle(const char *run_path, int keep, mm_error *error);
 
 // Steps of the run's checkpoints, ascending; *steps is malloc'ed, free() it.
