@@ -28,7 +28,7 @@ static mm_status refuse(const mm_field *field, const char *out, mm_error *error)
 // Takes the given fields from `given_settings` into the run's.
 static mm_status take_given(mm_trainer *t, const mm_settings *from, const bool *given, mm_error *error) {
     mm_settings *s = &t->settings;
-    bool changed;
+    bool changed = false;
     for (const mm_field *f = mm_settings_fields; f->key; f++) {
         if (!given[f - mm_settings_fields] || strcmp(f->key, "out") == 0) continue;
         bool steps = strcmp(f->key, "steps") == 0;
