@@ -81,6 +81,10 @@ static bool same_rows(const diffing *d) {
     return same_training(a, b) && (!validated || same_bits(a->val_loss, b->val_loss));
 }
 
+static bool rows_differ(const diffing *d) {
+    return d->a.has_row && d->b.has_row && !same_rows(d);
+}
+
 // Is validation data of both the same, cut into the same samples?
 static bool same_validation(const mm_run_facts *a, const mm_run_facts *b) {
     return a->val_data.path && b->val_data.path && mm_hash_equal(a->val_data.hash, b->val_data.hash) &&
@@ -118,10 +122,21 @@ static mm_place place_of_rows(const mm_metrics_row *a, const mm_metrics_row *b) 
     return place;
 }
 
+// Rates that are right and make the same update are no parting yet.
+static void note_rates(diffing *d) {
+    if (d->rate_a.step) return;
+    d->rate_a = d->a.row;
+    d->rate_b = d->b.row;
+}
+
 // What the traces do not show the metrics may.
 static void compare_rows(diffing *d) {
     diff_parting *p = &d->parting;
-    if (p->step || !d->a.has_row || !d->b.has_row || same_rows(d)) return;
+    if (p->step || !rows_differ(d)) return;
+    if (diff_rates_alone(d) && diff_same_update(d)) {
+        note_rates(d);
+        return;
+    }
     p->step = d->a.steps;
     p->stages = DIFF_ANY_STAGE;
     d->result->first = place_of_rows(&d->a.row, &d->b.row);
@@ -155,6 +170,21 @@ static mm_status compare_traces(diffing *d, mm_error *error) {
     return status;
 }
 
+// Every record of the step agrees: lines that do not are changed, unless each has the rate of its settings.
+static mm_status check_rows(diffing *d, mm_error *error) {
+    bool rates = diff_rates_alone(d);
+    mm_status status = rates ? diff_check_rates(d, error) : MM_DIFFERS;
+    if (!status) note_rates(d);
+    if (!status) return MM_OK;
+    d->result->first = place_of_rows(&d->a.row, &d->b.row);
+    d->result->parted = true;
+    if (rates) return status;
+    return mm_fail(error, MM_DIFFERS,
+                   "%s/metrics.jsonl and %s/metrics.jsonl: their lines of step %lld differ, though every "
+                   "record of the traces agrees; one of them was changed",
+                   d->path_a, d->path_b, (long long)d->a.steps);
+}
+
 static mm_status compare_step(diffing *d, bool same, bool was_traced, mm_error *error) {
     diff_parting *p = &d->parting;
     bool traced = mm_side_traced(&d->a) && mm_side_traced(&d->b);
@@ -167,17 +197,14 @@ static mm_status compare_step(diffing *d, bool same, bool was_traced, mm_error *
         p->step = d->a.steps;
         p->stages = was_traced ? diff_stage_of(first) : DIFF_ANY_STAGE;
         d->result->first = mm_place_of(first);
-    } else if (traced && d->a.has_row && d->b.has_row && !same_rows(d)) {
-        d->result->first = place_of_rows(&d->a.row, &d->b.row);
-        d->result->parted = true;
-        return mm_fail(error, MM_DIFFERS,
-                       "%s/metrics.jsonl and %s/metrics.jsonl: their lines of step %lld differ, though every "
-                       "record of the "
-                       "traces agrees; one of them was changed",
-                       d->path_a, d->path_b, (long long)d->a.steps);
+    } else if (traced && rows_differ(d)) {
+        mm_status status = check_rows(d, error);
+        if (status) return status;
     }
-    compare_rows(d);
-    if (!traced) compare_checkpoints(d);
+    if (!traced) {
+        compare_rows(d);
+        compare_checkpoints(d);
+    }
     if (!p->step) return MM_OK;
     p->has_row_a = d->a.has_row;
     p->has_row_b = d->b.has_row;
@@ -229,6 +256,18 @@ static mm_status check_end(mm_side *side, bool *unsaved, mm_error *error) {
     return *unsaved ? MM_OK : status;
 }
 
+// To their end the runs differ in nothing but their learning rates.
+static void part_by_rates(diffing *d) {
+    diff_parting *p = &d->parting;
+    if (p->step || !d->rate_a.step) return;
+    p->step = d->rate_a.step;
+    p->stages = MM_STAGE_UPDATE;
+    p->has_row_a = p->has_row_b = true;
+    p->row_a = d->rate_a;
+    p->row_b = d->rate_b;
+    d->result->first = place_of_rows(&d->rate_a, &d->rate_b);
+}
+
 static bool same_leaves(const mm_settings *a, const mm_settings *b) {
     return a->batch == b->batch && a->micro_batch == b->micro_batch && a->seq_len == b->seq_len &&
            a->packing == b->packing;
@@ -246,6 +285,7 @@ static mm_status look(diffing *d, mm_error *error) {
     d->leaves = same_leaves(&r->a.settings, &r->b.settings);
     d->validation = same_validation(&r->a, &r->b);
     status = walk(d, error);
+    if (!status) part_by_rates(d);
     r->steps_a = d->a.steps;
     r->steps_b = d->b.steps;
     if (!status) status = check_end(&d->a, &d->unsaved_a, error);

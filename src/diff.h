@@ -26,6 +26,8 @@ typedef struct diffing {
     bool validation;           // both were validated on the same tokens
     bool unsaved_a, unsaved_b; // stopped between the last row and its checkpoint
     diff_parting parting;
+    mm_metrics_row rate_a,
+        rate_b;          // the first whose learning rates alone differ, and moved nothing; step 0: none
     int64_t parted_loss; // the first step at which the losses differ; 0: none
     mm_diff_result *result;
 } diffing;
@@ -52,6 +54,14 @@ MM_CHECKED mm_status diff_run_again(diffing *d, diff_replay *replay, mm_error *e
 MM_CHECKED mm_status diff_explain(diffing *d, const diff_replay *replay, mm_error *error);
 // Does a fact that may change bits explain a difference of these stages?
 const mm_fact *diff_explaining(const diffing *d, mm_fact_kind kind);
+// src/diff_rate.c. Do the rows of this step differ in nothing but the learning rate? (They differ.)
+bool diff_rates_alone(const diffing *d);
+// Has each row the rate that its run's settings give? MM_DIFFERS names the one that has not.
+MM_CHECKED mm_status diff_check_rates(const diffing *d, mm_error *error);
+// Do these rates, as floats, make the same update?
+bool diff_same_update(const diffing *d);
+// Where the update is the first difference: what the learning rates were, if they differ.
+void diff_add_rates(const diffing *d, const char *before, const char *after, mm_text *out);
 // src/diff_data.c. Names the first sample or document that differs.
 void diff_name_data(const diffing *d, mm_text *out);
 

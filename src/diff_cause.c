@@ -9,13 +9,16 @@
 
 // --- facts in words
 
-static void add_value(const mm_fact_value *v, mm_text *out) {
+static void add_value(const mm_fact *f, const mm_fact_value *v, mm_text *out) {
     switch (v->kind) {
     case MM_VALUE_INTEGER:
         mm_text_format(out, "%lld", (long long)v->integer);
         return;
     case MM_VALUE_NUMBER:
-        mm_text_format(out, "%.9g", v->number);
+        mm_text_format(out, "%.*g", mm_fact_digits(f), v->number);
+        return;
+    case MM_VALUE_SEED:
+        mm_text_format(out, "%llu", (unsigned long long)v->seed);
         return;
     case MM_VALUE_TEXT:
         mm_text_add_string(out, v->text);
@@ -40,9 +43,9 @@ static void add_name(const mm_fact *f, mm_text *out) {
 static void add_fact(const mm_fact *f, mm_text *out) {
     add_name(f, out);
     mm_text_add_string(out, " ");
-    add_value(&f->b, out);
+    add_value(f, &f->b, out);
     mm_text_add_string(out, " (run A: ");
-    add_value(&f->a, out);
+    add_value(f, &f->a, out);
     mm_text_add_string(out, ")");
 }
 
@@ -97,6 +100,15 @@ static void reason_seed(const diffing *d, const diff_replay *replay, mm_text *ou
     mm_text_format(
         out, "run B drew its %s from another seed: ", noise ? "samples or token noise" : "dropout masks");
     add_facts(d, MM_FACT_SEED, out);
+}
+
+static void reason_option(const diffing *d, mm_text *out) {
+    mm_text_add_string(out, "run B has ");
+    add_facts(d, MM_FACT_OPTION, out);
+    diff_add_rates(d, "; ", "", out);
+    if (d->parting.step == d->rate_a.step)
+        mm_text_format(out, "; nothing else in their records differs, to step %lld",
+                       (long long)(d->a.rows < d->b.rows ? d->a.rows : d->b.rows));
 }
 
 static void add_machine(const diffing *d, const diff_replay *replay, mm_text *out) {
@@ -159,6 +171,7 @@ static void add_evidence(const diffing *d, const diff_replay *replay, mm_text *o
 
 static void reason_fault(const diffing *d, const diff_replay *replay, mm_text *out) {
     add_evidence(d, replay, out);
+    diff_add_rates(d, "", "; ", out);
     add_machine(d, replay, out);
 }
 
@@ -225,8 +238,7 @@ static void add_reason(const diffing *d, mm_cause cause, const diff_replay *repl
         reason_seed(d, replay, out);
         return;
     case MM_CAUSE_CONFIGURATION:
-        mm_text_add_string(out, "run B has ");
-        add_facts(d, MM_FACT_OPTION, out);
+        reason_option(d, out);
         return;
     case MM_CAUSE_CODE:
         mm_text_add_string(out, "another program made run B: ");

@@ -58,6 +58,8 @@ cp -r data elsewhere
 train moved --data elsewhere
 same base moved "data"
 
+record() { zcat B/trace.jsonl.gz | sed "$1" | gzip >B/changed.gz && mv B/changed.gz B/trace.jsonl.gz; }
+
 # --- configuration
 train dropout --dropout 0.3
 parts configuration 1 "forward pass of the embedding_dropout on rank 0|--dropout 0.3 (run A: 0.2)|repeats" base dropout
@@ -88,7 +90,30 @@ train from --model base/model
 train theta --model model
 parts configuration 1 "in the forward pass of layer 0's rope on rank 0 (leaf 0)|model.rope_theta 10000 (run A: 1000000)" from theta
 
+# Rates that make the same floats: each run has its own, and no record differs before another number does.
+train near --lr 0.00300000000001
+near="--lr 0.00300000000001 (run A: 0.003)"
+parts configuration 1 "in the learning rate|$near|nothing else in their records differs, to step 4" base near
+train near-off --lr 0.00300000000001 --trace off
+parts configuration 1 "in the learning rate|$near|nothing else in their records differs, to step 4" off near-off
+has out '"b": 0.00300000000001'
+copy near && sed -i '3s/"lr": 0/"lr": 1/' B/metrics.jsonl
+for pair in "base B" "B base" "near B"; do
+    # shellcheck disable=SC2086
+    damaged "B/metrics.jsonl: step 3 has lr 1.0" diff $pair --json
+    has out "by the settings of run.json" '"first": {"step": 3'
+done
+copy near && record '/"step":3,.*"leaf":5.*"op":"loss"/s/"xxh128":".../"xxh128":"000/'
+expect 1 diff base B
+has out "part at step 3, in the forward pass (its loss) on rank 2 (leaf 5)"
+copy near && record '/"step":2,.*"op":"adamw".*"model.norm.weight"/s/"xxh128":".../"xxh128":"000/'
+rm -r B/checkpoints/step-000002
+parts configuration 2 "in the update of model.norm|$near; the learning rate was 0.00030000000000" base B
+
 # --- seeds, weights, data
+train large --seed 0xfedcba9876543210
+parts weights 1 "--seed 18364758544493064720 (run A: 1337)" base large
+has out '"key": "seed", "a": 1337, "b": "fedcba9876543210"'
 train shared --seed-policy shared
 parts seed 1 "embedding_dropout on rank 1 (leaf 2)|dropout masks from another seed|--seed-policy shared (run A: rank)" base shared
 train seed --seed 1338
@@ -112,7 +137,6 @@ expect 1 diff --json longer long
 has out '"same": false' '"first": null' "equal to step 4, where B ends"
 
 # --- changed
-record() { zcat B/trace.jsonl.gz | sed "$1" | gzip >B/changed.gz && mv B/changed.gz B/trace.jsonl.gz; }
 copy base && record '/"step":3,.*"leaf":5.*"op":"loss"/s/"xxh128":".../"xxh128":"000/'
 run diff base B
 [ "$status" = 1 ] && has out "part at step 3, in the forward pass (its loss) on rank 2 (leaf 5)" "this machine repeats run A but not run B"

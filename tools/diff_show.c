@@ -26,19 +26,21 @@ void diff_put_place(mm_json_writer *w, const mm_place *p) {
 }
 
 static void put_value(mm_json_writer *w, const char *key, const mm_fact_value *v) {
-    mm_json_put_key(w, key);
     switch (v->kind) {
     case MM_VALUE_INTEGER:
-        mm_json_put_integer(w, v->integer);
+        mm_json_pair_integer(w, key, v->integer);
         return;
     case MM_VALUE_NUMBER:
-        mm_json_put_double(w, v->number);
+        mm_json_pair_double(w, key, v->number);
+        return;
+    case MM_VALUE_SEED:
+        mm_settings_write_seed(v->seed, key, w);
         return;
     case MM_VALUE_TEXT:
-        mm_json_put_string(w, v->text);
+        mm_json_pair_string(w, key, v->text);
         return;
     case MM_VALUE_NONE:
-        mm_json_put_null(w);
+        mm_json_pair_string(w, key, NULL);
         return;
     }
 }
@@ -109,7 +111,7 @@ void diff_json_text(mm_text *out, const mm_diff_result *r) {
 
 // --- for people
 
-static void add_value(mm_text *out, const mm_fact_value *v) {
+static void add_value(mm_text *out, const mm_fact *f, const mm_fact_value *v) {
     enum { WIDTH = 28 };
     mm_text text = {0};
     switch (v->kind) {
@@ -117,7 +119,10 @@ static void add_value(mm_text *out, const mm_fact_value *v) {
         mm_text_format(&text, "%lld", (long long)v->integer);
         break;
     case MM_VALUE_NUMBER:
-        mm_text_format(&text, "%.9g", v->number);
+        mm_text_format(&text, "%.*g", mm_fact_digits(f), v->number);
+        break;
+    case MM_VALUE_SEED:
+        mm_text_format(&text, "%llu", (unsigned long long)v->seed);
         break;
     case MM_VALUE_TEXT:
         add_name(&text, v->text);
@@ -148,8 +153,8 @@ static void add_facts(mm_text *out, const mm_facts_diff *facts) {
         size_t from = out->size;
         mm_text_format(out, "%-24s", f->key);
         mm_text_flatten(out, from);
-        add_value(out, &f->a);
-        add_value(out, &f->b);
+        add_value(out, f, &f->a);
+        add_value(out, f, &f->b);
         mm_text_format(out, "  %s\n", f->may_change_bits ? "yes" : "no");
     }
 }

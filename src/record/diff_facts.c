@@ -80,13 +80,8 @@ static mm_fact_value setting(comparing *c, const mm_settings *s, const mm_field 
         return text(c, *(char *const *)slot(s, f));
     case MM_FIELD_CHOICE:
         return text(c, f->choices[*(const int64_t *)slot(s, f)]);
-    case MM_FIELD_SEED: {
-        uint64_t seed = *(const uint64_t *)slot(s, f);
-        char hex[20];
-        if (seed <= UINT64_C(1) << 53) return integer((int64_t)seed);
-        snprintf(hex, sizeof hex, "%016llx", (unsigned long long)seed);
-        return text(c, hex);
-    }
+    case MM_FIELD_SEED:
+        return (mm_fact_value){.kind = MM_VALUE_SEED, .seed = *(const uint64_t *)slot(s, f)};
     case MM_FIELD_INTEGER:
         break;
     }
@@ -310,6 +305,17 @@ void mm_facts_diff_free(mm_facts_diff *diff) {
     }
     free(diff->facts);
     *diff = (mm_facts_diff){0};
+}
+
+int mm_fact_digits(const mm_fact *f) {
+    enum { USUAL = 9, MOST = 17 }; // which give the bits back
+    char a[40], b[40];
+    for (int digits = USUAL; digits < MOST; digits++) {
+        snprintf(a, sizeof a, "%.*g", digits, f->a.number);
+        snprintf(b, sizeof b, "%.*g", digits, f->b.number);
+        if (strcmp(a, b) != 0 || f->a.kind != f->b.kind) return digits;
+    }
+    return MOST;
 }
 
 const mm_fact *mm_facts_find(const mm_facts_diff *diff, const char *key) {

@@ -21,9 +21,10 @@ typedef enum mm_fact_kind {
 enum { MM_STAGE_BATCH = 1, MM_STAGE_LEAF = 2, MM_STAGE_MERGE = 4, MM_STAGE_UPDATE = 8 };
 
 typedef struct mm_fact_value {
-    enum { MM_VALUE_NONE, MM_VALUE_INTEGER, MM_VALUE_NUMBER, MM_VALUE_TEXT } kind;
+    enum { MM_VALUE_NONE, MM_VALUE_INTEGER, MM_VALUE_NUMBER, MM_VALUE_SEED, MM_VALUE_TEXT } kind;
     int64_t integer;
     double number;
+    uint64_t seed;
     char *text; // owned
 } mm_fact_value;
 
@@ -45,6 +46,8 @@ typedef struct mm_facts_diff {
 MM_CHECKED mm_status mm_facts_compare(const mm_run_facts *a, const mm_run_facts *b, mm_facts_diff *out,
                                       mm_error *error);
 void mm_facts_diff_free(mm_facts_diff *diff);
+// As many as tell the fact's two numbers apart in words, at least 9.
+int mm_fact_digits(const mm_fact *fact);
 const mm_fact *mm_facts_find(const mm_facts_diff *diff, const char *key);
 
 // --- one run, a step at a time, checked
