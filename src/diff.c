@@ -320,6 +320,7 @@ mm_status mm_diff(const char *run_a, const char *run_b, const mm_diff_options *o
         result->parted = d.parting.step != 0;
         bool ended = diff_ended(&d.a) && diff_ended(&d.b) && !d.unsaved_a && !d.unsaved_b;
         result->same = !result->parted && !result->facts.initial && d.a.rows == d.b.rows && ended;
+        diff_weigh_data(&d);
         status = diff_run_again(&d, &replay, &found);
         if (!status) status = measure_parameters(&d, &found);
         if (!status) status = diff_explain(&d, &replay, &found);

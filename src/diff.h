@@ -27,8 +27,9 @@ typedef struct diffing {
     bool unsaved_a, unsaved_b; // stopped between the last row and its checkpoint
     diff_parting parting;
     mm_metrics_row rate_a,
-        rate_b;          // the first whose learning rates alone differ, and moved nothing; step 0: none
-    int64_t parted_loss; // the first step at which the losses differ; 0: none
+        rate_b;           // the first whose learning rates alone differ, and moved nothing; step 0: none
+    char data_words[160]; // where the data differ
+    int64_t parted_loss;  // the first step at which the losses differ; 0: none
     mm_diff_result *result;
 } diffing;
 
@@ -62,7 +63,9 @@ MM_CHECKED mm_status diff_check_rates(const diffing *d, mm_error *error);
 bool diff_same_update(const diffing *d);
 // Where the update is the first difference: what the learning rates were, if they differ.
 void diff_add_rates(const diffing *d, const char *before, const char *after, mm_text *out);
-// src/diff_data.c. Names the first sample or document that differs.
+// src/diff_data.c. Looks whether data of two hashes hold other tokens: if not, they explain nothing.
+void diff_weigh_data(diffing *d);
+// Names the first sample or document that differs.
 void diff_name_data(const diffing *d, mm_text *out);
 
 #endif

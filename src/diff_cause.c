@@ -49,17 +49,44 @@ static void add_fact(const mm_fact *f, mm_text *out) {
     mm_text_add_string(out, ")");
 }
 
-// Every fact of the kind that may explain the difference.
-static void add_facts(const diffing *d, mm_fact_kind kind, mm_text *out) {
+// Facts of these kinds and stages that may change bits, one after another; of none nothing is said.
+typedef struct fact_choice {
+    unsigned kinds;                // as bits
+    unsigned stages, other_stages; // at one of these, at none of those
+} fact_choice;
+
+static void add_chosen(const diffing *d, fact_choice choice, const char *before, const char *after,
+                       mm_text *out) {
     const mm_facts_diff *f = &d->result->facts;
-    bool first = true;
+    bool any = false;
     for (size_t i = 0; i < f->count; i++) {
         const mm_fact *fact = &f->facts[i];
-        if (fact->kind != kind || !fact->may_change_bits || !(fact->stages & d->parting.stages)) continue;
-        if (!first) mm_text_add_string(out, ", ");
+        if (!(choice.kinds & (1U << fact->kind)) || !fact->may_change_bits) continue;
+        if (!(fact->stages & choice.stages) || (fact->stages & choice.other_stages)) continue;
+        mm_text_add_string(out, any ? ", " : before);
         add_fact(fact, out);
-        first = false;
+        any = true;
     }
+    if (any) mm_text_add_string(out, after);
+}
+
+// Every fact of the kind that may explain the difference.
+static void add_facts(const diffing *d, mm_fact_kind kind, mm_text *out) {
+    add_chosen(d, (fact_choice){.kinds = 1U << kind, .stages = d->parting.stages}, "", "", out);
+}
+
+// What may explain it beside the kind that was named.
+static void add_others(const diffing *d, unsigned kinds, unsigned stages, mm_text *out) {
+    add_chosen(d, (fact_choice){.kinds = kinds, .stages = stages}, "; run B also has ",
+               ", which may explain it as well", out);
+}
+
+// The size of the vocabulary, where the data shaped the weights by it; NULL: they did not.
+static const mm_fact *vocabulary_of_data(const diffing *d) {
+    const mm_facts_diff *f = &d->result->facts;
+    const mm_fact *size = mm_facts_find(f, "model.vocab_size");
+    bool drawn = !d->a.facts.settings.model && !d->b.facts.settings.model && !mm_facts_find(f, "preset");
+    return f->initial && drawn && mm_facts_find(f, "data.tokenizer_xxh128") ? size : NULL;
 }
 
 // --- reasons
@@ -69,6 +96,11 @@ static void reason_weights(const diffing *d, mm_text *out) {
     const mm_fact *seed = mm_facts_find(f, "seed"), *preset = mm_facts_find(f, "preset"),
                   *model = mm_facts_find(f, "model");
     mm_text_format(out, "they began with other weights, first in the tensor %s", f->initial);
+    const char *folder = d->a.facts.settings.model;
+    if (!model && folder) {
+        mm_text_format(out, "; the folder --model %s held other weights", folder);
+        return;
+    }
     const mm_fact *by = model ? model : preset ? preset : seed;
     if (!by) return;
     mm_text_add_string(out, by == seed ? "; run B drew it with " : "; run B has ");
@@ -76,17 +108,23 @@ static void reason_weights(const diffing *d, mm_text *out) {
 }
 
 static void reason_data(const diffing *d, const diff_replay *replay, mm_text *out) {
-    const mm_fact *data = diff_explaining(d, MM_FACT_DATA);
-    if (data) {
-        mm_text_add_string(out, "run B read other data: ");
-        add_facts(d, MM_FACT_DATA, out);
+    const mm_fact *vocabulary = vocabulary_of_data(d);
+    if (vocabulary || diff_explaining(d, MM_FACT_DATA)) {
+        mm_text_add_string(out, "run B read other data");
+        add_chosen(d, (fact_choice){1U << MM_FACT_DATA, MM_STAGE_BATCH, 0}, ": ", "", out);
     } else {
         mm_text_add_string(
             out, strcmp(d->result->first.tensor, "positions") == 0
                      ? "they took other samples, though their configurations agree"
-                     : "they read other tokens at the same place, though their datasets have one hash");
+                     : "they read other tokens at the same place, though their datasets hold the same");
     }
+    if (vocabulary)
+        mm_text_format(out, ", whose vocabulary of %lld (run A: %lld) shapes the weights",
+                       (long long)vocabulary->b.integer, (long long)vocabulary->a.integer);
     diff_name_data(d, out);
+    // The size of the vocabulary is an option of the model too.
+    add_others(d, 1U << MM_FACT_SEED | 1U << MM_FACT_OPTION, vocabulary ? MM_STAGE_BATCH : d->parting.stages,
+               out);
     if (replay->guess[0]) mm_text_format(out, "; %s", replay->guess);
 }
 
@@ -100,11 +138,17 @@ static void reason_seed(const diffing *d, const diff_replay *replay, mm_text *ou
     mm_text_format(
         out, "run B drew its %s from another seed: ", noise ? "samples or token noise" : "dropout masks");
     add_facts(d, MM_FACT_SEED, out);
+    add_others(d, 1U << MM_FACT_OPTION, d->parting.stages, out);
 }
 
 static void reason_option(const diffing *d, mm_text *out) {
     mm_text_add_string(out, "run B has ");
     add_facts(d, MM_FACT_OPTION, out);
+    if (!d->leaves && d->parting.stages == MM_STAGE_MERGE)
+        add_chosen(d,
+                   (fact_choice){1U << MM_FACT_DATA | 1U << MM_FACT_SEED | 1U << MM_FACT_OPTION,
+                                 MM_STAGE_BATCH | MM_STAGE_LEAF, MM_STAGE_MERGE},
+                   "; their leaves hold other samples, so that it cannot be told apart from ", "", out);
     diff_add_rates(d, "; ", "", out);
     if (d->parting.step == d->rate_a.step)
         mm_text_format(out, "; nothing else in their records differs, to step %lld",
@@ -215,6 +259,7 @@ static bool code_may(const diffing *d, const diff_replay *replay) {
 }
 
 static mm_cause cause_of(const diffing *d, const diff_replay *replay) {
+    if (vocabulary_of_data(d)) return MM_CAUSE_DATA;
     if (d->result->facts.initial) return MM_CAUSE_WEIGHTS;
     if (!d->parting.step) return MM_CAUSE_NONE;
     if (diff_explaining(d, MM_FACT_DATA)) return MM_CAUSE_DATA;
@@ -311,7 +356,7 @@ static void say_length(const diffing *d, mm_text *out) {
 
 static void say_parted(const diffing *d, const char *reason, mm_text *out) {
     const mm_diff_result *r = d->result;
-    if (r->cause == MM_CAUSE_WEIGHTS && !r->parted) {
+    if (!r->parted) {
         mm_text_format(out, "The runs differ before step 1: %s.", reason);
         return;
     }

@@ -2,6 +2,7 @@
 #include "diff.h"
 #include <limits.h>
 #include <mm/data/plan.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,8 +34,10 @@ static uint64_t document_of(const mm_dataset *dataset, uint64_t token) {
     return low;
 }
 
-// The first token that differs; false: one is the beginning of the other, or they cannot be read.
-static bool first_token(const mm_dataset *a, const mm_dataset *b, uint64_t *token) {
+typedef enum answer { AGREE, DIFFER, UNKNOWN } answer; // UNKNOWN: they cannot be read
+
+// The first token that differs, as far as both go.
+static answer first_token(const mm_dataset *a, const mm_dataset *b, uint64_t *token) {
     mm_dataset_cursor *x = NULL, *y = NULL;
     int32_t *tokens = malloc(2 * PIECE * sizeof *tokens);
     uint64_t n = mm_dataset_tokens(a) < mm_dataset_tokens(b) ? mm_dataset_tokens(a) : mm_dataset_tokens(b);
@@ -52,21 +55,61 @@ static bool first_token(const mm_dataset *a, const mm_dataset *b, uint64_t *toke
     mm_dataset_cursor_free(x);
     mm_dataset_cursor_free(y);
     free(tokens);
-    return found;
+    return found ? DIFFER : good ? AGREE : UNKNOWN;
 }
 
-static void name_token(const mm_dataset *a, const mm_dataset *b, mm_text *out) {
-    uint64_t token;
-    if (first_token(a, b, &token))
+// The first document that ends elsewhere; the tokens agree.
+static answer first_end(const mm_dataset *a, const mm_dataset *b, uint64_t *document) {
+    uint64_t last =
+        mm_dataset_documents(a) < mm_dataset_documents(b) ? mm_dataset_documents(a) : mm_dataset_documents(b);
+    for (*document = 0; *document < last; ++*document)
+        if (mm_dataset_document_end(a, *document) != mm_dataset_document_end(b, *document)) return DIFFER;
+    return AGREE;
+}
+
+// Names the first difference between data that were opened.
+static answer compare_data(const diffing *d, const mm_dataset *a, const mm_dataset *b, mm_text *out) {
+    uint64_t at;
+    answer tokens = first_token(a, b, &at);
+    if (tokens == DIFFER)
         mm_text_format(out, "; they differ first in document %llu, token %llu",
-                       (unsigned long long)document_of(a, token), (unsigned long long)token);
-    else if (mm_dataset_tokens(a) != mm_dataset_tokens(b))
+                       (unsigned long long)document_of(a, at), (unsigned long long)at);
+    if (tokens != AGREE) return tokens;
+    uint64_t of_a = mm_dataset_documents(a), of_b = mm_dataset_documents(b);
+    if (mm_dataset_tokens(a) != mm_dataset_tokens(b)) {
         mm_text_format(out, "; run %s's go on after document %llu, where the other's end",
                        mm_dataset_tokens(a) > mm_dataset_tokens(b) ? "A" : "B",
-                       (unsigned long long)(mm_dataset_documents(a) < mm_dataset_documents(b)
-                                                ? mm_dataset_documents(a)
-                                                : mm_dataset_documents(b)) -
-                           1);
+                       (unsigned long long)(of_a < of_b ? of_a : of_b) - 1);
+        return DIFFER;
+    }
+    bool windows =
+        d->a.facts.settings.packing == MM_PACKING_WINDOW && d->b.facts.settings.packing == MM_PACKING_WINDOW;
+    if (windows || first_end(a, b, &at) == AGREE) return AGREE; // windows cut documents where they like
+    mm_text_format(out, "; their tokens agree, document %llu ends elsewhere", (unsigned long long)at);
+    return DIFFER;
+}
+
+// The hash is of the shards, so the same tokens may have another: cut elsewhere they are no other data.
+void diff_weigh_data(diffing *d) {
+    mm_fact *fact = NULL;
+    for (size_t i = 0; i < d->result->facts.count; i++)
+        if (strcmp(d->result->facts.facts[i].key, "data.xxh128") == 0) fact = &d->result->facts.facts[i];
+    if (!fact) return;
+    if (d->options->watch.doing) d->options->watch.doing(d->options->watch.self, "comparing the data", -1);
+    mm_text words = {0};
+    mm_dataset *a, *b;
+    bool there_a = open_data(&d->a, &a), there_b = open_data(&d->b, &b);
+    if (!there_a || !there_b)
+        mm_text_format(&words, " (the data of run %s are gone)",
+                       there_a   ? "B"
+                       : there_b ? "A"
+                                 : "A and run B");
+    else if (compare_data(d, a, b, &words) == AGREE)
+        fact->may_change_bits = false;
+    snprintf(d->data_words, sizeof d->data_words, "%s", words.data ? words.data : "");
+    mm_text_free(&words);
+    mm_dataset_close(a);
+    mm_dataset_close(b);
 }
 
 // The leaf at which the batches differ, as samples of the data.
@@ -88,13 +131,9 @@ static void name_leaf(const diffing *d, const mm_dataset *data, mm_text *out) {
 }
 
 void diff_name_data(const diffing *d, mm_text *out) {
-    mm_dataset *a, *b;
-    bool there_a = open_data(&d->a, &a), there_b = open_data(&d->b, &b);
-    bool other = !mm_hash_equal(d->a.facts.data.hash, d->b.facts.data.hash);
-    if (other && there_a && there_b) name_token(a, b, out);
-    if (other && !(there_a && there_b))
-        mm_text_format(out, " (the data of run %s are gone)", there_a ? "B" : there_b ? "A" : "A and run B");
-    name_leaf(d, there_a ? a : b, out);
-    mm_dataset_close(a);
-    mm_dataset_close(b);
+    mm_dataset *data;
+    mm_text_add_string(out, d->data_words);
+    if (!open_data(&d->a, &data)) (void)open_data(&d->b, &data);
+    name_leaf(d, data, out);
+    mm_dataset_close(data);
 }

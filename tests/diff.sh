@@ -8,28 +8,6 @@ here=$(cd "${0%/*}" && pwd)
 make_data
 train base
 
-# same A B TEXT...: exit 0; each text is in the sentence or the table.
-same() {
-    local a=$1 b=$2
-    shift 2
-    expect 0 diff "$a" "$b"
-    has out "The runs are the same to the bit, up to step 4" "$@"
-    expect 0 diff --json "$a" "$b"
-    has out '"same": true' '"first": null' '"cause": null' '"distance": []'
-}
-
-# parts KIND STEP "TEXT|TEXT..." A B [OPTION...]: exit 1, with the cause and, in the sentence, each text.
-parts() {
-    local kind=$1 step=$2 texts=$3
-    shift 3
-    expect 1 diff "$@"
-    [ "$step" = - ] || has out "The runs part at step $step,"
-    while IFS= read -r text; do has out "$text"; done < <(tr '|' '\n' <<<"$texts")
-    expect 1 diff --json "$@"
-    has out '"same": false' "\"cause\": {\"kind\": \"$kind\", \"what\": "
-    [ "$step" = - ] || has out "\"first\": {\"step\": $step, "
-}
-
 # --- the same
 train again
 same base again
@@ -57,8 +35,6 @@ same sample4 sample1
 cp -r data elsewhere
 train moved --data elsewhere
 same base moved "data"
-
-record() { zcat B/trace.jsonl.gz | sed "$1" | gzip >B/changed.gz && mv B/changed.gz B/trace.jsonl.gz; }
 
 # --- configuration
 train dropout --dropout 0.3
@@ -90,30 +66,7 @@ train from --model base/model
 train theta --model model
 parts configuration 1 "in the forward pass of layer 0's rope on rank 0 (leaf 0)|model.rope_theta 10000 (run A: 1000000)" from theta
 
-# Rates that make the same floats: each run has its own, and no record differs before another number does.
-train near --lr 0.00300000000001
-near="--lr 0.00300000000001 (run A: 0.003)"
-parts configuration 1 "in the learning rate|$near|nothing else in their records differs, to step 4" base near
-train near-off --lr 0.00300000000001 --trace off
-parts configuration 1 "in the learning rate|$near|nothing else in their records differs, to step 4" off near-off
-has out '"b": 0.00300000000001'
-copy near && sed -i '3s/"lr": 0/"lr": 1/' B/metrics.jsonl
-for pair in "base B" "B base" "near B"; do
-    # shellcheck disable=SC2086
-    damaged "B/metrics.jsonl: step 3 has lr 1.0" diff $pair --json
-    has out "by the settings of run.json" '"first": {"step": 3'
-done
-copy near && record '/"step":3,.*"leaf":5.*"op":"loss"/s/"xxh128":".../"xxh128":"000/'
-expect 1 diff base B
-has out "part at step 3, in the forward pass (its loss) on rank 2 (leaf 5)"
-copy near && record '/"step":2,.*"op":"adamw".*"model.norm.weight"/s/"xxh128":".../"xxh128":"000/'
-rm -r B/checkpoints/step-000002
-parts configuration 2 "in the update of model.norm|$near; the learning rate was 0.00030000000000" base B
-
 # --- seeds, weights, data
-train large --seed 0xfedcba9876543210
-parts weights 1 "--seed 18364758544493064720 (run A: 1337)" base large
-has out '"key": "seed", "a": 1337, "b": "fedcba9876543210"'
 train shared --seed-policy shared
 parts seed 1 "embedding_dropout on rank 1 (leaf 2)|dropout masks from another seed|--seed-policy shared (run A: rank)" base shared
 train seed --seed 1338
@@ -168,14 +121,6 @@ status=$?
 has out '"kind": "hardware"' "its gradient does not, in 1 of 46 tensors" "this machine repeats run A but not run B"
 
 # --- another program
-# reseal PROGRAM: B/run.json changed by sed, and sealed as if mm had written it.
-reseal() {
-    sed -i "$1" B/run.json
-    run diff base B
-    local seal
-    seal=$(grep -o 'its text gives [0-9a-f]*' err | grep -o '[0-9a-f]*$') || fail "no seal for $1: $(cat err)"
-    sed -i "s/\"seal\": \"[0-9a-f]*\"/\"seal\": \"$seal\"/" B/run.json
-}
 copy base && reseal '/"build": {/,/}/s/"version": "[^"]*"/"version": "other"/'
 same base B build.version
 record '/"step":3,.*"leaf":5.*"op":"loss"/s/"xxh128":".../"xxh128":"000/'

@@ -21,3 +21,36 @@ copy() {
     cp -r "$1" B
 }
 
+# same A B TEXT...: exit 0; each text is in the sentence or the table.
+same() {
+    local a=$1 b=$2
+    shift 2
+    expect 0 diff "$a" "$b"
+    has out "The runs are the same to the bit, up to step 4" "$@"
+    expect 0 diff --json "$a" "$b"
+    has out '"same": true' '"first": null' '"cause": null' '"distance": []'
+}
+
+# parts KIND STEP "TEXT|TEXT..." A B [OPTION...]: exit 1, with the cause and, in the sentence, each text.
+parts() {
+    local kind=$1 step=$2 texts=$3
+    shift 3
+    expect 1 diff "$@"
+    [ "$step" = - ] || has out "The runs part at step $step,"
+    while IFS= read -r text; do has out "$text"; done < <(tr '|' '\n' <<<"$texts")
+    expect 1 diff --json "$@"
+    has out '"same": false' "\"cause\": {\"kind\": \"$kind\", \"what\": "
+    [ "$step" = - ] || has out "\"first\": {\"step\": $step, "
+}
+
+# B's trace, changed by sed.
+record() { zcat B/trace.jsonl.gz | sed "$1" | gzip >B/changed.gz && mv B/changed.gz B/trace.jsonl.gz; }
+
+# reseal PROGRAM: B/run.json changed by sed, and sealed as if mm had written it.
+reseal() {
+    sed -i "$1" B/run.json
+    run diff base B
+    local seal
+    seal=$(grep -o 'its text gives [0-9a-f]*' err | grep -o '[0-9a-f]*$') || fail "no seal for $1: $(cat err)"
+    sed -i "s/\"seal\": \"[0-9a-f]*\"/\"seal\": \"$seal\"/" B/run.json
+}

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# mm diff names the cause: rates that floats do not tell apart, data in other shards, facts that cannot be told apart.
+# diff_cause.sh MM
+here=$(cd "${0%/*}" && pwd)
+# shellcheck source=tests/cli_lib.sh
+. "$here/cli_lib.sh"
+# shellcheck source=tests/diff_lib.sh
+. "$here/diff_lib.sh"
+make_data
+train base
+train off --trace off
+
+# --- learning rates
+# Rates that make the same floats: each run has its own, and no record differs before another number does.
+train near --lr 0.00300000000001
+near="--lr 0.00300000000001 (run A: 0.003)"
+parts configuration 1 "in the learning rate|$near|nothing else in their records differs, to step 4" base near
+train near-off --lr 0.00300000000001 --trace off
+parts configuration 1 "in the learning rate|$near|nothing else in their records differs, to step 4" off near-off
+has out '"b": 0.00300000000001'
+copy near && sed -i '3s/"lr": 0/"lr": 1/' B/metrics.jsonl
+for pair in "base B" "B base" "near B"; do
+    # shellcheck disable=SC2086
+    damaged "B/metrics.jsonl: step 3 has lr 1.0" diff $pair --json
+    has out "by the settings of run.json" '"first": {"step": 3'
+done
+copy near && record '/"step":3,.*"leaf":5.*"op":"loss"/s/"xxh128":".../"xxh128":"000/'
+expect 1 diff base B
+has out "part at step 3, in the forward pass (its loss) on rank 2 (leaf 5)"
+copy near && record '/"step":2,.*"op":"adamw".*"model.norm.weight"/s/"xxh128":".../"xxh128":"000/'
+rm -r B/checkpoints/step-000002
+parts configuration 2 "in the update of model.norm|$near; the learning rate was 0.00030000000000" base B
+
+# --- seeds
+train large --seed 0xfedcba9876543210
+parts weights 1 "--seed 18364758544493064720 (run A: 1337)" base large
+has out '"key": "seed", "a": 1337, "b": "fedcba9876543210"'
+train two --seed-policy shared --dropout 0.3
+parts seed 1 "--seed-policy shared (run A: rank); run B also has --dropout 0.3 (run A: 0.2), which may explain it as well" base two
+
+# --- data
+sed '5,300s/^../zu/' words.txt >other.txt && run pack --tokenizer tokenizer.json --out other other.txt
+train other-order --data other --order sequential
+parts data 1 "they differ first in document 0, token|run B also has --order sequential (run A: shuffled), which may explain it as well" base other-order
+train batch16 --batch 16 --data other --seed-policy shared --dropout 0.3 --beta1 0.8
+parts configuration 1 "run B has --batch 16 (run A: 8); their leaves hold other samples, so that it cannot be told apart from data.xxh128" base batch16
+has out "), --seed-policy shared (run A: rank), --dropout 0.3 (run A: 0.2)\""
+
+# The same tokens in other shards are no other data.
+awk '{ print; if (NR % 10 == 0) print "%" }' words.txt >split.txt
+run pack --tokenizer tokenizer.json --split % --out whole split.txt
+run pack --tokenizer tokenizer.json --split % --out shards --shard-tokens 5000 split.txt
+[ -e shards/tokens-00001.gz ] || fail "one shard: $(ls shards)"
+train whole-run --data whole
+train cut --data shards
+same whole-run cut data.xxh128
+train shards-order --data shards --order sequential
+parts configuration 1 "in the inputs that were read|: run B has --order sequential (run A: shuffled)." whole-run shards-order
+tr '\n' ' ' <out | grep -q '"key": "data.xxh128"[^}]*"may_change_bits": false' || fail "the same tokens may change bits: $(head -c 400 out)"
+train documents --packing document --data whole
+train shards-documents --packing document --data shards --dropout 0.3
+parts configuration 1 "embedding_dropout on rank 0|run B has --dropout 0.3 (run A: 0.2).|repeats" documents shards-documents
+
+# A vocabulary that the data brought, and a folder of weights that was changed.
+run tokenizer train --vocab-size 320 --out tokenizer320.json words.txt
+run pack --tokenizer tokenizer320.json --out data320 words.txt
+train wide --data data320
+parts data 1 "run B read other data: data.xxh128|, whose vocabulary of 320 (run A: 300) shapes the weights|differ first in document 0" base wide
+train wide-seed --data data320 --seed 3
+parts data 1 "vocabulary of 320 (run A: 300) shapes|run B also has --seed 3 (run A: 1337), which may explain it as well" base wide-seed
+cp -r base/model/ model && train from-base --model model
+rm -r model && cp -r large/model/ model && train from-large --model model --seed 2
+parts weights 1 "first in the tensor model.|; the folder --model $PWD/model held other weights." from-base from-large
+finish
