@@ -239,23 +239,6 @@ static mm_status walk(diffing *d, mm_error *error) {
 
 // --- the ends
 
-bool diff_ended(const mm_side *side) {
-    return side->failed || side->rows == side->facts.settings.steps;
-}
-
-// A kill between the last row and its checkpoint leaves files that agree but for that checkpoint.
-static mm_status check_end(mm_side *side, bool *unsaved, mm_error *error) {
-    mm_error other = {0};
-    mm_side stopped = *side;
-    int64_t newest = mm_side_checkpoint_before(side, INT64_MAX), every = side->facts.settings.save_every;
-    mm_status status = mm_side_end(side, error);
-    bool may = diff_ended(side) && newest < side->rows && (newest || every == 0 || every >= side->rows);
-    if (status != MM_DIFFERS || !may) return status;
-    stopped.failed = true; // as a run that never came to its last checkpoint
-    *unsaved = mm_side_end(&stopped, &other) == MM_OK;
-    return *unsaved ? MM_OK : status;
-}
-
 // To their end the runs differ in nothing but their learning rates.
 static void part_by_rates(diffing *d) {
     diff_parting *p = &d->parting;
@@ -288,8 +271,8 @@ static mm_status look(diffing *d, mm_error *error) {
     if (!status) part_by_rates(d);
     r->steps_a = d->a.steps;
     r->steps_b = d->b.steps;
-    if (!status) status = check_end(&d->a, &d->unsaved_a, error);
-    if (!status) status = check_end(&d->b, &d->unsaved_b, error);
+    if (!status) status = mm_side_end(&d->a, &d->unsaved_a, error);
+    if (!status) status = mm_side_end(&d->b, &d->unsaved_b, error);
     return status;
 }
 
@@ -318,7 +301,7 @@ mm_status mm_diff(const char *run_a, const char *run_b, const mm_diff_options *o
     } else if (!status) {
         diff_replay replay = {0};
         result->parted = d.parting.step != 0;
-        bool ended = diff_ended(&d.a) && diff_ended(&d.b) && !d.unsaved_a && !d.unsaved_b;
+        bool ended = mm_side_ended(&d.a) && mm_side_ended(&d.b) && !d.unsaved_a && !d.unsaved_b;
         result->same = !result->parted && !result->facts.initial && d.a.rows == d.b.rows && ended;
         diff_weigh_data(&d);
         status = diff_run_again(&d, &replay, &found);

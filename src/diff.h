@@ -45,8 +45,6 @@ typedef struct diff_replay {
 
 // src/diff.c. The stage of a step that a record belongs to.
 unsigned diff_stage_of(const mm_trace_record *record);
-// Did the run come to its end, or was it stopped before?
-bool diff_ended(const mm_side *side);
 // src/diff_replay.c. Have both a checkpoint of the step, with the same weights and optimizer state?
 bool diff_same_checkpoint(const diffing *d, int64_t step);
 // Runs the step again where that tells more; refines result->first.

@@ -338,7 +338,7 @@ static void say_length(const diffing *d, mm_text *out) {
     bool stopped = false;
     mm_text_format(out, "The runs are equal to step %lld, where ", (long long)end);
     for (int i = 0; i < 2; i++) {
-        bool ended = diff_ended(sides[i]) && !unsaved[i];
+        bool ended = mm_side_ended(sides[i]) && !unsaved[i];
         if (ended || sides[i]->rows > end) continue;
         mm_text_format(out,
                        unsaved[i] ? "%s%s was stopped before its last checkpoint: mm --resume %s"

@@ -139,6 +139,7 @@ static mm_status run_one(diffing *d, diff_replay *replay, mm_error *error) {
             say_why_not(replay, second ? "B" : "A", &why);
     }
     if (r.ran) {
+        replay->why_not[0] = 0;
         replay->ran = replay->ran_a = replay->ran_b = true;
         status = repeats(d, &d->a, &r, &replay->repeats_a, error);
         if (!status) status = repeats(d, &d->b, &r, &replay->repeats_b, error);

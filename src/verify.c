@@ -51,7 +51,6 @@ static mm_status check_row(verification *v, const mm_metrics_row *again) {
                    {"loss", own->loss, again->loss},
                    {"grad_norm", own->grad_norm, again->grad_norm},
                    {"tokens", (double)own->tokens, (double)again->tokens},
-                   {"validations", own->has_val, again->has_val},
                    {"val_loss", own->val_loss, again->val_loss},
                    {"spoiled updates", own->spoiled, again->spoiled}};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
@@ -66,11 +65,6 @@ static mm_status check_row(verification *v, const mm_metrics_row *again) {
     return MM_OK;
 }
 
-// The last step's is not always: a run that went on may have ended there before.
-static bool must_validate(const mm_trainer *t) {
-    return t->val.dataset && t->settings.val_every > 0 && t->step % t->settings.val_every == 0;
-}
-
 // One step again. Where the run has no records of it, its checkpoint is checked against the replay's.
 static mm_status check_step(verification *v, mm_error *error) {
     mm_side *side = &v->side;
@@ -83,9 +77,8 @@ static mm_status check_step(verification *v, mm_error *error) {
     if (!status && traced) status = mm_replay_compare(&side->step, &v->again, &first, &lacks, error);
     if (status) return status;
     if (first) return record_differs(v, first, lacks);
-    bool has_val = finite && side->has_row && side->row.has_val;
-    if (has_val) status = mm_replay_validate(v->replay, &row.val_loss, error);
-    row.has_val = has_val || (finite && must_validate(&v->replay->trainer));
+    row.has_val = finite && side->has_row && side->row.has_val;
+    if (row.has_val) status = mm_replay_validate(v->replay, &row.val_loss, error);
     if (!status) status = check_row(v, &row);
     if (status) return status;
     if (!finite) {
@@ -112,7 +105,7 @@ static mm_status check_steps(verification *v, mm_error *error) {
     for (;;) {
         bool more;
         mm_status status = mm_side_next(&v->side, &more, error);
-        if (!status && !more) return mm_side_end(&v->side, error);
+        if (!status && !more) return mm_side_end(&v->side, &v->result->unsaved, error);
         if (!status) status = mm_side_check(&v->side, error);
         int64_t step = v->side.steps;
         tell(v, step);
@@ -154,7 +147,7 @@ mm_status mm_verify(const char *run_path, const mm_verify_options *options, mm_v
     if (status == MM_OK && result->last < result->first)
         status = mm_trouble(&found, "%s: ends at step %lld; there is nothing after it to run again", run_path,
                             (long long)v.side.steps);
-    if (error) *error = found;
+    if (error && status != MM_DIFFERS) *error = found; // the result has what differs
     mm_trace_step_free(&v.again);
     mm_replay_close(v.replay);
     mm_side_close(&v.side);

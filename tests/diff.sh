@@ -81,6 +81,12 @@ rm -r from-other/data
 rm -r other
 parts data 1 "the data of run B are gone" base from-other
 
+# The one that is there is run again, and stands for both.
+cp -r data other && copy base && train base-other --data other
+rm -r other && record '/"step":3,.*"leaf":5.*"op":"loss"/s/"xxh128":".../"xxh128":"000/'
+parts hardware 3 "run A's step 3 repeats, run B's step 3 does not repeat on this machine." base-other B
+! grep -q "could not be run again" out || fail "one sentence says both: $(cat out)"
+
 # --- length
 train long --schedule constant --steps 4
 train longer --schedule constant --steps 6

@@ -46,6 +46,12 @@ expect 0 verify elsewhere/run
 copy step && sed -i '$d' B/metrics.jsonl && rm -r B/checkpoints/step-000004 && ln -sfn checkpoints/step-000002 B/model
 expect 0 verify B
 
+# Killed after its last line, it lacks a checkpoint.
+copy step && rm -r B/checkpoints/step-000004 && ln -sfn checkpoints/step-000002 B/model
+expect 0 verify B
+has out "steps 1 to 4 repeat to the bit" "stopped before its last checkpoint: mm --resume B makes it."
+expect 0 verify step && ! grep -q "stopped" out || fail "a whole run: $(cat out)"
+
 # The trace was off for the first two steps.
 train late --trace off --schedule constant --steps 2
 "$mm" --resume late --steps 4 --trace step >log 2>&1 || fail "late: $(tail -n 1 log)"
@@ -78,7 +84,9 @@ expect 1 verify B
 has out "step 4 does not repeat: metrics.jsonl has val_loss 4."
 copy val && sed -i '4s/, "val_loss": [^,}]*//' B/metrics.jsonl
 expect 1 verify B
-has out "step 4 does not repeat: metrics.jsonl has validations 0, run again it is 1"
+has out "B/metrics.jsonl: step 4 has no val_loss, expected one by --val-every 2 of run.json; it was changed"
+damaged "B/metrics.jsonl: step 4 has no val_loss" diff val B --json
+damaged "B/metrics.jsonl: step 4 has no val_loss" diff B B --json
 copy off && sed -i '4s/}$/, "val_loss": 4.0}/' B/metrics.jsonl
 expect 1 verify B
 has out "the run has no validation"
@@ -97,6 +105,14 @@ damaged run.json verify B --json
 
 copy off && rm -r B/checkpoints/step-000004 && cp -r B/checkpoints/step-00000{2,4}
 damaged step-000004 verify B --json
+train lr --trace off --token-noise 0.1 --lr 0.001
+copy off && rm -r B/checkpoints/step-000004 && cp -r lr/checkpoints/step-000004 B/checkpoints
+damaged "is not the one that this machine makes by step 4" verify B --json
+grep "^mm: " err && fail "said twice"
+copy step && rm B/model && cp -r step/model/ B/model
+damaged "B/model: found no link, as a copy that follows links leaves it; remove it" verify B --json
+damaged "B/model: found no link" diff step B --json
+rm -r B/model && expect 0 --resume B && expect 0 verify B
 
 # --- cannot
 mv data gone

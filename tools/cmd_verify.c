@@ -47,7 +47,7 @@ static void json_text(mm_text *out, const mm_verify_result *r) {
     mm_text_add_string(out, "\n");
 }
 
-static void people_text(mm_text *out, const mm_verify_result *r) {
+static void people_text(mm_text *out, const char *run, const mm_verify_result *r) {
     if (r->last == r->first)
         mm_text_format(out, "step %lld repeats to the bit\n", (long long)r->first);
     else if (r->last > r->first)
@@ -59,6 +59,11 @@ static void people_text(mm_text *out, const mm_verify_result *r) {
                        "The trace has records of %lld of these %lld steps; of the others only metrics and "
                        "checkpoints were compared.\n",
                        traced, steps);
+    if (r->unsaved) {
+        mm_text_add_string(out, "The run was stopped before its last checkpoint: mm --resume ");
+        add_path_word(out, run);
+        mm_text_add_string(out, " makes it.\n");
+    }
     if (r->repeats) return;
     add_name(out, r->what);
     mm_text_add_string(out, "\n");
@@ -77,7 +82,7 @@ static mm_status run_verify(const args *given, mm_error *error) {
     if (args_flag(given, "json"))
         json_text(&out, &result);
     else
-        people_text(&out, &result);
+        people_text(&out, given->operands[0], &result);
     status = print_text(&out, error);
     mm_text_free(&out);
     return status ? status : result.repeats ? MM_OK : MM_DIFFERS;

@@ -12,18 +12,18 @@
 
 enum { FILE_LIMIT = 1 << 28 };
 
-// --- against the trace
+// --- against the trace, or where it has no records of the step those of running it again
 
-static mm_status not_traced(mm_side *side, const char *path, const mm_trace_record *r, mm_error *error) {
+static mm_status other_tensor(mm_side *side, const char *path, const mm_trace_record *r, mm_error *error) {
     side->damaged = *r;
     snprintf(side->damaged_tensor, sizeof side->damaged_tensor, "%s", r->tensor);
     side->damaged.tensor = side->damaged_tensor;
     side->damaged.operation = "adamw";
     return mm_fail(error, MM_DIFFERS,
-                   "%s: tensor %s is not the one that the trace has after step %lld; the file holds another "
-                   "step's numbers, "
+                   "%s: tensor %s is not the one that %s step %lld; the file holds another step's numbers, "
                    "or was changed",
-                   path, r->tensor, (long long)r->step);
+                   path, r->tensor, mm_side_traced(side) ? "the trace has after" : "this machine makes by",
+                   (long long)r->step);
 }
 
 static mm_status check_tensor(mm_side *side, const mm_trace_step *records, const mm_safetensors *file,
@@ -31,11 +31,11 @@ static mm_status check_tensor(mm_side *side, const mm_trace_step *records, const
     const char *path = mm_safetensors_path(file);
     const mm_trace_record *r = mm_trace_step_find(records, "adamw", entry->tensor.name);
     if (!r)
-        return mm_fail(error, MM_DIFFERS, "%s: tensor %s is not in the trace of step %lld", path,
+        return mm_fail(error, MM_DIFFERS, "%s: tensor %s is not in the records of step %lld", path,
                        entry->tensor.name, (long long)side->steps);
     mm_status status = mm_safetensors_read(file, entry, bytes, error);
     if (status || mm_hash_equal(mm_hash_bytes(bytes, entry->bytes), r->hash)) return status;
-    return not_traced(side, path, r, error);
+    return other_tensor(side, path, r, error);
 }
 
 static mm_status check_tensors(mm_side *side, const mm_trace_step *records, const char *folder,

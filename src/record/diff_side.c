@@ -145,6 +145,20 @@ static mm_status check_row(mm_side *side, mm_error *error) {
         side->path, (long long)row->step, (long long)row->tokens);
 }
 
+// By its settings the run was validated at this step. Where it ended is not known from them: it may have gone
+// on.
+static mm_status check_validated(const mm_side *side, mm_error *error) {
+    const mm_run_facts *f = &side->facts;
+    int64_t every = f->settings.val_every;
+    bool must = side->has_row && !side->failed && f->val_data.path && every > 0 && side->steps % every == 0;
+    if (!must || side->row.has_val) return MM_OK;
+    return mm_fail(
+        error, MM_DIFFERS,
+        "%s/metrics.jsonl: step %lld has no val_loss, expected one by --val-every %lld of run.json; "
+        "it was changed",
+        side->path, (long long)side->steps, (long long)every);
+}
+
 mm_status mm_side_check(mm_side *side, mm_error *error) {
     mm_status status = MM_OK;
     const mm_metrics_row *row = &side->row;
@@ -155,6 +169,7 @@ mm_status mm_side_check(mm_side *side, mm_error *error) {
         if (!status) status = side_check_whole(side, mm_side_failed(side), error);
         if (!status && side->has_row && !mm_side_failed(side)) status = check_row(side, error);
     }
+    if (!status) status = check_validated(side, error);
     if (status || !mm_side_has_checkpoint(side, side->steps)) return status;
     return mm_side_check_checkpoint(side, mm_side_traced(side) ? &side->step : NULL, error);
 }
@@ -166,6 +181,11 @@ static mm_status check_link(const mm_side *side, int64_t newest, mm_error *error
     mm_status status = mm_path_join(link, sizeof link, side->path, "model", error);
     if (status) return status;
     ssize_t size = readlink(link, target, sizeof target - 1);
+    if (size < 0 && errno == EINVAL)
+        return mm_fail(error, MM_DIFFERS,
+                       "%s: found no link, as a copy that follows links leaves it; remove it, --resume makes "
+                       "the link again",
+                       link);
     if (size < 0 && newest == 0) return MM_OK; // stopped before its first checkpoint
     if (size < 0)
         return mm_fail(error, MM_DIFFERS, "%s: not there; expected a link to the checkpoint of step %lld",
@@ -178,8 +198,19 @@ static mm_status check_link(const mm_side *side, int64_t newest, mm_error *error
                    link, target, (long long)newest);
 }
 
-mm_status mm_side_end(mm_side *side, mm_error *error) {
+bool mm_side_ended(const mm_side *side) {
+    return side->failed || side->rows == side->facts.settings.steps;
+}
+
+// A kill between the last row and its checkpoint leaves files that agree but for that checkpoint.
+static bool may_be_unsaved(const mm_side *side, int64_t newest) {
+    int64_t every = side->facts.settings.save_every;
+    return newest || every == 0 || every >= side->rows;
+}
+
+mm_status mm_side_end(const mm_side *side, bool *unsaved, mm_error *error) {
     int64_t newest = side->checkpoint_count ? side->checkpoints[side->checkpoint_count - 1] : 0;
+    *unsaved = false;
     if (side->steps == 0)
         return mm_trouble(error, "%s: has no step yet; nothing can be compared", side->path);
     if (newest > side->rows)
@@ -188,12 +219,12 @@ mm_status mm_side_end(mm_side *side, mm_error *error) {
             "%s: has a checkpoint of step %lld, but metrics.jsonl ends after step %lld; it was cut",
             side->path, (long long)newest, (long long)side->rows);
     mm_status status = check_link(side, newest, error);
-    bool ended = side->rows == side->facts.settings.steps && !side->failed;
-    if (status || !ended || newest == side->rows) return status;
+    if (status || side->failed || !mm_side_ended(side) || newest == side->rows) return status;
+    *unsaved = may_be_unsaved(side, newest);
+    if (*unsaved) return MM_OK;
     return mm_fail(error, MM_DIFFERS,
                    "%s/checkpoints/step-%06lld: not there, though the run ended by that step; it was "
-                   "removed, or --resume "
-                   "makes it again",
+                   "removed, or --resume makes it again",
                    side->path, (long long)side->steps);
 }
 

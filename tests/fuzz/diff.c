@@ -133,13 +133,13 @@ static void compare_runs(const char *path_a, const char *path_b, mm_side *a, mm_
     mm_error error;
     mm_facts_diff facts;
     mm_tensor_distance distance;
-    bool known;
+    bool known, unsaved;
     int64_t step = 1 + mode % (STEPS + 1);
     fuzz_assert(mm_facts_compare(&a->facts, &b->facts, &facts, &error) == MM_OK);
     mm_facts_diff_free(&facts);
     if (walk(a, b, mode)) return;
-    (void)said(mm_side_end(a, &error), &error, path_a);
-    (void)said(mm_side_end(b, &error), &error, path_b);
+    (void)said(mm_side_end(a, &unsaved, &error), &error, path_a);
+    (void)said(mm_side_end(b, &unsaved, &error), &error, path_b);
     if (mm_side_has_checkpoint(a, step))
         (void)said(mm_checkpoint_distance(path_a, path_b, step, &known, &distance, &error), &error, path_a);
 }

@@ -82,11 +82,14 @@ bool mm_side_traced(const mm_side *side);
 bool mm_side_failed(const mm_side *side);
 // Parses and checks what mm_side_next read.
 MM_CHECKED mm_status mm_side_check(mm_side *side, mm_error *error);
-// The checkpoint of this step: its own hashes, its place in the run, and every tensor against the records
-// (NULL: none are known). A part of mm_side_check.
+// The checkpoint of this step: its own hashes, its place in the run, and every tensor against the records,
+// the trace's or a replay's (NULL: none are known). A part of mm_side_check.
 MM_CHECKED mm_status mm_side_check_checkpoint(mm_side *side, const mm_trace_step *records, mm_error *error);
-// After the last step: does all end where it should?
-MM_CHECKED mm_status mm_side_end(mm_side *side, mm_error *error);
+// Did the run come to its end, or was it stopped before?
+bool mm_side_ended(const mm_side *side);
+// After the last step: does all end where it should? *unsaved: but for the last checkpoint, before which the
+// run was stopped.
+MM_CHECKED mm_status mm_side_end(const mm_side *side, bool *unsaved, mm_error *error);
 bool mm_side_has_checkpoint(const mm_side *side, int64_t step);
 // The newest checkpoint at or before `step`; 0: none, which is the beginning.
 int64_t mm_side_checkpoint_before(const mm_side *side, int64_t step);

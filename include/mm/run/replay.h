@@ -44,6 +44,7 @@ typedef struct mm_verify_options {
 typedef struct mm_verify_result {
     int64_t first, last; // steps that repeat: first..last; first > last: none
     int64_t traced;      // of them, steps whose records the trace has; metrics and checkpoints of the others
+    bool unsaved;        // the run was stopped before its last checkpoint
     bool repeats;
     mm_place place; // else the first record that does not
     char what[2048];
