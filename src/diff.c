@@ -276,6 +276,14 @@ static mm_status look(diffing *d, mm_error *error) {
     return status;
 }
 
+// By whom the step was made at which the runs part, or to which they are equal.
+static mm_status compare_programs(diffing *d, mm_error *error) {
+    mm_diff_result *r = d->result;
+    int64_t end = r->steps_a < r->steps_b ? r->steps_a : r->steps_b;
+    bool exact = d->parting.step && d->parting.stages != DIFF_ANY_STAGE;
+    return mm_facts_compare_step(&r->a, &r->b, r->parted ? r->first.step : end, exact, &r->facts, error);
+}
+
 static void say_damage(diffing *d, const mm_error *found) {
     mm_diff_result *r = d->result;
     r->cause = MM_CAUSE_DAMAGE;
@@ -305,6 +313,7 @@ mm_status mm_diff(const char *run_a, const char *run_b, const mm_diff_options *o
         result->same = !result->parted && !result->facts.initial && d.a.rows == d.b.rows && ended;
         diff_weigh_data(&d);
         status = diff_run_again(&d, &replay, &found);
+        if (!status) status = compare_programs(&d, &found);
         if (!status) status = measure_parameters(&d, &found);
         if (!status) status = diff_explain(&d, &replay, &found);
     }

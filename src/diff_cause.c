@@ -39,14 +39,29 @@ static void add_name(const mm_fact *f, mm_text *out) {
     for (const char *c = f->key; *c; c++) mm_text_add(out, *c == '_' ? "-" : c, 1);
 }
 
+// Which of the runs did another program go on with at the fact's first step?
+static void add_resumed(const diffing *d, const mm_fact *f, mm_text *out) {
+    int64_t from_a, from_b;
+    if (!f->from) return;
+    (void)mm_run_program_at(&d->a.facts, f->from, &from_a);
+    (void)mm_run_program_at(&d->b.facts, f->from, &from_b);
+    bool a = from_a == f->from, both = a && from_b == f->from;
+    mm_text_format(out, " since %s resumed after step %lld",
+                   both ? "both were"
+                   : a  ? "run A was"
+                        : "run B was",
+                   (long long)f->from - 1);
+}
+
 // "--dropout 0.2 (run A: 0.1)"
-static void add_fact(const mm_fact *f, mm_text *out) {
+static void add_fact(const diffing *d, const mm_fact *f, mm_text *out) {
     add_name(f, out);
     mm_text_add_string(out, " ");
     add_value(f, &f->b, out);
     mm_text_add_string(out, " (run A: ");
     add_value(f, &f->a, out);
     mm_text_add_string(out, ")");
+    add_resumed(d, f, out);
 }
 
 // Facts of these kinds and stages that may change bits, one after another; of none nothing is said.
@@ -64,7 +79,7 @@ static void add_chosen(const diffing *d, fact_choice choice, const char *before,
         if (!(choice.kinds & (1U << fact->kind)) || !fact->may_change_bits) continue;
         if (!(fact->stages & choice.stages) || (fact->stages & choice.other_stages)) continue;
         mm_text_add_string(out, any ? ", " : before);
-        add_fact(fact, out);
+        add_fact(d, fact, out);
         any = true;
     }
     if (any) mm_text_add_string(out, after);
@@ -104,7 +119,7 @@ static void reason_weights(const diffing *d, mm_text *out) {
     const mm_fact *by = model ? model : preset ? preset : seed;
     if (!by) return;
     mm_text_add_string(out, by == seed ? "; run B drew it with " : "; run B has ");
-    add_fact(by, out);
+    add_fact(d, by, out);
 }
 
 static void reason_data(const diffing *d, const diff_replay *replay, mm_text *out) {
@@ -155,6 +170,14 @@ static void reason_option(const diffing *d, mm_text *out) {
                        (long long)(d->a.rows < d->b.rows ? d->a.rows : d->b.rows));
 }
 
+// As it was at the step, where the runs went on elsewhere.
+static const mm_fact *last_fact(const mm_facts_diff *facts, const char *key) {
+    const mm_fact *found = NULL;
+    for (size_t i = 0; i < facts->count; i++)
+        if (strcmp(facts->facts[i].key, key) == 0) found = &facts->facts[i];
+    return found;
+}
+
 static void add_machine(const diffing *d, const diff_replay *replay, mm_text *out) {
     const mm_diff_result *r = d->result;
     if (!replay->ran) {
@@ -178,11 +201,10 @@ static void add_machine(const diffing *d, const diff_replay *replay, mm_text *ou
                                     "one validation had a fault"
                                   : "");
     }
-    const mm_fact *cpu = mm_facts_find(&r->facts, "machine.cpu"),
-                  *kernel = mm_facts_find(&r->facts, "gemm.kernel");
+    const mm_fact *cpu = last_fact(&r->facts, "machine.cpu"), *kernel = last_fact(&r->facts, "gemm.kernel");
     if (cpu || kernel) {
         mm_text_add_string(out, "; ");
-        add_fact(cpu ? cpu : kernel, out);
+        add_fact(d, cpu ? cpu : kernel, out);
     }
 }
 
@@ -240,12 +262,14 @@ static bool same_text(const char *a, const char *b) {
     return a && b && strcmp(a, b) == 0;
 }
 
-static bool made_by_this_program(const mm_run_facts *f) {
-    mm_run_facts here = {0};
-    bool same = !mm_run_facts_machine(&here, NULL) && same_text(f->compiler, here.compiler) &&
-                same_text(f->version, mm_build_version()) && same_text(f->build_type, MM_BUILD_TYPE) &&
+static bool made_by_this_program(const mm_run_facts *f, int64_t step) {
+    int64_t from;
+    mm_run_program here = {0};
+    const mm_run_program *p = mm_run_program_at(f, step, &from);
+    bool same = !mm_run_program_machine(&here, NULL) && same_text(p->compiler, here.compiler) &&
+                same_text(p->version, mm_build_version()) && same_text(p->build_type, MM_BUILD_TYPE) &&
                 f->arithmetic_version == MM_ARITHMETIC_VERSION && f->streams_version == MM_STREAMS_VERSION;
-    mm_run_facts_free(&here);
+    mm_run_program_free(&here);
     return same;
 }
 
@@ -254,8 +278,9 @@ static bool code_may(const diffing *d, const diff_replay *replay) {
     if (!diff_explaining(d, MM_FACT_CODE)) return false;
     if (!replay->ran_a || !replay->ran_b) return true;
     if (replay->repeats_a && replay->repeats_b) return false;
-    return (!replay->repeats_a && !made_by_this_program(&d->a.facts)) ||
-           (!replay->repeats_b && !made_by_this_program(&d->b.facts));
+    int64_t step = d->result->first.step;
+    return (!replay->repeats_a && !made_by_this_program(&d->a.facts, step)) ||
+           (!replay->repeats_b && !made_by_this_program(&d->b.facts, step));
 }
 
 static mm_cause cause_of(const diffing *d, const diff_replay *replay) {
@@ -310,7 +335,7 @@ static void say_replayed(const diffing *d, const diff_replay *replay, mm_text *o
     if (out->size && code) {
         mm_text_add_string(
             out, "; the runs were made by different programs, and this one is at most one of them: ");
-        add_fact(code, out);
+        add_fact(d, code, out);
     }
 }
 
@@ -324,6 +349,7 @@ static void say_same(const diffing *d, mm_text *out) {
         if (strcmp(f->key, "command") == 0 || strcmp(f->key, "out") == 0) continue;
         mm_text_add_string(out, first ? "; they differ in " : ", ");
         add_name(f, out);
+        if (f->from) mm_text_format(out, " from step %lld", (long long)f->from);
         first = false;
     }
     mm_text_add_string(out, ".");

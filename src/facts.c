@@ -64,31 +64,46 @@ static bool copy_command(int argc, char *const *argv, mm_run_facts *facts) {
     return true;
 }
 
-static bool describe_program(const mm_trainer *t, mm_run_facts *facts) {
+static mm_status describe_program(const mm_trainer *t, mm_run_program *p, mm_error *error) {
+    *p = (mm_run_program){.version = strdup(mm_build_version()),
+                          .build_type = strdup(MM_BUILD_TYPE),
+                          .isa = strdup(mm_isa_name(t->kernels->isa)),
+                          .gemm_kernel = strdup(mm_gemm_kernel(t->gemm)),
+                          .gemm_version = strdup(mm_gemm_version(t->gemm))};
+    if (!p->version || !p->build_type || !p->isa || !p->gemm_kernel || !p->gemm_version)
+        return mm_trouble(error, "run.json: out of memory");
+    return mm_run_program_machine(p, error);
+}
+
+static bool describe_model(const mm_trainer *t, mm_run_facts *facts) {
     mm_text config = {0};
     mm_config_write(&t->model.config, MM_F32, &config);
     facts->model_config = config.data;
     facts->parameters = t->model.parameters.numbers;
     facts->streams_version = MM_STREAMS_VERSION;
     facts->arithmetic_version = MM_ARITHMETIC_VERSION;
-    facts->version = strdup(mm_build_version());
-    facts->build_type = strdup(MM_BUILD_TYPE);
-    facts->isa = strdup(mm_isa_name(t->kernels->isa));
-    facts->gemm_kernel = strdup(mm_gemm_kernel(t->gemm));
-    facts->gemm_version = strdup(mm_gemm_version(t->gemm));
-    return !config.failed && facts->version && facts->build_type && facts->isa && facts->gemm_kernel &&
-           facts->gemm_version;
+    return !config.failed;
 }
 
 mm_status mm_trainer_facts(const mm_trainer *t, int argc, char *const *argv, mm_run_facts *facts,
                            mm_error *error) {
     *facts = (mm_run_facts){0};
     bool complete = mm_settings_copy(&facts->settings, &t->settings, NULL) == MM_OK &&
-                    copy_command(argc, argv, facts) && describe_program(t, facts) && list_streams(t, facts) &&
+                    copy_command(argc, argv, facts) && describe_model(t, facts) && list_streams(t, facts) &&
                     list_initial(t, facts) && describe_data(&t->train, t->settings.data, &facts->data) &&
                     describe_data(&t->val, t->settings.val_data, &facts->val_data);
     mm_status status =
-        complete ? mm_run_facts_machine(facts, error) : mm_trouble(error, "run.json: out of memory");
+        complete ? describe_program(t, &facts->program, error) : mm_trouble(error, "run.json: out of memory");
     if (status) mm_run_facts_free(facts);
     return status;
+}
+
+// run.json is left as it is where the same program goes on on the same machine.
+mm_status mm_trainer_keep_program(const mm_trainer *t, mm_run_facts *facts, mm_error *error) {
+    mm_run_program program;
+    bool changed = false;
+    mm_status status = describe_program(t, &program, error);
+    if (!status) status = mm_run_facts_continue(facts, t->step, &program, &changed, error);
+    mm_run_program_free(&program);
+    return status || !changed ? status : mm_run_begin(t->run, facts, error);
 }

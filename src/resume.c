@@ -258,6 +258,7 @@ mm_status mm_trainer_continue(mm_trainer *t, mm_error *error) {
     if (!status) status = load_newest(t, &facts, error);
     if (!status) status = open_records(t, error);
     if (!status) status = keep_settings(t, &facts, error);
+    if (!status) status = mm_trainer_keep_program(t, &facts, error);
     if (!status) status = mm_checkpoint_settle(mm_run_path(t->run), (int)t->settings.keep, error);
     mm_run_facts_free(&facts);
     return status;

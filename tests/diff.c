@@ -246,15 +246,15 @@ static mm_run_facts facts_of(mm_settings settings) {
     settings.batch = settings.micro_batch = settings.ranks = 1;
     return (mm_run_facts){.settings = settings,
                           .model_config = (char *)"{\"rope_theta\": 10000.0}",
-                          .version = (char *)"1",
-                          .compiler = (char *)"c",
-                          .build_type = (char *)"release",
-                          .isa = (char *)"x",
-                          .gemm_kernel = (char *)"k",
-                          .gemm_version = (char *)"1",
-                          .cpu = (char *)"cpu",
-                          .system = (char *)"os",
-                          .cores = 1};
+                          .program.version = (char *)"1",
+                          .program.compiler = (char *)"c",
+                          .program.build_type = (char *)"release",
+                          .program.isa = (char *)"x",
+                          .program.gemm_kernel = (char *)"k",
+                          .program.gemm_version = (char *)"1",
+                          .program.cpu = (char *)"cpu",
+                          .program.system = (char *)"os",
+                          .program.cores = 1};
 }
 
 static void facts_know_what_may_change_bits(void **state) {
@@ -264,7 +264,7 @@ static void facts_know_what_may_change_bits(void **state) {
     mm_facts_diff diff;
     b.settings.ranks = 2;
     b.settings.lr = 1;
-    b.gemm_kernel = (char *)"other";
+    b.program.gemm_kernel = (char *)"other";
     b.model_config = (char *)"{\"rope_theta\": 20000.0}";
     assert_int_equal(mm_facts_compare(&a, &b, &diff, NULL), MM_OK);
     assert_false(mm_facts_find(&diff, "workers")->may_change_bits);

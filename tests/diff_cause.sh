@@ -71,4 +71,41 @@ parts data 1 "vocabulary of 320 (run A: 300) shapes|run B also has --seed 3 (run
 cp -r base/model/ model && train from-base --model model
 rm -r model && cp -r large/model/ model && train from-large --model model --seed 2
 parts weights 1 "first in the tensor model.|; the folder --model $PWD/model held other weights." from-base from-large
+
+# --- another program goes on
+version=$("$mm" --version | cut -d' ' -f2)
+train half --schedule constant --warmup 0 --steps 2
+copy half && reseal '/"build": {/,/}/s/"version": "[^"]*"/"version": "other"/'
+rm -r B/checkpoints B/model && expect 0 --resume B --steps 4 # from the beginning
+has B/run.json '"continued": [' '"after": 0'
+copy half && reseal '/"build": {/,/}/s/"version": "[^"]*"/"version": "other"/'
+expect 0 --resume half --steps 4 && expect 0 --resume B --steps 4
+! grep -q continued half/run.json || fail "the same program went on: $(grep -A 3 continued half/run.json)"
+has B/run.json '"continued": [' '"after": 2'
+same half B "build.version"
+cp -r B resumed
+# The steps after the second are this program's in both runs, those before are not.
+record '/"step":3,.*"leaf":5.*"op":"loss"/s/"xxh128":".../"xxh128":"000/'
+parts hardware 3 "this machine repeats run A but not run B" half B
+rm -r B/checkpoints/step-000002 && record '/"step":2,.*"leaf":5.*"op":"loss"/s/"xxh128":".../"xxh128":"000/'
+parts code 2 "another program made run B: build.version other (run A: $version)." half B
+# other SED KEY: B is the resumed run, begun by this program, whose run.json is changed by sed, so that the key differs;
+# then its step 3 differs.
+other() {
+    rm -r B && cp -r resumed B && reseal "/\"build\": {/,/}/s/\"version\": \"other\"/\"version\": \"$version\"/; $1"
+    same half B "they differ in $2 from step 3."
+    record '/"step":3,.*"leaf":5.*"op":"loss"/s/"xxh128":".../"xxh128":"000/'
+}
+other '/"continued"/,/}/s/"version": "[^"]*"/"version": "third"/' build.version
+parts code 3 "another program made run B: build.version third (run A: $version) since run B was resumed after step 2." half B
+has out '"key": "build.version", "a": "'"$version"'", "b": "third", "may_change_bits": true, "from": 3}'
+expect 1 diff half B
+has out "from step 3: build.version"
+parts code 3 "(run A: third) since run A was resumed after step 2." B half
+other '/"continued"/,$s/"cpu": "[^"]*"/"cpu": "Another"/' machine.cpu
+parts hardware 3 "this machine repeats run A but not run B|; machine.cpu Another (run A: |) since run B was resumed after step 2" half B
+# What is made again is by who makes it.
+rm -r B/checkpoints/step-000004 && ln -sfn checkpoints/step-000002 B/model
+expect 0 --resume B
+! grep -q Another B/run.json || fail "what was made again is another machine's: $(grep Another B/run.json)"
 finish

@@ -62,12 +62,12 @@ static void make_facts(mm_run_facts *f) {
     f->initial[1] = (mm_run_tensor){strdup("model.embed_tokens.weight"), 2, {6400, 128}, {UINT64_MAX, 3}};
     f->data = (mm_run_data){strdup("/data/a \"b\""), {4, 5}, {6, 7}, 1ULL << 60, 12, 34};
     f->model_config = strdup("{\n  \"model_type\": \"qwen3\",\n  \"rms_norm_eps\": 1e-06\n}");
-    f->version = strdup("0.1.0");
-    f->build_type = strdup("release");
-    f->isa = strdup("x86-64-v3");
-    f->gemm_kernel = strdup("haswell");
-    f->gemm_version = strdup("0.9.0");
-    if (mm_run_facts_machine(f, &error)) fail_msg("%s", error.text);
+    f->program.version = strdup("0.1.0");
+    f->program.build_type = strdup("release");
+    f->program.isa = strdup("x86-64-v3");
+    f->program.gemm_kernel = strdup("haswell");
+    f->program.gemm_version = strdup("0.9.0");
+    if (mm_run_program_machine(&f->program, &error)) fail_msg("%s", error.text);
 }
 
 static mm_run *create(const char *path, const mm_run_facts *facts) {
@@ -85,10 +85,16 @@ static void make_run(const char *path) {
 }
 
 static void assert_strings(const mm_run_facts *a, const mm_run_facts *b) {
-    const char *const x[] = {a->model_config, a->version,      a->compiler, a->build_type, a->isa,
-                             a->gemm_kernel,  a->gemm_version, a->cpu,      a->system,     a->data.path};
-    const char *const y[] = {b->model_config, b->version,      b->compiler, b->build_type, b->isa,
-                             b->gemm_kernel,  b->gemm_version, b->cpu,      b->system,     b->data.path};
+    const char *const x[] = {a->model_config,         a->program.version,
+                             a->program.compiler,     a->program.build_type,
+                             a->program.isa,          a->program.gemm_kernel,
+                             a->program.gemm_version, a->program.cpu,
+                             a->program.system,       a->data.path};
+    const char *const y[] = {b->model_config,         b->program.version,
+                             b->program.compiler,     b->program.build_type,
+                             b->program.isa,          b->program.gemm_kernel,
+                             b->program.gemm_version, b->program.cpu,
+                             b->program.system,       b->data.path};
     for (size_t i = 0; i < sizeof x / sizeof x[0]; i++) assert_string_equal(x[i], y[i]);
 }
 
@@ -96,7 +102,7 @@ static void assert_facts(const mm_run_facts *a, const mm_run_facts *b) {
     assert_strings(a, b);
     assert_int_equal(a->argc, b->argc);
     for (int i = 0; i < a->argc; i++) assert_string_equal(a->argv[i], b->argv[i]);
-    assert_true(a->parameters == b->parameters && a->cores == b->cores);
+    assert_true(a->parameters == b->parameters && a->program.cores == b->program.cores);
     assert_true(a->streams_version == b->streams_version && a->arithmetic_version == b->arithmetic_version);
     assert_true(a->stream_count == b->stream_count && a->initial_count == b->initial_count);
     for (int i = 0; i < a->stream_count; i++) {
@@ -135,6 +141,74 @@ static void what_run_json_says_comes_back(void **state) {
     assert_non_null(strstr(text, "\"val_data\": null"));
     free(text);
     free(text_again);
+    mm_run_facts_free(&f);
+    mm_run_facts_free(&again);
+}
+
+// Goes on with the run by this one's program, of that version; answers whether run.json is another by it.
+static bool go_on(mm_run_facts *f, int64_t after, const char *version) {
+    mm_run_program p = {.version = strdup(version),
+                        .compiler = strdup(f->program.compiler),
+                        .build_type = strdup(f->program.build_type),
+                        .isa = strdup(f->program.isa),
+                        .gemm_kernel = strdup(f->program.gemm_kernel),
+                        .gemm_version = strdup(f->program.gemm_version),
+                        .cpu = strdup(f->program.cpu),
+                        .system = strdup("of an update"),
+                        .cores = 99};
+    bool changed;
+    mm_error error;
+    if (mm_run_facts_continue(f, after, &p, &changed, &error)) fail_msg("%s", error.text);
+    mm_run_program_free(&p);
+    return changed;
+}
+
+static void assert_made_by(const mm_run_facts *f, int64_t step, const char *version, int64_t from) {
+    int64_t found;
+    assert_string_equal(mm_run_program_at(f, step, &found)->version, version);
+    assert_int_equal(found, from);
+}
+
+static void who_goes_on_is_kept_once(void **state) {
+    char path[FIXTURE_PATH];
+    mm_run_facts f, again;
+    mm_error error;
+    make_facts(&f);
+    assert_false(go_on(&f, 0, "0.1.0") || go_on(&f, 8, "0.1.0")); // its system and cores are no other program
+    assert_true(go_on(&f, 10, "2") && go_on(&f, 20, "3"));
+    assert_false(go_on(&f, 30, "3") || go_on(&f, 20, "3"));
+    mm_run_close(create(fixture_path(path, *state, "run"), &f));
+    if (mm_run_read(path, &again, &error)) fail_msg("%s", error.text);
+    assert_int_equal(again.continued_count, 2);
+    assert_made_by(&again, 10, "0.1.0", 0);
+    assert_made_by(&again, 11, "2", 11);
+    assert_made_by(&again, 20, "2", 11);
+    assert_made_by(&again, 1000, "3", 21);
+    assert_int_equal(again.continued[1].program.cores, 99);
+    // What is made again is no longer theirs.
+    assert_true(go_on(&again, 15, "2"));
+    assert_made_by(&again, 1000, "2", 11);
+    assert_true(go_on(&again, 10, "3"));
+    assert_made_by(&again, 11, "3", 11);
+    assert_true(go_on(&again, 0, "4"));
+    assert_made_by(&again, 1, "4", 1);
+    assert_true(go_on(&again, 0, "0.1.0"));
+    assert_int_equal(again.continued_count, 0);
+    mm_run_facts_free(&f);
+    mm_run_facts_free(&again);
+}
+
+static void the_oldest_that_went_on_make_room(void **state) {
+    char path[FIXTURE_PATH];
+    mm_run_facts f, again;
+    mm_error error;
+    make_facts(&f);
+    for (int i = 1; i <= MM_RUN_CONTINUED_MOST + 2; i++) assert_true(go_on(&f, i, i % 2 ? "odd" : "even"));
+    mm_run_close(create(fixture_path(path, *state, "run"), &f));
+    if (mm_run_read(path, &again, &error)) fail_msg("%s", error.text);
+    assert_int_equal(again.continued_count, MM_RUN_CONTINUED_MOST);
+    assert_made_by(&again, 4, "odd", 4);
+    assert_made_by(&again, MM_RUN_CONTINUED_MOST + 3, "even", MM_RUN_CONTINUED_MOST + 3);
     mm_run_facts_free(&f);
     mm_run_facts_free(&again);
 }
@@ -211,6 +285,9 @@ static void values_out_of_range_are_refused_under_a_right_seal(void **state) {
         {"\"data\": {", "\"data\": null, \"x\": {", "data"},
         {"\"val_data\": null", "\"val_data\": 1", "val_data"},
         {"\"cores\": ", "\"cores\": -", "cores"},
+        {"  \"seal\"", "  \"continued\": 5,\n  \"seal\"", "continued"},
+        {"  \"seal\"", "  \"continued\": [{\"after\": -1}],\n  \"seal\"", "after"},
+        {"  \"seal\"", "  \"continued\": [{\"after\": 4}],\n  \"seal\"", "build"},
     };
     char run[FIXTURE_PATH], path[FIXTURE_PATH];
     mm_run_facts f;
@@ -437,6 +514,8 @@ int main(void) {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, fixture_folder, fixture_remove)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(what_run_json_says_comes_back),
+        IN_FOLDER(who_goes_on_is_kept_once),
+        IN_FOLDER(the_oldest_that_went_on_make_room),
         IN_FOLDER(a_changed_run_json_is_refused),
         IN_FOLDER(values_out_of_range_are_refused_under_a_right_seal),
         IN_FOLDER(the_second_process_is_refused),

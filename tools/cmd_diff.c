@@ -10,10 +10,12 @@ static const option_row options[] = {
      .help = "do not run the step again, where the traces are too coarse to name the operation"},
     {.name = "json",
      .kind = OPTION_FLAG,
-     .help = "write one object: same, configuration (key, a, b, may_change_bits), first (step, rank, leaf, "
-             "layer, "
-             "operation, pass, tensor), cause (kind, what), distance (step, loss, parameters_max_abs, "
-             "parameters_rms), sentence, replay; null where a field does not apply"},
+     .help =
+         "write one object: same, configuration (key, a, b, may_change_bits, from: the first "
+         "step, where --resume went on by another program or on another machine), first (step, rank, leaf, "
+         "layer, "
+         "operation, pass, tensor), cause (kind, what), distance (step, loss, parameters_max_abs, "
+         "parameters_rms), sentence, replay; null where a field does not apply"},
     {0},
 };
 

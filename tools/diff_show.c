@@ -55,6 +55,11 @@ static void put_facts(mm_json_writer *w, const mm_facts_diff *facts) {
         put_value(w, "a", &f->a);
         put_value(w, "b", &f->b);
         mm_json_pair_bool(w, "may_change_bits", f->may_change_bits);
+        mm_json_put_key(w, "from");
+        if (f->from)
+            mm_json_put_integer(w, f->from);
+        else
+            mm_json_put_null(w);
         mm_json_close(w);
     }
     mm_json_close(w);
@@ -151,7 +156,8 @@ static void add_facts(mm_text *out, const mm_facts_diff *facts) {
             mm_text_format(out, "\n%-24s  %-28s  %-28s  %s\n", "before step 1", "run A", "run B",
                            "may change bits");
         size_t from = out->size;
-        mm_text_format(out, "%-24s", f->key);
+        if (f->from) mm_text_format(out, "from step %lld: ", (long long)f->from);
+        mm_text_format(out, "%-*s", f->from ? 0 : 24, f->key);
         mm_text_flatten(out, from);
         add_value(out, f, &f->a);
         add_value(out, f, &f->b);

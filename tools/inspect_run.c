@@ -80,8 +80,8 @@ static void run_json(mm_text *out, const run_parts *r) {
     mm_run_data_write(&f->val_data, "val_data", &w);
     mm_json_pair_integer(&w, "streams", f->streams_version);
     mm_json_pair_integer(&w, "arithmetic", f->arithmetic_version);
-    mm_json_pair_string(&w, "gemm_kernel", f->gemm_kernel);
-    mm_json_pair_string(&w, "cpu", f->cpu);
+    mm_json_pair_string(&w, "gemm_kernel", f->program.gemm_kernel);
+    mm_json_pair_string(&w, "cpu", f->program.cpu);
     mm_json_close(&w);
     mm_text_add_string(out, "\n");
 }
@@ -149,7 +149,7 @@ static mm_status run_words(mm_text *out, const run_parts *r, mm_error *error) {
     setting_lines(out, &f->settings);
     add_label(out, "made with");
     size_t from = out->size;
-    mm_text_format(out, "mm %s, GEMM %s, %s", f->version, f->gemm_kernel, f->cpu);
+    mm_text_format(out, "mm %s, GEMM %s, %s", f->program.version, f->program.gemm_kernel, f->program.cpu);
     mm_text_flatten(out, from);
     mm_text_add_string(out, "\n");
     return status;

@@ -6,9 +6,12 @@
 
 enum { POLICY_SAMPLE = 3, SCHEDULE_CONSTANT = 1 }; // in the order of the choices' names
 
+enum { ANYWHERE = MM_STAGE_BATCH | MM_STAGE_LEAF | MM_STAGE_MERGE | MM_STAGE_UPDATE };
+
 typedef struct comparing {
     const mm_run_facts *a, *b;
     mm_facts_diff *out;
+    int64_t from; // of the facts that are added
     size_t capacity;
     bool failed;
 } comparing;
@@ -44,7 +47,8 @@ static mm_fact *add(comparing *c, const char *key, mm_fact_kind kind, unsigned s
         c->capacity = capacity;
     }
     mm_fact *fact = &out->facts[out->count++];
-    *fact = (mm_fact){.kind = kind, .stages = stages, .may_change_bits = bits, .a = a, .b = b};
+    *fact =
+        (mm_fact){.kind = kind, .stages = stages, .may_change_bits = bits, .from = c->from, .a = a, .b = b};
     snprintf(fact->key, sizeof fact->key, "%s", key);
     return fact;
 }
@@ -247,13 +251,15 @@ static void compare_streams(comparing *c) {
     }
 }
 
-static void compare_program(comparing *c) {
-    enum { ANYWHERE = MM_STAGE_BATCH | MM_STAGE_LEAF | MM_STAGE_MERGE | MM_STAGE_UPDATE };
+static void compare_versions(comparing *c) {
     const mm_run_facts *a = c->a, *b = c->b;
     compare_integer(c, "arithmetic", MM_FACT_CODE, ANYWHERE, true, a->arithmetic_version,
                     b->arithmetic_version);
     compare_integer(c, "streams.version", MM_FACT_CODE, ANYWHERE, true, a->streams_version,
                     b->streams_version);
+}
+
+static void compare_programs(comparing *c, const mm_run_program *a, const mm_run_program *b) {
     compare_text(c, "build.version", MM_FACT_CODE, ANYWHERE, true, a->version, b->version);
     compare_text(c, "build.compiler", MM_FACT_CODE, ANYWHERE, true, a->compiler, b->compiler);
     compare_text(c, "build.type", MM_FACT_CODE, ANYWHERE, true, a->build_type, b->build_type);
@@ -291,11 +297,30 @@ mm_status mm_facts_compare(const mm_run_facts *a, const mm_run_facts *b, mm_fact
     mm_status status = compare_models(&c, error);
     compare_initial(&c);
     compare_streams(&c);
-    compare_program(&c);
+    compare_versions(&c);
+    compare_programs(&c, &a->program, &b->program);
     compare_command(&c);
     if (!status && c.failed) status = mm_trouble(error, "comparing run.json: out of memory");
     if (status) mm_facts_diff_free(out);
     return status;
+}
+
+// What another program than that of the step did, the step's records do not show.
+static void set_aside(mm_facts_diff *diff) {
+    for (size_t i = 0; i < diff->count; i++)
+        if (strncmp(diff->facts[i].key, "build.", 6) == 0) diff->facts[i].stages = 0;
+}
+
+mm_status mm_facts_compare_step(const mm_run_facts *a, const mm_run_facts *b, int64_t step, bool exact,
+                                mm_facts_diff *diff, mm_error *error) {
+    int64_t from_a, from_b;
+    const mm_run_program *x = mm_run_program_at(a, step, &from_a), *y = mm_run_program_at(b, step, &from_b);
+    if (!from_a && !from_b) return MM_OK;
+    if (exact) set_aside(diff);
+    comparing c = {
+        .a = a, .b = b, .out = diff, .from = from_a > from_b ? from_a : from_b, .capacity = diff->count};
+    compare_programs(&c, x, y);
+    return c.failed ? mm_trouble(error, "comparing run.json: out of memory") : MM_OK;
 }
 
 void mm_facts_diff_free(mm_facts_diff *diff) {

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <mm/base/par.h>
 #include <mm/files/publish.h>
 #include <mm/record/run.h>
 #include <stdio.h>
@@ -13,7 +12,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 // In the lock of a run into which text is packed, and where that goes.
@@ -35,9 +33,10 @@ static void free_data(mm_run_data *data) {
 void mm_run_facts_free(mm_run_facts *f) {
     for (int i = 0; i < f->argc; i++) free(f->argv[i]);
     for (int i = 0; i < f->initial_count; i++) free(f->initial[i].name);
-    char *const strings[] = {f->model_config, f->version,      f->compiler, f->build_type, f->isa,
-                             f->gemm_kernel,  f->gemm_version, f->cpu,      f->system};
-    for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) free(strings[i]);
+    for (int i = 0; i < f->continued_count; i++) mm_run_program_free(&f->continued[i].program);
+    mm_run_program_free(&f->program);
+    free(f->continued);
+    free(f->model_config);
     free(f->argv);
     free(f->streams);
     free(f->initial);
@@ -45,43 +44,6 @@ void mm_run_facts_free(mm_run_facts *f) {
     free_data(&f->val_data);
     mm_settings_free(&f->settings);
     *f = (mm_run_facts){0};
-}
-
-#if defined(__clang__)
-static const char compiler[] = "clang " __clang_version__;
-#else
-static const char compiler[] = "gcc " __VERSION__;
-#endif
-
-// "model name" of /proc/cpuinfo; on arm64, which has none, the implementer and part numbers.
-static char *cpu_name(void) {
-    FILE *file = fopen("/proc/cpuinfo", "re");
-    char line[512], name[512] = "";
-    while (file && fgets(line, sizeof line, file)) {
-        char *value = strchr(line, ':');
-        if (!value) continue;
-        value[strcspn(value, "\n")] = 0;
-        bool model = strncmp(line, "model name", 10) == 0;
-        if (model || (!name[0] && strncmp(line, "CPU part", 8) == 0))
-            snprintf(name, sizeof name, "%s%s", model ? "" : "arm64 part",
-                     value + 1 + (model && value[1] == ' '));
-        if (model) break;
-    }
-    if (file) fclose(file);
-    return strdup(name[0] ? name : "unknown");
-}
-
-mm_status mm_run_facts_machine(mm_run_facts *facts, mm_error *error) {
-    struct utsname system;
-    char text[sizeof system.sysname + sizeof system.release + sizeof system.machine + 3] = "unknown";
-    if (uname(&system) == 0)
-        snprintf(text, sizeof text, "%s %s %s", system.sysname, system.release, system.machine);
-    facts->cpu = cpu_name();
-    facts->system = strdup(text);
-    facts->compiler = strdup(compiler);
-    facts->cores = mm_par_cores();
-    return facts->cpu && facts->system && facts->compiler ? MM_OK
-                                                          : mm_trouble(error, "run.json: out of memory");
 }
 
 mm_status mm_run_read(const char *path, mm_run_facts *facts, mm_error *error) {

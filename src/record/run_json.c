@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STREAMS_MOST = 1 << 20, TENSORS_MOST = 1 << 14, WORDS_MOST = 1 << 16 };
+enum { STREAMS_MOST = 1 << 20, TENSORS_MOST = 1 << 14, WORDS_MOST = 1 << 16, STEPS_MOST = 1000000000 };
 
 // --- writing
 
@@ -67,24 +67,37 @@ static void write_initial(const mm_run_facts *f, mm_json_writer *w) {
     mm_json_close(w);
 }
 
-static void write_build(const mm_run_facts *f, mm_json_writer *w) {
+static void write_program(const mm_run_program *p, mm_json_writer *w) {
     mm_json_put_key(w, "build");
     mm_json_open_object(w);
-    mm_json_pair_string(w, "version", f->version);
-    mm_json_pair_string(w, "compiler", f->compiler);
-    mm_json_pair_string(w, "type", f->build_type);
-    mm_json_pair_string(w, "kernels", f->isa);
+    mm_json_pair_string(w, "version", p->version);
+    mm_json_pair_string(w, "compiler", p->compiler);
+    mm_json_pair_string(w, "type", p->build_type);
+    mm_json_pair_string(w, "kernels", p->isa);
     mm_json_close(w);
     mm_json_put_key(w, "gemm");
     mm_json_open_object(w);
-    mm_json_pair_string(w, "kernel", f->gemm_kernel);
-    mm_json_pair_string(w, "version", f->gemm_version);
+    mm_json_pair_string(w, "kernel", p->gemm_kernel);
+    mm_json_pair_string(w, "version", p->gemm_version);
     mm_json_close(w);
     mm_json_put_key(w, "machine");
     mm_json_open_object(w);
-    mm_json_pair_string(w, "cpu", f->cpu);
-    mm_json_pair_integer(w, "cores", f->cores);
-    mm_json_pair_string(w, "system", f->system);
+    mm_json_pair_string(w, "cpu", p->cpu);
+    mm_json_pair_integer(w, "cores", p->cores);
+    mm_json_pair_string(w, "system", p->system);
+    mm_json_close(w);
+}
+
+static void write_continued(const mm_run_facts *f, mm_json_writer *w) {
+    if (!f->continued_count) return;
+    mm_json_put_key(w, "continued");
+    mm_json_open_array(w);
+    for (int i = 0; i < f->continued_count; i++) {
+        mm_json_open_object(w);
+        mm_json_pair_integer(w, "after", f->continued[i].after);
+        write_program(&f->continued[i].program, w);
+        mm_json_close(w);
+    }
     mm_json_close(w);
 }
 
@@ -112,7 +125,8 @@ mm_status run_json_write(const mm_run_facts *f, mm_text *out, mm_error *error) {
     mm_json_pair_integer(w, "arithmetic", f->arithmetic_version);
     write_streams(f, w);
     write_initial(f, w);
-    write_build(f, w);
+    write_program(&f->program, w);
+    write_continued(f, w);
     seal_close(w);
     mm_json_free(model);
     return out->failed ? mm_trouble(error, "run.json: out of memory") : MM_OK;
@@ -254,23 +268,39 @@ static mm_status read_initial(const reading *r) {
     return status;
 }
 
-static mm_status read_build(const reading *r) {
-    mm_run_facts *f = r->facts;
+static mm_status read_program(const reading *r, const mm_json *object, mm_run_program *p) {
     const mm_json *build, *gemm, *machine;
     int64_t cores = 0;
-    mm_status status = mm_json_need(r->document, r->root, "build", MM_JSON_OBJECT, &build, r->error);
-    if (!status) status = need_copy(r, build, "version", &f->version);
-    if (!status) status = need_copy(r, build, "compiler", &f->compiler);
-    if (!status) status = need_copy(r, build, "type", &f->build_type);
-    if (!status) status = need_copy(r, build, "kernels", &f->isa);
-    if (!status) status = mm_json_need(r->document, r->root, "gemm", MM_JSON_OBJECT, &gemm, r->error);
-    if (!status) status = need_copy(r, gemm, "kernel", &f->gemm_kernel);
-    if (!status) status = need_copy(r, gemm, "version", &f->gemm_version);
-    if (!status) status = mm_json_need(r->document, r->root, "machine", MM_JSON_OBJECT, &machine, r->error);
-    if (!status) status = need_copy(r, machine, "cpu", &f->cpu);
-    if (!status) status = need_copy(r, machine, "system", &f->system);
+    mm_status status = mm_json_need(r->document, object, "build", MM_JSON_OBJECT, &build, r->error);
+    if (!status) status = need_copy(r, build, "version", &p->version);
+    if (!status) status = need_copy(r, build, "compiler", &p->compiler);
+    if (!status) status = need_copy(r, build, "type", &p->build_type);
+    if (!status) status = need_copy(r, build, "kernels", &p->isa);
+    if (!status) status = mm_json_need(r->document, object, "gemm", MM_JSON_OBJECT, &gemm, r->error);
+    if (!status) status = need_copy(r, gemm, "kernel", &p->gemm_kernel);
+    if (!status) status = need_copy(r, gemm, "version", &p->gemm_version);
+    if (!status) status = mm_json_need(r->document, object, "machine", MM_JSON_OBJECT, &machine, r->error);
+    if (!status) status = need_copy(r, machine, "cpu", &p->cpu);
+    if (!status) status = need_copy(r, machine, "system", &p->system);
     if (!status) status = mm_json_need_integer(r->document, machine, "cores", 1, 1 << 20, &cores, r->error);
-    f->cores = (int)cores;
+    p->cores = (int)cores;
+    return status;
+}
+
+static mm_status read_continued(const reading *r) {
+    const mm_json *list;
+    mm_run_facts *f = r->facts;
+    if (!mm_json_get(r->root, "continued")) return MM_OK;
+    mm_status status = need_array(r, r->root, "continued", MM_RUN_CONTINUED_MOST, &list);
+    if (status) return status;
+    f->continued = make(r, mm_json_size(list), sizeof *f->continued, &status);
+    for (size_t i = 0; !status && i < mm_json_size(list); i++) {
+        mm_run_continuation *c = &f->continued[f->continued_count++];
+        int64_t least = i ? c[-1].after + 1 : 0;
+        status = mm_json_need_integer(r->document, mm_json_at(list, i), "after", least, STEPS_MOST, &c->after,
+                                      r->error);
+        if (!status) status = read_program(r, mm_json_at(list, i), &c->program);
+    }
     return status;
 }
 
@@ -318,7 +348,8 @@ mm_status run_json_read(char *text, size_t size, const char *path, mm_run_facts 
     if (!status) status = read_version(&r, r.root, "arithmetic", &facts->arithmetic_version);
     if (!status) status = read_streams(&r);
     if (!status) status = read_initial(&r);
-    if (!status) status = read_build(&r);
+    if (!status) status = read_program(&r, r.root, &facts->program);
+    if (!status) status = read_continued(&r);
     mm_json_free(document);
     return status;
 }

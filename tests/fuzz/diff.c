@@ -136,6 +136,7 @@ static void compare_runs(const char *path_a, const char *path_b, mm_side *a, mm_
     bool known, unsaved;
     int64_t step = 1 + mode % (STEPS + 1);
     fuzz_assert(mm_facts_compare(&a->facts, &b->facts, &facts, &error) == MM_OK);
+    fuzz_assert(mm_facts_compare_step(&a->facts, &b->facts, step, mode & WHOLE, &facts, &error) == MM_OK);
     mm_facts_diff_free(&facts);
     if (walk(a, b, mode)) return;
     (void)said(mm_side_end(a, &unsaved, &error), &error, path_a);

@@ -37,8 +37,11 @@ static void check_facts(const mm_run_facts *facts) {
         fuzz_assert(tensor->name && tensor->dims >= 0 && tensor->dims <= MM_MAX_DIMS);
         for (int d = 0; d < tensor->dims; d++) fuzz_assert(tensor->shape[d] >= 1);
     }
+    for (int i = 1; i < facts->continued_count; i++)
+        fuzz_assert(facts->continued[i].after > facts->continued[i - 1].after);
     for (int i = 0; i < facts->stream_count; i++) fuzz_assert(facts->streams[i].rank >= -1);
-    fuzz_assert(facts->parameters >= 1 && facts->cores >= 1 && facts->data.path && facts->model_config);
+    fuzz_assert(facts->parameters >= 1 && facts->program.cores >= 1 && facts->data.path &&
+                facts->model_config);
     // What takes up the run reads its model's configuration.
     mm_config config;
     mm_error error;

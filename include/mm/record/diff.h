@@ -33,6 +33,7 @@ typedef struct mm_fact {
     mm_fact_kind kind;
     unsigned stages;
     bool may_change_bits; // of these two runs: ranks do not without dropout and noise
+    int64_t from;         // the first step that it holds for; 0: it holds before step 1
     mm_fact_value a, b;
 } mm_fact;
 
@@ -45,6 +46,10 @@ typedef struct mm_facts_diff {
 
 MM_CHECKED mm_status mm_facts_compare(const mm_run_facts *a, const mm_run_facts *b, mm_facts_diff *out,
                                       mm_error *error);
+// What differs between the programs that made the step, if --resume went on by another before it. `exact`:
+// what they read agrees up to the step, so that programs of steps before explain nothing.
+MM_CHECKED mm_status mm_facts_compare_step(const mm_run_facts *a, const mm_run_facts *b, int64_t step,
+                                           bool exact, mm_facts_diff *diff, mm_error *error);
 void mm_facts_diff_free(mm_facts_diff *diff);
 // As many as tell the fact's two numbers apart in words, at least 9.
 int mm_fact_digits(const mm_fact *fact);

@@ -28,6 +28,23 @@ typedef struct mm_run_data {
     uint64_t tokens, documents, samples;
 } mm_run_data;
 
+// A program, and the machine on which it ran.
+typedef struct mm_run_program {
+    char *version, *compiler, *build_type, *isa; // build
+    char *gemm_kernel, *gemm_version;
+    char *cpu, *system;
+    int cores;
+} mm_run_program;
+
+// run.json's "continued" has a member for each time that --resume went on with the run by another program, or
+// on another machine, than the steps before: {"after": the step behind which it began, "build", "gemm",
+// "machine": as of the run's start}. Where there was none the key is left out.
+enum { MM_RUN_CONTINUED_MOST = 1024 }; // the oldest make room
+typedef struct mm_run_continuation {
+    int64_t after;
+    mm_run_program program;
+} mm_run_continuation;
+
 // What run.json says. Strings are owned (malloc).
 typedef struct mm_run_facts {
     int argc;
@@ -41,15 +58,21 @@ typedef struct mm_run_facts {
     int stream_count;
     mm_run_tensor *initial; // every tensor of the initial weights
     int initial_count;
-    char *version, *compiler, *build_type, *isa; // build
-    char *gemm_kernel, *gemm_version;
-    char *cpu, *system;
-    int cores;
+    mm_run_program program;         // that began the run
+    mm_run_continuation *continued; // in the order of their steps
+    int continued_count;
 } mm_run_facts;
 
 void mm_run_facts_free(mm_run_facts *facts);
-// CPU's model name, system name and cores, and this build's compiler, into `facts`.
-MM_CHECKED mm_status mm_run_facts_machine(mm_run_facts *facts, mm_error *error);
+void mm_run_program_free(mm_run_program *program);
+// CPU's model name, system name and cores, and this build's compiler, into `program`.
+MM_CHECKED mm_status mm_run_program_machine(mm_run_program *program, mm_error *error);
+// The program that made the step, and *from: the first step that it made; 0: it began the run.
+const mm_run_program *mm_run_program_at(const mm_run_facts *facts, int64_t step, int64_t *from);
+// The program goes on with the run after that step: what others made behind it is gone. *changed: run.json
+// says something else by it. Frees nothing of `program`, but takes what it needs.
+MM_CHECKED mm_status mm_run_facts_continue(mm_run_facts *facts, int64_t after, mm_run_program *program,
+                                           bool *changed, mm_error *error);
 
 // As run.json has it: a member of the open object of `w`, null without a path.
 void mm_run_data_write(const mm_run_data *data, const char *key, mm_json_writer *w);
