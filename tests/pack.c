@@ -109,6 +109,55 @@ static void documents_come_back_as_they_were_given(void **state) {
     free(copy);
 }
 
+static void check_marks(const char *folder, const char *name, int32_t expected) {
+    char path[FIXTURE_PATH];
+    mm_error error;
+    mm_tokenizer *opened;
+    if (mm_tokenizer_open(fixture_path(path, folder, name), &opened, &error)) fail_msg("%s", error.text);
+    assert_int_equal(mm_tokenizer_bos(opened), expected);
+    assert_int_equal(mm_tokenizer_eos(opened), expected);
+    mm_tokenizer_close(opened);
+}
+
+static void write_tokenizer(const char *folder, const char *name, const char *also) {
+    char path[FIXTURE_PATH];
+    size_t size;
+    mm_text text = {0};
+    const char *file = mm_tokenizer_file(tokenizer, &size);
+    mm_text_add(&text, file, size);
+    mm_text_add_string(&text, also);
+    fixture_rewrite(fixture_path(path, folder, name), text.data, text.size);
+    mm_text_free(&text);
+}
+
+// Whoever packs more with a dataset's tokenizer gets documents that begin and end as those of the dataset.
+static void a_datasets_tokenizer_has_its_marks(void **state) {
+    static const char config[] = "{\"bos_token\": \"<|endoftext|>\", \"eos_token\": \"<|endoftext|>\"}";
+    char path[FIXTURE_PATH];
+    mm_error error;
+    mm_tokenizer *own;
+    assert_int_equal(mm_make_folders(fixture_path(path, *state, "own"), &error), MM_OK);
+    write_tokenizer(path, "tokenizer.json", "");
+    fixture_write(fixture_path(path, *state, "own/tokenizer_config.json"), config, sizeof config - 1);
+    // Another program's file of that name says nothing.
+    fixture_write(fixture_path(path, *state, "own/dataset.json"), "[]", 2);
+    check_marks(*state, "own", 0);
+    assert_int_equal(mm_tokenizer_open(fixture_path(path, *state, "own"), &own, &error), MM_OK);
+    packed_pack(*state, "marked", odd, ODD, own, &(mm_pack_options){.val_share = 0.3}, NULL);
+    mm_tokenizer_close(own);
+    check_marks(*state, "marked", 0);
+    check_marks(*state, "marked/val/tokenizer.json", 0);
+    // The ids would mean nothing to another tokenizer.
+    write_tokenizer(*state, "marked/tokenizer.json", "\n");
+    assert_int_equal(mm_tokenizer_open(fixture_path(path, *state, "marked"), &own, &error), MM_TROUBLE);
+    if (!strstr(error.text, "marked/tokenizer.json") || !strstr(error.text, "dataset.json"))
+        fail_msg("%s", error.text);
+    unlink(fixture_path(path, *state, "marked/dataset.json"));
+    fixture_write(path, "{", 1);
+    assert_int_equal(mm_tokenizer_open(fixture_path(path, *state, "marked"), &own, &error), MM_TROUBLE);
+    if (!strstr(error.text, "marked/dataset.json")) fail_msg("%s", error.text);
+}
+
 static void a_shard_ends_with_the_document_that_reaches_its_size(void **state) {
     packed_pack(*state, "one", odd, ODD, tokenizer, NULL, NULL);
     mm_dataset *one = open_dataset(*state, "one");
@@ -385,6 +434,7 @@ static void progress_rises_to_the_whole(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(documents_come_back_as_they_were_given),
+        cmocka_unit_test(a_datasets_tokenizer_has_its_marks),
         cmocka_unit_test(a_shard_ends_with_the_document_that_reaches_its_size),
         cmocka_unit_test(the_last_share_is_for_validation),
         cmocka_unit_test(a_vocabulary_above_65536_takes_four_bytes_a_token),

@@ -500,6 +500,9 @@ static void bos_and_eos_of_the_configuration(void **state) {
     } cases[] = {
         {"{\"bos_token\": \"<|endoftext|>\", \"eos_token\": {\"content\": \"<|endoftext|>\"}}", 0, 0},
         {"{\"bos_token\": null, \"eos_token\": \"<|im_start|>\"}", 1, 1},
+        {"{\"bos_token\": null, \"eos_token\": \"<|endoftext|>\"}", 0, 0},
+        {"{\"eos_token\": null, \"bos_token\": null}", 2, 2},
+        {"{\"eos_token\": null}", 1, 2},
         {"{}", 1, 2},
         {"{\"bos_token\": \"<none>\"}", -1, -1},
         {"{\"bos_token\": 3}", -1, -1},

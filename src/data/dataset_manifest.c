@@ -147,6 +147,17 @@ static mm_status settle_text_bytes(mm_manifest *manifest, const char *name, mm_e
     return MM_OK;
 }
 
+mm_status mm_manifest_find(const char *folder, bool *there, mm_error *error) {
+    char path[PATH_MAX], tokens[MANIFEST_NAME];
+    mm_status status = mm_path_join(path, sizeof path, folder, "dataset.json", error);
+    *there = !status && mm_is_there(path);
+    if (!*there) return status;
+    mm_manifest_tokens_name(tokens, 0);
+    status = mm_path_join(path, sizeof path, folder, tokens, error);
+    *there = !status && mm_is_there(path);
+    return status;
+}
+
 mm_status mm_manifest_read(mm_manifest *manifest, const char *folder, mm_error *error) {
     *manifest = (mm_manifest){0};
     char path[PATH_MAX];

@@ -4,6 +4,7 @@
 
 #include <mm/base/hash.h>
 #include <mm/base/status.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,8 @@ int mm_manifest_token_bytes(int vocab);
 void mm_manifest_tokens_name(char out[MANIFEST_NAME], int shard);
 void mm_manifest_documents_name(char out[MANIFEST_NAME], int shard);
 
+// Does the folder hold a dataset? A dataset.json without tokens is another program's.
+MM_CHECKED mm_status mm_manifest_find(const char *folder, bool *there, mm_error *error);
 // Of FOLDER/dataset.json. Free it, also after trouble.
 MM_CHECKED mm_status mm_manifest_read(mm_manifest *manifest, const char *folder, mm_error *error);
 MM_CHECKED mm_status mm_manifest_write(const mm_manifest *manifest, const char *folder, mm_error *error);

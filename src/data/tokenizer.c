@@ -1,7 +1,9 @@
 #include "tokenizer_private.h"
 
+#include "dataset_manifest.h"
 #include "normalize.h"
 
+#include <limits.h>
 #include <mm/files/publish.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,34 +73,76 @@ static mm_status config_token(const mm_tokenizer *tokenizer, const mm_json_docum
     return MM_OK;
 }
 
-static mm_status read_config(mm_tokenizer *tokenizer, const char *path, mm_error *error) {
-    char config_path[4096], folder[4096];
-    const char *slash = strrchr(path, '/');
-    size_t length = slash ? (size_t)(slash - path) + 1 : 0;
-    if (length >= sizeof folder) return MM_OK;
-    memcpy(folder, path, length);
-    folder[length] = 0;
-    mm_status status =
-        mm_path_join(config_path, sizeof config_path, length ? folder : ".", "tokenizer_config.json", error);
+static mm_status config_tokens(mm_tokenizer *tokenizer, const mm_json_document *config, mm_error *error) {
+    const mm_json *root = mm_json_root(config);
+    if (mm_json_kind_of(root) != MM_JSON_OBJECT)
+        return mm_trouble(error, "%s: found %s, expected an object", mm_json_name(config),
+                          mm_json_kind_name(mm_json_kind_of(root)));
+    mm_status status = config_token(tokenizer, config, "eos_token", &tokenizer->eos, error);
+    if (status == MM_OK) status = config_token(tokenizer, config, "bos_token", &tokenizer->bos, error);
+    // Such a model begins texts with no token: what stands before a document is what ends the one before, as
+    // GPT-2's <|endoftext|> does. <|im_start|>, which begins a turn of a chat, would be wrong.
+    const mm_json *bos = mm_json_get(root, "bos_token");
+    if (status == MM_OK && bos && mm_json_kind_of(bos) == MM_JSON_NULL) tokenizer->bos = tokenizer->eos;
+    return status;
+}
+
+static mm_status read_config(mm_tokenizer *tokenizer, const char *folder, mm_error *error) {
+    char path[PATH_MAX];
+    mm_status status = mm_path_join(path, sizeof path, folder, "tokenizer_config.json", error);
     // Whatever has the name must be the file: without it texts would begin and end otherwise.
-    if (status != MM_OK || !mm_is_there(config_path)) return status;
+    if (status != MM_OK || !mm_is_there(path)) return status;
     mm_json_document *config;
-    status = mm_json_read(config_path, MOST_CONFIG_BYTES, &config, error);
-    if (status == MM_OK && mm_json_kind_of(mm_json_root(config)) != MM_JSON_OBJECT) {
-        status = mm_trouble(error, "%s: found %s, expected an object", config_path,
-                            mm_json_kind_name(mm_json_kind_of(mm_json_root(config))));
-        mm_json_free(config);
-    }
+    status = mm_json_read(path, MOST_CONFIG_BYTES, &config, error);
     if (status != MM_OK) return status;
-    status = config_token(tokenizer, config, "bos_token", &tokenizer->bos, error);
-    if (status == MM_OK) status = config_token(tokenizer, config, "eos_token", &tokenizer->eos, error);
+    status = config_tokens(tokenizer, config, error);
     mm_json_free(config);
     return status;
 }
 
+// What the tokens of the dataset around it begin and end with.
+static mm_status read_dataset(mm_tokenizer *tokenizer, const char *folder, mm_error *error) {
+    mm_manifest manifest;
+    mm_status status = mm_manifest_read(&manifest, folder, error);
+    const int32_t ids[] = {manifest.bos, manifest.eos};
+    bool same = mm_hash_equal(manifest.tokenizer, tokenizer->hash);
+    mm_manifest_free(&manifest);
+    if (status != MM_OK) return status;
+    if (!same)
+        return mm_trouble(error,
+                          "%s is not the tokenizer that dataset.json beside it was packed with; put that one "
+                          "back, or move this one to a folder of its own",
+                          tokenizer->name);
+    for (int i = 0; i < 2; i++) {
+        size_t size;
+        if (!mm_vocab_text(&tokenizer->vocab, ids[i], &size))
+            return mm_trouble(error, "%s has no token %d, which dataset.json beside it says is \"%s\"",
+                              tokenizer->name, (int)ids[i], i ? "eos" : "bos");
+    }
+    tokenizer->bos = ids[0];
+    tokenizer->eos = ids[1];
+    return MM_OK;
+}
+
+// Where documents begin and end, from what stands beside the file at `path`.
+static mm_status read_marks(mm_tokenizer *tokenizer, const char *path, mm_error *error) {
+    char folder[PATH_MAX] = ".";
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) + 1 : 0;
+    if (length >= sizeof folder) return MM_OK;
+    if (length) {
+        memcpy(folder, path, length);
+        folder[length] = 0;
+    }
+    bool dataset;
+    mm_status status = mm_manifest_find(folder, &dataset, error);
+    if (status != MM_OK) return status;
+    return dataset ? read_dataset(tokenizer, folder, error) : read_config(tokenizer, folder, error);
+}
+
 mm_status mm_tokenizer_open(const char *path, mm_tokenizer **tokenizer, mm_error *error) {
     *tokenizer = NULL;
-    char inside[4096];
+    char inside[PATH_MAX];
     if (mm_is_folder(path)) {
         mm_status status = mm_path_join(inside, sizeof inside, path, "tokenizer.json", error);
         if (status != MM_OK) return status;
@@ -111,7 +155,7 @@ mm_status mm_tokenizer_open(const char *path, mm_tokenizer **tokenizer, mm_error
     status = mm_tokenizer_parse(text, size, path, tokenizer, error);
     free(text);
     if (status != MM_OK) return status;
-    status = read_config(*tokenizer, path, error);
+    status = read_marks(*tokenizer, path, error);
     if (status != MM_OK) {
         mm_tokenizer_close(*tokenizer);
         *tokenizer = NULL;

@@ -33,8 +33,9 @@ int32_t mm_tokenizer_id(const mm_tokenizer *tokenizer, const char *text);
 // The token's bytes (byte alphabet undone; an added token's content). NULL for an id without a token.
 const char *mm_tokenizer_bytes(const mm_tokenizer *tokenizer, int32_t id, size_t *size);
 bool mm_tokenizer_is_special(const mm_tokenizer *tokenizer, int32_t id);
-// bos and eos by tokenizer_config.json beside the file ("bos_token", "eos_token", a string or {"content"}),
-// else <|im_start|> and <|im_end|>, else -1.
+// What documents begin and end with: in a dataset's folder what its tokens do; else as tokenizer_config.json
+// beside the file says ("bos_token", "eos_token", a string or {"content"}; a bos_token of null, as Qwen has
+// it: eos stands before each document, too); else <|im_start|> and <|im_end|>; else -1.
 int32_t mm_tokenizer_bos(const mm_tokenizer *tokenizer);
 int32_t mm_tokenizer_eos(const mm_tokenizer *tokenizer);
 // Do the pieces that mm_text_cut (text_cut.h) makes of a text have the ids of the whole? True for the
