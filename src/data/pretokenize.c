@@ -175,6 +175,16 @@ void mm_pretokenizer_free(mm_pretokenizer *pretokenizer) {
     free(pretokenizer);
 }
 
+bool mm_pretokenizer_same(const mm_pretokenizer *a, const mm_pretokenizer *b) {
+    if (a->count != b->count || a->byte_level != b->byte_level) return false;
+    for (int i = 0; i < a->count; i++) {
+        const stage *x = &a->stages[i], *y = &b->stages[i];
+        if (x->behavior != y->behavior || x->invert != y->invert || !x->pattern != !y->pattern) return false;
+        if (x->pattern && !mm_pattern_same(x->pattern, y->pattern)) return false;
+    }
+    return true;
+}
+
 bool mm_pretokenizer_byte_level(const mm_pretokenizer *pretokenizer) {
     return pretokenizer->byte_level;
 }

@@ -15,6 +15,8 @@ MM_CHECKED mm_status mm_pretokenizer_parse(const mm_json *value, const char *nam
 // ByteLevel with GPT-2's pattern and no prefix space.
 MM_CHECKED mm_status mm_pretokenizer_gpt2(mm_pretokenizer **pretokenizer, mm_error *error);
 void mm_pretokenizer_free(mm_pretokenizer *pretokenizer);
+// Do they have the same steps, however the file writes them?
+bool mm_pretokenizer_same(const mm_pretokenizer *a, const mm_pretokenizer *b);
 // Are words written in the byte alphabet (ByteLevel), or as they are?
 bool mm_pretokenizer_byte_level(const mm_pretokenizer *pretokenizer);
 // Do the pieces that mm_text_cut makes of a text have the words of the whole?

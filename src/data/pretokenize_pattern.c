@@ -11,6 +11,9 @@
 
 struct mm_pattern {
     char *name; // of what has it, for messages
+    char *text; // what was compiled: `size` bytes, with these options
+    size_t size;
+    uint32_t options;
     pcre2_code *code;
     bool jit;
 };
@@ -33,11 +36,14 @@ static mm_status compile(const char *text, size_t size, uint32_t options, const 
     *pattern = NULL;
     mm_pattern *made = calloc(1, sizeof *made);
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
-    if (!made || !context || !(made->name = strdup(name))) {
-        free(made);
+    if (!made || !context || !(made->name = strdup(name)) || !(made->text = malloc(size + 1))) {
+        mm_pattern_free(made);
         pcre2_compile_context_free(context);
         return mm_trouble(error, "%s: no memory for its pattern", name);
     }
+    memcpy(made->text, text, size);
+    made->size = size;
+    made->options = options;
     // Only LF ends a line, and ^ and $ stand at any line's: Oniguruma's Ruby syntax.
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
     int code = 0;
@@ -82,7 +88,12 @@ void mm_pattern_free(mm_pattern *pattern) {
     if (!pattern) return;
     pcre2_code_free(pattern->code);
     free(pattern->name);
+    free(pattern->text);
     free(pattern);
+}
+
+bool mm_pattern_same(const mm_pattern *a, const mm_pattern *b) {
+    return a->options == b->options && a->size == b->size && memcmp(a->text, b->text, a->size) == 0;
 }
 
 mm_matcher *mm_matcher_new(void) {

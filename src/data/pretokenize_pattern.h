@@ -18,6 +18,8 @@ MM_CHECKED mm_status mm_pattern_literal(const char *text, size_t size, const cha
 // \w of Unicode (UTS 18), as the library's single_word has it.
 MM_CHECKED mm_status mm_pattern_word_character(mm_pattern **pattern, mm_error *error);
 void mm_pattern_free(mm_pattern *pattern);
+// Are they written alike, as PCRE2 has them?
+bool mm_pattern_same(const mm_pattern *a, const mm_pattern *b);
 
 // What one thread needs to match.
 typedef struct mm_matcher mm_matcher;

@@ -257,6 +257,12 @@ bool mm_tokenizer_same(const mm_tokenizer *a, const mm_tokenizer *b, const char 
         *what = "merges";
     } else if (!same_added(&a->added, &b->added) || !same_added(&a->normalized, &b->normalized)) {
         *what = "added tokens";
+    } else if (!mm_pretokenizer_same(a->pretokenizer, b->pretokenizer)) {
+        *what = "pre-tokenizer";
+    } else if (a->nfc != b->nfc) {
+        *what = "normalizer";
+    } else if (a->ignore_merges != b->ignore_merges) {
+        *what = "ignore_merges";
     }
     return !*what;
 }

@@ -71,8 +71,10 @@ static mm_status check_surroundings(const mm_tokenizer *t, const mm_json *root, 
     return status;
 }
 
-// Every token's bytes: an added token's are its content; a model's token is written in the byte alphabet
-// where the decoder says so.
+// Every token's bytes: a model's token is written in the byte alphabet where the decoder says so, and merging
+// makes it whether it is an added token, too, or not. One that is only added is found in text as it stands,
+// so its bytes are its content: the library undoes the byte alphabet there, too, and so gives back a broken
+// character for an added "\u00e9".
 static mm_status make_bytes(mm_tokenizer *t, bool byte_level, mm_error *error) {
     t->byte_starts = calloc((size_t)t->vocab.limit + 1, sizeof *t->byte_starts);
     mm_text_add(&t->bytes, "", 1); // so that its data is never NULL
@@ -80,7 +82,7 @@ static mm_status make_bytes(mm_tokenizer *t, bool byte_level, mm_error *error) {
         size_t size;
         const char *text = mm_vocab_text(&t->vocab, id, &size);
         t->byte_starts[id] = t->bytes.size;
-        bool as_it_is = text && (!byte_level || t->flags[id] & MM_TOKEN_ADDED);
+        bool as_it_is = text && (!byte_level || !(t->flags[id] & MM_TOKEN_IN_MODEL));
         if (as_it_is || (text && !mm_symbols_to_bytes(text, size, &t->bytes)))
             mm_text_add(&t->bytes, text, size);
         t->byte_starts[id + 1] = t->bytes.size;
@@ -89,8 +91,7 @@ static mm_status make_bytes(mm_tokenizer *t, bool byte_level, mm_error *error) {
     return MM_OK;
 }
 
-// Of what merging makes: the model's tokens that are written in the byte alphabet, whatever an added token of
-// the same text decodes to.
+// Of what merging makes: the model's tokens that are written in the byte alphabet.
 static mm_status find_joined(mm_tokenizer *t, mm_error *error) {
     mm_text bytes = {0};
     for (int32_t id = 0; id < t->vocab.limit; id++) {

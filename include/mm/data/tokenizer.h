@@ -30,7 +30,8 @@ const char *mm_tokenizer_file(const mm_tokenizer *tokenizer, size_t *size);
 mm_hash mm_tokenizer_hash(const mm_tokenizer *tokenizer); // XXH3-128 of the file
 // -1 if there is no such token. `text` is the token as tokenizer.json writes it ("<|im_start|>", "Ġthe").
 int32_t mm_tokenizer_id(const mm_tokenizer *tokenizer, const char *text);
-// The token's bytes (byte alphabet undone; an added token's content). NULL for an id without a token.
+// The token's bytes: byte alphabet undone, but an added token that the model lacks is its content. NULL for
+// an id without a token.
 const char *mm_tokenizer_bytes(const mm_tokenizer *tokenizer, int32_t id, size_t *size);
 bool mm_tokenizer_is_special(const mm_tokenizer *tokenizer, int32_t id);
 // What documents begin and end with: in a dataset's folder what its tokens do; else as tokenizer_config.json
@@ -47,7 +48,9 @@ const char *mm_unicode_version(void);
 // "15.0.0": the Unicode version of the NFC that the tokenizer brings text to first (utf8proc's); NULL if it
 // does not.
 const char *mm_tokenizer_nfc(const mm_tokenizer *tokenizer);
-// Do they have the same vocabulary, merges and added tokens? Otherwise *what says which differs.
+// Do they give every text the same ids, by vocabulary, merges, added tokens, pre-tokenizer, normalizer and
+// ignore_merges? However their files write them; what stands in the files beside changes no id. Otherwise
+// *what says which differs.
 bool mm_tokenizer_same(const mm_tokenizer *a, const mm_tokenizer *b, const char **what);
 
 typedef struct mm_ids {
