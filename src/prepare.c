@@ -44,6 +44,17 @@ static mm_status train_tokenizer(mm_text_source *source, int vocab, watcher *w, 
     return status;
 }
 
+// Text is read once for a tokenizer and once to be packed. Said before a pipe has been emptied for nothing.
+static mm_status check_twice(const mm_text_source *source, mm_error *error) {
+    if (mm_text_can_rewind(source)) return MM_OK;
+    return mm_trouble(
+        error,
+        "%s: found a pipe, expected files, which can be read twice: a tokenizer is trained on the "
+        "text before it is packed; write it to a file, or pack it with a tokenizer that you have "
+        "(mm pack --tokenizer F --out DIR) and name that dataset",
+        mm_text_name(source));
+}
+
 mm_status mm_prepare_text(const char *input, const char *tokenizer_path, int vocab, const char *out,
                           void (*progress)(void *self, const char *what, double share), void *self,
                           const volatile sig_atomic_t *stop, mm_error *error) {
@@ -52,6 +63,7 @@ mm_status mm_prepare_text(const char *input, const char *tokenizer_path, int voc
     mm_tokenizer *tokenizer = NULL;
     mm_text_options plain = {.stop = stop};
     mm_status status = mm_text_open(&input, 1, &plain, &source, error);
+    if (!status && !tokenizer_path) status = check_twice(source, error);
     if (!status)
         status = tokenizer_path ? mm_tokenizer_open(tokenizer_path, &tokenizer, error)
                                 : train_tokenizer(source, vocab, &w, &tokenizer, error);

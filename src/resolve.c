@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { DEFAULT_RANKS = 8, DEFAULT_MICRO_BATCH = 4, LEAST_BATCH = 32, NEVER = 0 };
 
@@ -96,7 +97,10 @@ static mm_status find_default_data(char *path, size_t size, mm_error *error) {
 // Paths are kept absolute, so that a run goes on from any folder.
 static mm_status make_absolute(char **slot, const char *option, mm_error *error) {
     char absolute[PATH_MAX];
+    struct stat info;
     if (!realpath(*slot, absolute)) {
+        // A pipe of the shell's <(...) is there, but has no path beyond /dev/fd/63.
+        if (**slot == '/' && !stat(*slot, &info)) return MM_OK;
         char what[64];
         snprintf(what, sizeof what, "open it (%s)", option);
         return mm_trouble_errno(error, *slot, what);
