@@ -44,4 +44,43 @@ wait "$writer" 2>/dev/null
 trouble '/dev/fd/|found a pipe' "${small[@]}" --data <(cat text.txt) --out x
 expect 0 "${small[@]}" --model run/model --data <(cat text.txt) --out piped
 cmp -s piped/data/tokens-00000.gz marked/tokens-00000.gz || fail "a pipe gave other tokens"
+
+# JSON Lines by any of their names, a folder with what it leaves out, and text of other systems.
+printf '{"id": 1, "text": "ba do ki"}\n{"id": 2, "text": "lu me no"}\n' >lines.jsonl
+expect 0 "${pack[@]}" --out lines lines.jsonl
+for name in a.ndjson a.JSONL a.json a.json.gz; do
+    cp lines.jsonl "${name%.gz}"
+    [ "$name" = "${name%.gz}" ] || gzip "${name%.gz}"
+    expect 0 "${pack[@]}" --out "of.$name" "$name"
+    cmp -s lines/tokens-00000.gz "of.$name/tokens-00000.gz" || fail "$name is not read as JSON Lines"
+done
+"$mm" "${pack[@]}" --field text --out from.input - <lines.jsonl >out 2>err || fail "JSON Lines of standard input: $(cat err)"
+cmp -s lines/tokens-00000.gz from.input/tokens-00000.gz || fail "--field - is not read as JSON Lines"
+expect 0 "${pack[@]}" --field text --out from.pipe <(cat lines.jsonl)
+cmp -s lines/tokens-00000.gz from.pipe/tokens-00000.gz || fail "--field of a pipe is not read as JSON Lines"
+trouble 'lines.jsonl line 1|no "text2" but "id", "text"|--field' "${pack[@]}" --field text2 --out x lines.jsonl
+trouble '--field|text.txt' "${pack[@]}" --field text --out x text.txt
+trouble '--skip-bad|text.txt' tokenizer train --vocab-size 300 --skip-bad --out x text.txt
+trouble '--split|lines.jsonl' "${pack[@]}" --split % --out x lines.jsonl
+echo '[{"text": "a"}]' >array.json
+trouble "array.json|jq -c '.[]'" "${pack[@]}" --out x array.json
+trouble '"": an input without a name' "${pack[@]}" --out x ""
+mkdir folder
+cp text.txt folder/b.TXT
+touch folder/{c.md,d.text}
+ln -s nowhere folder/link
+expect 0 "${pack[@]}" --out of.folder folder
+has out "1 document" "left out   3 files of other endings, the first: folder/c.md"
+expect 0 "${pack[@]}" --json --out of.folder.2 folder
+has out '"bad_lines": 0' '"other_files": 3'
+printf 'ba do\r\n%%\r\nki lu\r\n' >crlf.txt
+expect 0 "${pack[@]}" --split % --out of.crlf crlf.txt
+has out "2 documents"
+{ printf '\357\273\277'; cat text.txt; } >marked.txt
+expect 0 "${pack[@]}" --out of.marked marked.txt
+expect 0 "${pack[@]}" --out of.text text.txt
+cmp -s of.text/tokens-00000.gz of.marked/tokens-00000.gz || fail "the mark of UTF-8 is taken for text"
+iconv -f UTF-8 -t UTF-16 text.txt >wide.txt
+trouble 'wide.txt: found UTF-16|iconv -f UTF-16' "${pack[@]}" --out x wide.txt
+[ -e x ] && fail "a refused pack left x"
 finish

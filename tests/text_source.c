@@ -80,7 +80,12 @@ static void a_split_line_ends_a_document(void **state) {
         {"a\n\n%\nb\n", "%", "[a\n][b\n]"},
         {"%\na\n", "%", "[][a\n]"},
         {"a\n %\n%%\n% \nb\n", "%", "[a\n %\n%%\n% \nb\n]"},
-        {"a\r\n%\r\nb\r\n%\nc", "%", "[a\r\n%\r\nb\r][c]"},
+        {"a\r\n%\r\nb\r\n%\nc", "%", "[a][b\r][c]"},
+        {"a\n%\r\n%\r\n\r\n%\r\nb\r\n%\r\n", "%", "[a][][][b]"},
+        {"a\r\n\r\nb\r\n", "", "[a][b\r\n]"},
+        {"a\n%\r", "%", "[a\n%\r]"},
+        {"%\r\r\n%\r\n", "%", "[%\r]"},
+        {"a\n%\r\nb", "%\r", "[a][b]"},
         {"a\nb\n\nc\n", "", "[a\nb][c\n]"},
         {"a\n---\nb\n", "---", "[a][b\n]"},
     };
@@ -89,7 +94,8 @@ static void a_split_line_ends_a_document(void **state) {
                    cases[i].expected);
 }
 
-// The rule, said with lines: a split line ends what was gathered; the rest is a document if there is any.
+// The rule, said with lines: a split line, of either line end, ends what was gathered; the rest is a document
+// if there is any.
 static void naive_split(const char *content, size_t size, const char *split, mm_text *out) {
     mm_text_clear(out);
     size_t begin = 0, at = 0;
@@ -97,9 +103,12 @@ static void naive_split(const char *content, size_t size, const char *split, mm_
         const char *newline = memchr(content + at, '\n', size - at);
         size_t line = newline ? (size_t)(newline - content) - at : size - at,
                next = at + line + (newline != NULL);
-        if (line == strlen(split) && memcmp(content + at, split, line) == 0) {
+        bool both = newline && line == strlen(split) + 1 && newline[-1] == '\r';
+        if (line == strlen(split) + both && memcmp(content + at, split, line - both) == 0) {
+            size_t end = at > begin ? at - 1 : begin;
             mm_text_add_string(out, "[");
-            if (at > begin) mm_text_add(out, content + begin, at - begin - 1);
+            mm_text_add(out, content + begin,
+                        end - begin - (both && end > begin && content[end - 1] == '\r'));
             mm_text_add_string(out, "]");
             begin = next;
         }
@@ -118,7 +127,7 @@ static void drawn_texts_split_as_a_model_of_lines_does(void **state) {
     for (int i = 0; i < 600; i++) {
         char content[24];
         size_t size = fixture_draw(&seed) % sizeof content;
-        for (size_t c = 0; c < size; c++) content[c] = "%%\n\n\nab\r"[fixture_draw(&seed) % 8];
+        for (size_t c = 0; c < size; c++) content[c] = "%%\n\n\na\r\r"[fixture_draw(&seed) % 8];
         naive_split(content, size, "%", &expected);
         check_file(*state, "drawn.txt", content, size, "%", expected.data ? expected.data : "");
     }
@@ -147,7 +156,7 @@ static void jsonl_gives_a_field_of_each_line(void **state) {
     static const char lines[] =
         "{\"text\": \"one\"}\n\n{\"id\": 3, \"text\": \"t\\u00fcr\\n\"}\r\n \t\n{\"text\": \"\"}\n"
         "{\"text\": \"last\"}";
-    check_file(*state, "case.jsonl", lines, sizeof lines - 1, "%", "[one][t\xc3\xbcr\n][][last]");
+    check_file(*state, "case.jsonl", lines, sizeof lines - 1, NULL, "[one][t\xc3\xbcr\n][][last]");
 
     char path[FIXTURE_PATH];
     static const char other[] = "{\"text\": \"no\", \"body\": \"a\\u0000b\"}\n";
@@ -304,10 +313,16 @@ static void what_cannot_be_read_is_refused_before_anything_is(void **state) {
     refuse((const char *[]){good, path}, 2, NULL, "missing.txt");
     fixture_write(fixture_path(path, *state, "data.parquet"), "x", 1);
     refuse((const char *[]){good, path}, 2, NULL, ".parquet");
+    fixture_write(fixture_path(path, *state, "DATA.ZIP"), "x", 1);
+    refuse((const char *[]){good, path}, 2, NULL, ".zip");
     fixture_write(fixture_path(path, *state, "data.tar.gz"), "x", 1);
     refuse((const char *[]){path}, 1, NULL, ".tar.gz");
     assert_int_equal(mm_make_folders(fixture_path(path, *state, "nothing"), NULL), MM_OK);
     refuse((const char *[]){good, path}, 2, NULL, "nothing");
+    fixture_write(fixture_path(path, *state, "nothing/a.md"), "x", 1);
+    fixture_path(path, *state, "nothing");
+    refuse((const char *[]){path}, 1, NULL, "1 of other endings");
+    refuse((const char *[]){good, ""}, 2, NULL, "\"\": an input without a name");
     refuse((const char *[]){"-", good, "-"}, 3, NULL, "twice");
     refuse(NULL, 0, NULL, "no input");
     refuse((const char *[]){good}, 1, "%\n", "newline");

@@ -68,6 +68,7 @@ static void result_json(mm_text *out, const mm_pack_result *r, const mm_text_sou
     mm_json_pair_integer(&w, "val_tokens", (int64_t)r->val_tokens);
     mm_json_pair_integer(&w, "val_text_bytes", (int64_t)r->val_text_bytes);
     mm_json_pair_integer(&w, "bad_lines", (int64_t)mm_text_bad(source, &first));
+    mm_json_pair_integer(&w, "other_files", (int64_t)mm_text_others(source, &first));
     mm_json_close(&w);
     mm_text_add_string(out, "\n");
 }
@@ -89,7 +90,7 @@ static void result_words(mm_text *out, const mm_pack_result *r, const mm_text_so
     mm_text_add_string(out, "\n");
     part_line(out, "training", r->documents, r->tokens, r->text_bytes);
     if (r->val_documents) part_line(out, "val", r->val_documents, r->val_tokens, r->val_text_bytes);
-    text_inputs_bad(out, source);
+    text_inputs_left_out(out, source);
     add_label(out, "next");
     mm_text_format(out, "%s train --data ", program);
     add_path_word(out, path);

@@ -52,7 +52,8 @@ static mm_status count_words(const args *given, mm_tokenizer_trainer *trainer, m
     uint64_t bytes;
     mm_status status = mm_tokenizer_trainer_read(trainer, source, (int)args_integer(given, "workers", 0),
                                                  stop, &bytes, show_counting, NULL, error);
-    if (!status && !bytes) return mm_trouble(error, "%s: no text, expected some to train on", mm_text_name(source));
+    if (!status && !bytes)
+        return mm_trouble(error, "%s: no text, expected some to train on", mm_text_name(source));
     return status;
 }
 
@@ -99,7 +100,7 @@ static mm_status run_train(const args *given, mm_error *error) {
     mm_text_add_string(&out, ": ");
     mm_text_add_grouped(&out, args_integer(given, "vocab-size", 0));
     mm_text_add_string(&out, " entries\n");
-    if (source) text_inputs_bad(&out, source);
+    if (source) text_inputs_left_out(&out, source);
     add_label(&out, "next");
     mm_text_format(&out, "%s pack --tokenizer ", given->program);
     add_path_word(&out, args_text(given, "out"));

@@ -12,22 +12,25 @@
     .standard = "a file is a document"
 #define TEXT_FIELD_OPTION                                                                                    \
     .name = "field", .kind = OPTION_TEXT, .argument = "NAME",                                                \
-    .help = "in .jsonl, the member that holds the text", .standard = "text"
+    .help = "in JSON Lines, the member that holds the text", .standard = "text"
 #define TEXT_SKIP_BAD_OPTION                                                                                 \
     .name = "skip-bad", .kind = OPTION_FLAG,                                                                 \
-    .help = "in .jsonl, leave bad lines out and say how many there were"
+    .help = "in JSON Lines, leave bad lines out and say how many there were"
 #define TEXT_WORKERS_OPTION                                                                                  \
     .name = "workers", .kind = OPTION_INTEGER, .argument = "N", .least = 1, .most = 4096,                    \
     .help = "threads; the result is the same for any number", .standard = "usable cores"
 #define TEXT_INPUTS_WORDS                                                                                    \
-    "INPUT is a .txt or .jsonl file, either of them as .gz, a folder of such files, or - for standard "      \
-    "input. What goes by .gz must be gzip. A document or line that must be held whole and is packed more "   \
-    "than 64 to 1 (above 4 MiB) is refused."
+    "INPUT is a text file, a JSON Lines file (.jsonl or .ndjson, or .json that begins with {), either of "   \
+    "them as .gz, a folder with .txt, .jsonl and .ndjson files, or - for standard input, which is JSON "     \
+    "Lines with --field or --skip-bad. Files of other endings are read as text when they are named. Text "   \
+    "is UTF-8. What goes by .gz must be gzip. A document or line that must be held whole and is packed "     \
+    "more than 64 to 1 (above 4 MiB) is refused."
 
 // The operands of `given`, read by its --split, --field and --skip-bad.
 MM_CHECKED mm_status text_inputs_open(const args *given, const volatile sig_atomic_t *stop,
                                       mm_text_source **source, mm_error *error);
-// Appends a line that says how many bad lines were left out and names the first, if there were any.
-void text_inputs_bad(mm_text *out, const mm_text_source *source);
+// Appends lines that say how many bad lines and how many files of folders were left out, and name the first
+// of each, if there were any.
+void text_inputs_left_out(mm_text *out, const mm_text_source *source);
 
 #endif

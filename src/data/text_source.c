@@ -25,6 +25,7 @@ struct mm_text_source {
 
     size_t current; // file
     mm_gzin *in;    // of the current file; NULL before it is opened
+    bool lines;     // it is JSON Lines
     bool ended;     // all of it is in the buffer
     bool given;     // it was one document, which has been given
     bool inside;    // data[begin] is within a line, whose beginning has been given
@@ -157,8 +158,25 @@ static mm_status next_whole(mm_text_source *source, piece *out, mm_error *error)
     return MM_OK;
 }
 
-// A line equal to `split` ends a document, which does not hold the newline before that line; what follows the
-// last such line is a document if it is not empty.
+// Is the line that begins `before` bytes after data[begin] the split line, with "\r\n" at its end or "\n"?
+static bool splits(const mm_text_source *source, size_t before, size_t size, bool newline) {
+    const char *line = source->data + source->begin + before;
+    if ((!newline && !size) || (before == 0 && source->inside)) return false;
+    if (newline && size == source->split_size + 1 && line[size - 1] == '\r') size--;
+    return size == source->split_size && memcmp(line, source->split, size) == 0;
+}
+
+// Bytes of the document that a split line ends: without the line's end before it, which is "\r\n" only where
+// the split line's own is.
+static size_t without_end(const mm_text_source *source, size_t before, size_t size) {
+    const char *line = source->data + source->begin + before;
+    if (!before) return 0;
+    bool both = size > source->split_size && before >= 2 && line[-2] == '\r';
+    return before - 1 - both;
+}
+
+// A line equal to `split` ends a document, which does not hold the line's end before that line; what follows
+// the last such line is a document if it is not empty.
 static mm_status next_split(mm_text_source *source, piece *out, mm_error *error) {
     size_t before = 0, size, used, from = 0;
     bool newline, is_split;
@@ -167,14 +185,14 @@ static mm_status next_split(mm_text_source *source, piece *out, mm_error *error)
         if (cut(source, before, &from, out)) return MM_OK;
         mm_status status = find_line(source, before, &size, &newline, error);
         if (status) return status;
-        is_split = (newline || size) && size == source->split_size && !(before == 0 && source->inside) &&
-                   memcmp(source->data + source->begin + before, source->split, size) == 0;
+        is_split = splits(source, before, size, newline);
         used = before + size + newline;
         if (!is_split) before = used;
     } while (newline && !is_split);
     source->inside = false;
     if (!used) return MM_OK;
-    *out = (piece){source->data + source->begin, is_split && before ? before - 1 : before, true};
+    size_t kept = is_split ? without_end(source, before, size) : before;
+    *out = (piece){source->data + source->begin, kept, true};
     consume(source, used);
     return MM_OK;
 }
@@ -190,20 +208,54 @@ static bool is_blank(const char *line, size_t size) {
     return true;
 }
 
-static mm_status parse_line(mm_text_source *source, size_t size, piece *out, mm_error *error) {
+// What the line has instead of the field, and how to take that.
+static mm_status refuse_members(const mm_text_source *source, const char *name, const mm_json *object,
+                                mm_error *error) {
+    enum { MOST_KEYS = 6, MOST_BYTES = 40 };
+    mm_text keys = {0};
+    int count = 0;
+    for (const void *i = mm_json_first(object); i; i = mm_json_next(object, i)) {
+        size_t size;
+        const char *key = mm_json_key(i, &size);
+        if (count++ == MOST_KEYS) {
+            mm_text_add_string(&keys, ", ...");
+            break;
+        }
+        mm_text_format(&keys, "%s\"%.*s\"", count > 1 ? ", " : "",
+                       (int)(size > MOST_BYTES ? MOST_BYTES : size), key);
+    }
+    mm_status status = mm_trouble(error,
+                                  "%s: found no \"%s\" but %s, expected a string there; mm pack --field NAME "
+                                  "takes another member",
+                                  name, source->field, keys.size ? keys.data : "an empty object");
+    mm_text_free(&keys);
+    return status;
+}
+
+// *guilty: the line is what is wrong, not the machine.
+static mm_status parse_named(mm_text_source *source, size_t size, const char *name, piece *out, bool *guilty,
+                             mm_error *error) {
     const char *line = source->data + source->begin;
+    mm_status status = mm_json_parse_text(line, size, name, &source->document, guilty, error);
+    if (status) return status;
+    *guilty = true;
+    const mm_json *root = mm_json_root(source->document), *text;
+    if (mm_json_kind_of(root) != MM_JSON_OBJECT)
+        return mm_trouble(error, "%s: %s, expected an object with \"%s\"", name,
+                          mm_json_kind_name(mm_json_kind_of(root)), source->field);
+    if (!mm_json_get(root, source->field)) return refuse_members(source, name, root, error);
+    status = mm_json_need(source->document, root, source->field, MM_JSON_STRING, &text, error);
+    if (!status) *out = (piece){mm_json_string(text, &size), size, true};
+    return status;
+}
+
+static mm_status parse_line(mm_text_source *source, size_t size, piece *out, bool *guilty, mm_error *error) {
     mm_text name = {0};
     mm_text_format(&name, "%s line %llu (byte %llu)", name_of(source), (unsigned long long)source->line + 1,
                    (unsigned long long)source->offset);
+    *guilty = false;
     mm_status status = name.failed ? mm_trouble(error, "%s: no memory", name_of(source))
-                                   : mm_json_parse(line, size, name.data, &source->document, error);
-    if (status) source->document = NULL;
-    const mm_json *root = status ? NULL : mm_json_root(source->document), *text;
-    if (!status && mm_json_kind_of(root) != MM_JSON_OBJECT)
-        status = mm_trouble(error, "%s: %s, expected an object with \"%s\"", name.data,
-                            mm_json_kind_name(mm_json_kind_of(root)), source->field);
-    if (!status) status = mm_json_need(source->document, root, source->field, MM_JSON_STRING, &text, error);
-    if (!status) *out = (piece){mm_json_string(text, &size), size, true};
+                                   : parse_named(source, size, name.data, out, guilty, error);
     mm_text_free(&name);
     return status;
 }
@@ -211,8 +263,12 @@ static mm_status parse_line(mm_text_source *source, size_t size, piece *out, mm_
 // A bad line that is to be left out gives no text.
 static mm_status parse_or_skip(mm_text_source *source, size_t size, piece *out, mm_error *error) {
     mm_error wrong;
-    mm_status status = parse_line(source, size, out, source->skip_bad ? &wrong : error);
-    if (!status || !source->skip_bad) return status;
+    bool guilty;
+    mm_status status = parse_line(source, size, out, &guilty, &wrong);
+    if (!status) return MM_OK;
+    if (!guilty) return mm_fail(error, status, "%s", wrong.text);
+    if (!source->skip_bad)
+        return mm_fail(error, status, "%s; mm pack --skip-bad leaves bad lines out", wrong.text);
     if (!source->bad++) source->first_bad = wrong;
     free_document(source);
     return MM_OK;
@@ -237,6 +293,44 @@ static void close_current(mm_text_source *source) {
     source->in = NULL;
 }
 
+// Unicode's mark at a file's beginning: that of UTF-8 is no text, and those of UTF-16 say that the file is
+// none that is read here.
+static mm_status skip_mark(mm_text_source *source, mm_error *error) {
+    enum { LONGEST = 4 };
+    while (source->end < LONGEST && !source->ended) {
+        mm_status status = read_piece(source, error);
+        if (status) return status;
+    }
+    const char *wide = NULL;
+    if (source->end >= 2 && (!memcmp(source->data, "\xff\xfe", 2) || !memcmp(source->data, "\xfe\xff", 2)))
+        wide = source->end >= 4 && !memcmp(source->data, "\xff\xfe\0\0", 4) ? "UTF-32" : "UTF-16";
+    if (wide)
+        return mm_trouble(error, "%s: found %s, expected UTF-8; iconv -f %s -t UTF-8 makes it of the file",
+                          name_of(source), wide, wide);
+    if (source->end >= 3 && !memcmp(source->data, "\xef\xbb\xbf", 3)) consume(source, 3);
+    return MM_OK;
+}
+
+// A .json file holds JSON Lines if it begins as an object does, within what is read at once; else text,
+// unless options of JSON Lines were given.
+static mm_status find_kind(mm_text_source *source, mm_text_kind kind, mm_error *error) {
+    source->lines = kind == MM_TEXT_LINES;
+    if (kind != MM_TEXT_JSON) return MM_OK;
+    const char *at = source->data + source->begin, *end = source->data + source->end;
+    while (at < end && strchr(" \t\r\n", *at) && *at) at++;
+    if (at < end && *at == '[')
+        return mm_trouble(
+            error,
+            "%s: found a JSON array, expected one object a line; jq -c '.[]' makes that of it, to "
+            "be named .jsonl",
+            name_of(source));
+    source->lines = (at < end && *at == '{') || source->files.piped == MM_TEXT_LINES;
+    if (!source->lines || !source->split || mm_text_files_have(&source->files, MM_TEXT_PLAIN)) return MM_OK;
+    return mm_trouble(error,
+                      "--split: %s holds JSON Lines, where each line is a document; take the option away",
+                      name_of(source));
+}
+
 static mm_status open_current(mm_text_source *source, mm_error *error) {
     const mm_text_file *file = &source->files.file[source->current];
     mm_status status = mm_gzin_open_until(file->path, source->stop, &source->in, error);
@@ -253,7 +347,8 @@ static mm_status open_current(mm_text_source *source, mm_error *error) {
     source->ended = source->given = source->inside = false;
     source->begin = source->end = 0;
     source->offset = source->line = 0;
-    return MM_OK;
+    status = skip_mark(source, error);
+    return status ? status : find_kind(source, file->kind, error);
 }
 
 mm_status mm_text_next_piece(mm_text_source *source, size_t most, const char **text, size_t *size, bool *ends,
@@ -268,7 +363,7 @@ mm_status mm_text_next_piece(mm_text_source *source, size_t most, const char **t
         piece found = {0};
         mm_status status = source->in ? MM_OK : open_current(source, error);
         if (!status)
-            status = file->jsonl     ? next_jsonl(source, &found, error)
+            status = source->lines   ? next_jsonl(source, &found, error)
                      : source->split ? next_split(source, &found, error)
                                      : next_whole(source, &found, error);
         if (status) return status;
@@ -313,6 +408,11 @@ uint64_t mm_text_bad(const mm_text_source *source, const char **first) {
     return source->bad;
 }
 
+uint64_t mm_text_others(const mm_text_source *source, const char **first) {
+    *first = source->files.first_other ? source->files.first_other : "";
+    return source->files.others;
+}
+
 const char *mm_text_name(const mm_text_source *source) {
     return source->name.data;
 }
@@ -321,6 +421,27 @@ static void name_all(mm_text_source *source) {
     size_t more = source->files.count - 1;
     mm_text_add_string(&source->name, file_name(source, 0));
     if (more) mm_text_format(&source->name, " and %zu more file%s", more, more == 1 ? "" : "s");
+}
+
+// An option that none of the files heeds would be lost without a word.
+static mm_status check_options(const mm_text_source *source, const mm_text_options *options,
+                               mm_error *error) {
+    const mm_text_files *files = &source->files;
+    const char *lines = options->field ? "--field" : options->skip_bad ? "--skip-bad" : NULL;
+    if (mm_text_files_have(files, MM_TEXT_JSON)) return MM_OK; // said when they are opened
+    if (lines && !mm_text_files_have(files, MM_TEXT_LINES))
+        return mm_trouble(
+            error,
+            "%s: %s is plain text, expected JSON Lines by its name (.jsonl, .ndjson, .json, .gz of "
+            "them) or by a pipe",
+            lines, source->name.data);
+    if (options->split && !mm_text_files_have(files, MM_TEXT_PLAIN))
+        return mm_trouble(
+            error,
+            "--split: %s is JSON Lines, where each line is a document, expected plain text; take "
+            "the option away",
+            source->name.data);
+    return MM_OK;
 }
 
 mm_status mm_text_open(const char *const *inputs, int count, const mm_text_options *options,
@@ -334,13 +455,15 @@ mm_status mm_text_open(const char *const *inputs, int count, const mm_text_optio
     if (!made) return mm_trouble(error, "no memory to read text");
     made->skip_bad = options->skip_bad;
     made->stop = options->stop;
-    mm_status status = mm_text_files_list(&made->files, inputs, count, options->stop, error);
+    mm_text_kind piped = options->field || options->skip_bad ? MM_TEXT_LINES : MM_TEXT_PLAIN;
+    mm_status status = mm_text_files_list(&made->files, inputs, count, piped, options->stop, error);
     if (!status) {
         made->field = strdup(options->field ? options->field : "text");
         made->split = options->split ? strdup(options->split) : NULL;
         name_all(made);
         if (!made->field || (options->split && !made->split) || made->name.failed)
             status = mm_trouble(error, "no memory to read text");
+        if (!status) status = check_options(made, options, error);
     }
     if (status) {
         mm_text_close(made);

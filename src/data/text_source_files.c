@@ -6,6 +6,7 @@
 #include <mm/files/publish.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,7 +14,7 @@ enum { MOST_FOLDERS_DEEP = 40, MOST_FOLDERS = 1 << 17 }; // links make many fold
 
 static bool ends_with(const char *name, size_t size, const char *ending) {
     size_t length = strlen(ending);
-    return size > length && memcmp(name + size - length, ending, length) == 0;
+    return size > length && strncasecmp(name + size - length, ending, length) == 0;
 }
 
 // Containers that would only give noise if they were read as text.
@@ -27,13 +28,15 @@ static const char *unsupported_ending(const char *name) {
     return NULL;
 }
 
-// What a name says of the file; false if its ending is none of those that are known.
+// What a name says of the file; false if its ending is none of those that are read in folders. There .json is
+// not: settings, tokenizers and indexes go by that name beside the text. Who names one means its text.
 static bool known_ending(const char *name, mm_text_file *file) {
     size_t size = strlen(name);
     file->gz = ends_with(name, size, ".gz");
     if (file->gz) size -= strlen(".gz");
-    file->jsonl = ends_with(name, size, ".jsonl");
-    return file->jsonl || ends_with(name, size, ".txt");
+    bool lines = ends_with(name, size, ".jsonl") || ends_with(name, size, ".ndjson");
+    file->kind = lines ? MM_TEXT_LINES : ends_with(name, size, ".json") ? MM_TEXT_JSON : MM_TEXT_PLAIN;
+    return lines || ends_with(name, size, ".txt");
 }
 
 static mm_status append(mm_text_files *files, const char *path, const mm_text_file *like, mm_error *error) {
@@ -63,7 +66,8 @@ static mm_status append_file(mm_text_files *files, const char *path, const struc
         return mm_trouble(error, "%s: neither a file nor a folder; expected text", path);
     if (access(path, R_OK)) return mm_trouble_errno(error, path, "read");
     mm_text_file file = {.regular = S_ISREG(about->st_mode)};
-    known_ending(path, &file);
+    bool known = known_ending(path, &file);
+    if (!known && !file.regular && file.kind == MM_TEXT_PLAIN) file.kind = files->piped;
     file.bytes = file.regular ? (uint64_t)about->st_size : 0;
     return append(files, path, &file, error);
 }
@@ -84,6 +88,12 @@ typedef struct place {
 
 static mm_status append_folder(mm_text_files *files, const char *path, place at, mm_error *error);
 
+static mm_status leave_out(mm_text_files *files, const char *path, mm_error *error) {
+    if (!files->others++ && !(files->first_other = strdup(path)))
+        return mm_trouble(error, "%s: no memory for its name", path);
+    return MM_OK;
+}
+
 static mm_status append_entry(mm_text_files *files, const char *folder, const char *name, place at,
                               mm_error *error) {
     char path[PATH_MAX];
@@ -91,11 +101,12 @@ static mm_status append_entry(mm_text_files *files, const char *folder, const ch
     if (status) return status;
     struct stat about;
     mm_text_file unused;
-    bool link = !lstat(path, &about) && S_ISLNK(about.st_mode);
-    if (stat(path, &about)) return mm_trouble_errno(error, path, "look at it");
-    if (S_ISDIR(about.st_mode))
+    bool link = !lstat(path, &about) && S_ISLNK(about.st_mode), known = known_ending(name, &unused);
+    bool there = !stat(path, &about);
+    if (!there && known) return mm_trouble_errno(error, path, "look at it");
+    if (there && S_ISDIR(about.st_mode))
         return append_folder(files, path, (place){at.depth + 1, at.linked || link}, error);
-    if (!known_ending(name, &unused)) return MM_OK;
+    if (!known) return leave_out(files, path, error);
     // Who names a pipe waits for it; in a folder nobody asked for it.
     if (!S_ISREG(about.st_mode))
         return mm_trouble(error,
@@ -132,26 +143,32 @@ static mm_status append_standard_input(mm_text_files *files, mm_error *error) {
     for (size_t i = 0; i < files->count; i++)
         if (strcmp(files->file[i].path, "-") == 0)
             return mm_trouble(error, "-: standard input is named twice, but can be read once");
-    return append(files, "-", &(mm_text_file){0}, error);
+    return append(files, "-", &(mm_text_file){.kind = files->piped}, error);
 }
 
 static mm_status append_input(mm_text_files *files, const char *input, mm_error *error) {
     if (strcmp(input, "-") == 0) return append_standard_input(files, error);
+    if (!*input)
+        return mm_trouble(error,
+                          "\"\": an input without a name; expected a file, a folder, or - for standard "
+                          "input (is a variable of the shell empty?)");
     struct stat about;
     if (stat(input, &about)) return mm_trouble_errno(error, input, "open");
     if (!S_ISDIR(about.st_mode)) return append_file(files, input, &about, error);
     size_t before = files->count;
+    uint64_t others = files->others;
     mm_status status = append_folder(files, input, (place){.depth = 1}, error);
     if (status || files->count > before) return status;
-    return mm_trouble(error,
-                      "%s: no .txt, .jsonl, .txt.gz or .jsonl.gz file in this folder; "
-                      "files with other endings are read as text when they are named one by one",
-                      input);
+    return mm_trouble(
+        error,
+        "%s: no .txt, .jsonl or .ndjson file in this folder, nor .gz of them, but %llu of other "
+        "endings, which are read as text when they are named one by one",
+        input, (unsigned long long)(files->others - others));
 }
 
-mm_status mm_text_files_list(mm_text_files *files, const char *const *inputs, int count,
+mm_status mm_text_files_list(mm_text_files *files, const char *const *inputs, int count, mm_text_kind piped,
                              const volatile sig_atomic_t *stop, mm_error *error) {
-    *files = (mm_text_files){.regular = true, .stop = stop};
+    *files = (mm_text_files){.regular = true, .piped = piped, .stop = stop};
     if (count < 1)
         return mm_trouble(error, "no input; expected text files, folders of them, or - for standard input");
     for (int i = 0; i < count; i++) {
@@ -166,8 +183,15 @@ mm_status mm_text_files_list(mm_text_files *files, const char *const *inputs, in
     return MM_OK;
 }
 
+bool mm_text_files_have(const mm_text_files *files, mm_text_kind kind) {
+    for (size_t i = 0; i < files->count; i++)
+        if (files->file[i].kind == kind) return true;
+    return false;
+}
+
 void mm_text_files_free(mm_text_files *files) {
     for (size_t i = 0; i < files->count; i++) free(files->file[i].path);
     free(files->file);
+    free(files->first_other);
     *files = (mm_text_files){0};
 }

@@ -57,7 +57,8 @@ static mm_status parse_trouble(const char *name, json_error_t *found, mm_error *
 
 // An empty array takes Jansson 50 times its two bytes, an empty string 30 times, so a text of nothing else
 // would fill memory. Those of any file that mm reads are further apart. Values are counted by their commas.
-static mm_status check_values(const char *text, size_t size, const char *name, mm_error *error) {
+static mm_status check_values(const char *text, size_t size, const char *name, bool *guilty,
+                              mm_error *error) {
     enum { LEAST = 1 << 18, BYTES_EACH = 16, LEAST_COMMAS = 1 << 20, BYTES_A_COMMA = 8 };
     size_t most = LEAST + size / BYTES_EACH, found = 0;
     size_t most_commas = LEAST_COMMAS + size / BYTES_A_COMMA, commas = 0;
@@ -80,6 +81,7 @@ static mm_status check_values(const char *text, size_t size, const char *name, m
     // Roughly what Jansson makes of them: an object's table, a member's entry with its key and value.
     double needed = 350.0 * (double)found + 120.0 * (double)commas + (double)size;
     if (needed <= mm_memory_available()) return MM_OK;
+    *guilty = false;
     return mm_trouble(error, "%s: its %zu values would take %.3g GB, which is not to be had", name,
                       found + commas, needed * 1e-9);
 }
@@ -135,12 +137,20 @@ static json_t *load(const char *text, size_t size, json_error_t *found) {
 
 mm_status mm_json_parse(const char *text, size_t size, const char *name, mm_json_document **document,
                         mm_error *error) {
+    bool guilty;
+    return mm_json_parse_text(text, size, name, document, &guilty, error);
+}
+
+mm_status mm_json_parse_text(const char *text, size_t size, const char *name, mm_json_document **document,
+                             bool *guilty, mm_error *error) {
     *document = NULL;
-    mm_status status = check_values(text, size, name, error);
+    *guilty = true;
+    mm_status status = check_values(text, size, name, guilty, error);
     if (status) return status;
     mm_json_document *made = calloc(1, sizeof *made);
     if (!made || !(made->name = strdup(name))) {
         free(made);
+        *guilty = false;
         return mm_trouble(error, "%s: no memory to read it", name);
     }
     json_error_t found;
@@ -148,6 +158,9 @@ mm_status mm_json_parse(const char *text, size_t size, const char *name, mm_json
     made->root = load(bytes, size, &found);
     if (!made->root) {
         mm_json_free(made);
+        // Jansson says nothing where it has no memory for a value.
+        *guilty = json_error_code(&found) != json_error_out_of_memory &&
+                  json_error_code(&found) != json_error_unknown;
         return parse_trouble(name, &found, error);
     }
     *document = made;

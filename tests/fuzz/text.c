@@ -1,12 +1,12 @@
-// Text: .txt and .jsonl, plain or gzip. Documents are the same read again, and in pieces. An input is a mode,
-// the most bytes of a piece, and the file.
+// Text: .txt, .jsonl and .json, plain or gzip. Documents are the same read again, and in pieces. An input is
+// a mode, the most bytes of a piece, and the file.
 #include "fuzz.h"
 
 #include <mm/data/text_source.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { JSONL = 1, COMPRESSED = 2, SPLIT = 4, SKIP_BAD = 8, OTHER_FIELD = 16, NAMED_GZIP = 32 };
+enum { JSONL = 1, COMPRESSED = 2, SPLIT = 4, SKIP_BAD = 8, OTHER_FIELD = 16, NAMED_GZIP = 32, JSON = 64 };
 // A source reads a MiB at a time and doubles its room; Jansson makes up to 80 bytes of one. A line that is
 // packed may have 4 MiB whatever the file's size.
 enum { MEMORY = 6 << 20, PACKED_MEMORY = 160 << 20, MEMORY_FACTOR = 100 };
@@ -77,13 +77,16 @@ static void read_thrice(const char *name, const mm_text_options *options, size_t
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const char *const names[] = {"text.txt", "text.jsonl", "text.txt.gz", "text.jsonl.gz"};
+    static const char *const names[] = {"text.txt",    "text.jsonl",    "text.json",
+                                        "text.txt.gz", "text.jsonl.gz", "text.json.gz"};
     if (size < 2) return 0;
     unsigned mode = data[0];
-    const char *name = names[(mode & JSONL) + (mode & (COMPRESSED | NAMED_GZIP) ? 2 : 0)];
-    const mm_text_options options = {.split = mode & SPLIT ? "--" : NULL,
-                                     .field = mode & OTHER_FIELD ? "t" : NULL,
-                                     .skip_bad = mode & SKIP_BAD};
+    unsigned kind = mode & JSON ? 2 : mode & JSONL;
+    const char *name = names[kind + (mode & (COMPRESSED | NAMED_GZIP) ? 3 : 0)];
+    // An option that the file does not heed is refused.
+    const mm_text_options options = {.split = mode & SPLIT && kind != JSONL ? "--" : NULL,
+                                     .field = mode & OTHER_FIELD && kind ? "t" : NULL,
+                                     .skip_bad = mode & SKIP_BAD && kind};
     fuzz_piece rest = {(const char *)data + 2, size - 2};
     if (mode & COMPRESSED)
         fuzz_put_gzip(name, rest);

@@ -1,6 +1,8 @@
 // Documents out of text files: .txt (a file is a document, or what stands between lines equal to `split`),
-// .jsonl (a field of each line), .gz of both, folders of them (sorted by name), "-" for standard input (as
-// .txt).
+// .jsonl or .ndjson (a field of each line), .gz of both, folders of them (sorted by name), "-" for standard
+// input (as .txt, but with `field` or `skip_bad` as .jsonl, and so other pipes). A .json file that is named
+// is JSON Lines if it begins with {. Endings count without regard to case. The mark of UTF-8 at a file's
+// beginning is passed over; UTF-16 is refused.
 #ifndef MM_DATA_TEXT_SOURCE_H
 #define MM_DATA_TEXT_SOURCE_H
 
@@ -15,13 +17,14 @@ typedef struct mm_text_source mm_text_source;
 typedef struct mm_text_options {
     const char *split; // NULL: a .txt file is one document
     const char *field; // of a .jsonl line; NULL: "text"
-    bool skip_bad;     // a bad .jsonl line is counted and left out
+    bool skip_bad;     // a bad .jsonl line is counted and left out; want of memory is no line's fault
     const volatile sig_atomic_t
         *stop; // true: waiting for standard input ends with MM_INTERRUPTED; NULL: never
 } mm_text_options;
 
 // `inputs` are files and folders; a missing, unreadable or unsupported one is trouble at once, before
-// anything is read. Files without a known ending are taken as .txt. NULL options: none.
+// anything is read, and so is an option that no input heeds. Files without a known ending are taken as .txt.
+// NULL options: none.
 MM_CHECKED mm_status mm_text_open(const char *const *inputs, int count, const mm_text_options *options,
                                   mm_text_source **source, mm_error *error);
 // What messages call the input as a whole: its first file, and how many more there are. The source's own.
@@ -34,6 +37,8 @@ MM_CHECKED mm_status mm_text_next_piece(mm_text_source *source, size_t most, con
                                         bool *ends, bool *more, mm_error *error);
 // Bad lines left out since the first document, and what was wrong with the first ("" if there was none).
 uint64_t mm_text_bad(const mm_text_source *source, const char **first);
+// Files that folders hold beside those that are read, and the first of them ("" if there was none).
+uint64_t mm_text_others(const mm_text_source *source, const char **first);
 // Whether every input is a file that can be read again.
 bool mm_text_can_rewind(const mm_text_source *source);
 // Starts again from the first document ("-" cannot).
