@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -10,9 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -360,6 +363,50 @@ static void folders_in_folders_are_left_at_some_depth(void **state) {
     }
 }
 
+static const char *remains(const char *name, pid_t pid, int count) {
+    char temporary[64];
+    snprintf(temporary, sizeof temporary, ".%s.tmp-%ld-%d", name, (long)pid, count);
+    const char *path = in_root(temporary);
+    assert_int_equal(mkdir(path, 0700), 0);
+    write_into(path, "file", "large");
+    return path;
+}
+
+static void drafts_of_killed_processes_are_swept_away(void **state) {
+    (void)state;
+    mm_error error;
+    mm_draft *draft, *second;
+    pid_t gone = fork();
+    if (gone == 0) _exit(0);
+    assert_int_equal(waitpid(gone, NULL, 0), gone);
+    remains("out", gone, 0);
+    remains("out", gone, 123);
+    remains("out", getpid(), 4000000); // of an earlier process of this number
+    remains("out", getppid(), 0);
+    remains("out", gone, 7);
+    remains("other", gone, 0);
+    remains("out.tmp-1-1", gone, 0);
+    char name[64];
+    snprintf(name, sizeof name, ".out.tmp-%ld-7", (long)gone);
+    int held = open(in_root(name), O_RDONLY | O_DIRECTORY); // another machine makes it
+    assert_int_equal(flock(held, LOCK_EX), 0);
+    assert_int_equal(mm_draft_begin_swept(in_root("out"), &draft, &error), MM_OK);
+    assert_int_equal(entries_of(root), 5);
+    // Nobody's own is taken away.
+    assert_int_equal(mm_draft_begin_swept(in_root("out"), &second, &error), MM_OK);
+    assert_int_equal(entries_of(root), 6);
+    mm_draft_abandon(second);
+    write_into(mm_draft_path(draft), "file", "kept");
+    assert_int_equal(mm_draft_commit(draft, &error), MM_OK);
+    assert_holds(in_root("out/file"), "kept");
+    close(held);
+    assert_int_equal(mm_draft_begin_swept(in_root("out"), &draft, &error), MM_TROUBLE);
+    assert_int_equal(rename(in_root("out"), in_root("moved")), 0);
+    assert_int_equal(mm_draft_begin_swept(in_root("out"), &draft, &error), MM_OK);
+    mm_draft_abandon(draft);
+    assert_int_equal(entries_of(root), 4);
+}
+
 static void reading_has_limits(void **state) {
     (void)state;
     mm_error error;
@@ -402,6 +449,7 @@ int main(void) {
         EACH(link_moves_over),
         EACH(folders_are_made_and_removed),
         EACH(folders_in_folders_are_left_at_some_depth),
+        EACH(drafts_of_killed_processes_are_swept_away),
         EACH(reading_has_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

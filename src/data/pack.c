@@ -182,7 +182,7 @@ mm_status mm_pack(const char *out, mm_text_source *source, const mm_tokenizer *t
     if (!status) status = mm_make_parent(out, error);
     if (status) return status;
     mm_draft *draft;
-    status = mm_draft_begin(out, &draft, error);
+    status = mm_draft_begin_swept(out, &draft, error);
     if (status) return status;
     pack_job job = {.source = source, .tokenizer = tokenizer, .options = options};
     job.workers = options->workers ? options->workers : mm_par_cores();

@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,12 +53,14 @@ static int make_named(temporary_kind kind, const char *path, const char *target,
     return *fd < 0 ? -1 : 0;
 }
 
+enum { NAME_KEPT = 200 }; // bytes of a name in that of its temporary
+
 // Makes ".NAME.tmp-PID-COUNT" beside the place. Names of other processes, hosts on a shared disk, and what a
 // killed process left are passed over, since making one never replaces anything.
 static mm_status make_temporary(const place *at, temporary_kind kind, const char *target, char out[PATH_MAX],
                                 int *fd, mm_error *error) {
     static atomic_uint counter;
-    enum { ATTEMPTS = 10000, NAME_KEPT = 200 };
+    enum { ATTEMPTS = 10000 };
     for (int i = 0; i < ATTEMPTS; i++) {
         char name[NAME_MAX + 1];
         snprintf(name, sizeof name, ".%.*s.tmp-%ld-%u", NAME_KEPT, at->name, (long)getpid(),
@@ -66,7 +70,11 @@ static mm_status make_temporary(const place *at, temporary_kind kind, const char
         if (make_named(kind, out, target, fd) == 0) return MM_OK;
         if (errno != EEXIST) break;
     }
-    return mm_io_trouble(error, out, "create it");
+    // Nobody knows the temporary's name.
+    int number = errno;
+    mm_status status = mm_path_join(out, PATH_MAX, at->folder, at->name, error);
+    errno = number;
+    return status == MM_OK ? mm_io_trouble(error, out, "create it") : status;
 }
 
 mm_status mm_publish_file(const char *path, const void *data, size_t size, mm_error *error) {
@@ -158,6 +166,7 @@ struct mm_draft {
     place at;
     char path[PATH_MAX];      // where it will be
     char temporary[PATH_MAX]; // where it is
+    int lock;                 // its folder, locked; -1: not
 };
 
 static mm_status taken(const char *path, mm_error *error) {
@@ -170,10 +179,63 @@ static bool is_there(const char *path) {
     return lstat(path, &info) == 0;
 }
 
+// Another process number on a shared disk may be of another host, so who makes a draft that may be swept away
+// keeps it locked.
+static int lock_folder(const char *path) {
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+    close(fd);
+    return -1;
+}
+
+// Is it a temporary of the place, of a process that is gone? A process has the number of one that was killed
+// before it as easily as in a container, where numbers are few; its own drafts are locked.
+static bool is_abandoned(const place *at, const char *temporary) {
+    char start[NAME_MAX + 1];
+    size_t length = (size_t)snprintf(start, sizeof start, ".%.*s.tmp-", NAME_KEPT, at->name);
+    if (strncmp(temporary, start, length) || !mm_is_temporary(temporary)) return false;
+    char *end;
+    errno = 0;
+    long pid = strtol(temporary + length, &end, 10);
+    if (errno || pid < 1 || pid > INT_MAX || *end != '-') return false;
+    return pid == getpid() || (kill((pid_t)pid, 0) < 0 && errno == ESRCH);
+}
+
+static void sweep(const place *at) {
+    DIR *entries = opendir(at->folder);
+    if (!entries) return;
+    for (const struct dirent *entry; (entry = readdir(entries));) {
+        char path[PATH_MAX];
+        if (!is_abandoned(at, entry->d_name)) continue;
+        if (mm_path_join(path, sizeof path, at->folder, entry->d_name, NULL) != MM_OK) continue;
+        int lock = lock_folder(path);
+        if (lock < 0) continue;
+        // What cannot be removed stays as it was.
+        mm_status removed = mm_tree(path, MM_TREE_REMOVE, NULL);
+        (void)removed;
+        close(lock);
+    }
+    closedir(entries);
+}
+
+mm_status mm_draft_begin_swept(const char *path, mm_draft **draft, mm_error *error) {
+    mm_status status = mm_draft_begin(path, draft, error);
+    if (status != MM_OK) return status;
+    (*draft)->lock = lock_folder((*draft)->temporary);
+    if ((*draft)->lock >= 0) sweep(&(*draft)->at);
+    return MM_OK;
+}
+
+static void forget(mm_draft *draft) {
+    if (draft->lock >= 0) close(draft->lock);
+    free(draft);
+}
+
 mm_status mm_draft_begin(const char *path, mm_draft **draft, mm_error *error) {
     *draft = NULL;
     mm_draft *made = malloc(sizeof *made);
     if (!made) return mm_trouble(error, "%s: no memory for its draft", path);
+    made->lock = -1;
     mm_status status = place_of(path, &made->at, error);
     if (status == MM_OK) status = mm_path_join(made->path, PATH_MAX, made->at.folder, made->at.name, error);
     if (status == MM_OK && is_there(made->path)) status = taken(path, error);
@@ -216,7 +278,7 @@ mm_status mm_draft_commit(mm_draft *draft, mm_error *error) {
         mm_status removed = mm_tree(draft->path, MM_TREE_REMOVE, NULL);
         (void)removed;
     }
-    free(draft);
+    forget(draft);
     return status;
 }
 
@@ -237,5 +299,5 @@ void mm_draft_abandon(mm_draft *draft) {
     // What cannot be removed keeps its temporary name, which nothing reads.
     mm_status removed = mm_tree(draft->temporary, MM_TREE_REMOVE, NULL);
     (void)removed;
-    free(draft);
+    forget(draft);
 }

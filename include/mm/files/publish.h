@@ -16,6 +16,9 @@ MM_CHECKED mm_status mm_publish_file(const char *path, const void *data, size_t 
 // and at commit.
 typedef struct mm_draft mm_draft;
 MM_CHECKED mm_status mm_draft_begin(const char *path, mm_draft **draft, mm_error *error);
+// The same for drafts that may be large: removes those to the same path that killed processes of this machine
+// left, and locks its own, so that nobody else takes it for one of them.
+MM_CHECKED mm_status mm_draft_begin_swept(const char *path, mm_draft **draft, mm_error *error);
 const char *mm_draft_path(const mm_draft *draft);
 // Both free the draft; abandon removes what was written, and so does a commit that fails.
 MM_CHECKED mm_status mm_draft_commit(mm_draft *draft, mm_error *error);
