@@ -45,6 +45,36 @@ trouble '/dev/fd/|found a pipe' "${small[@]}" --data <(cat text.txt) --out x
 expect 0 "${small[@]}" --model run/model --data <(cat text.txt) --out piped
 cmp -s piped/data/tokens-00000.gz marked/tokens-00000.gz || fail "a pipe gave other tokens"
 
+# A tokenizer goes to a folder that is made first, or the training does not begin.
+expect 0 tokenizer train --vocab-size 300 --out made/for/it.json text.txt
+cmp -s made/for/it.json tokenizer.json || fail "another tokenizer in another folder"
+trouble 'text.txt|cannot make the folder' tokenizer train --vocab-size 900000 --out text.txt/it.json text.txt
+
+# What a killed pack left, hidden and large, goes with the next to the same place.
+"$mm" "${pack[@]}" --out killed - <pipe >/dev/null 2>&1 &
+packing=$!
+exec 7>pipe
+for _ in {1..100}; do
+    compgen -G '.killed.tmp-*' >/dev/null && break
+    sleep 0.05
+done
+kill -KILL "$packing"
+wait "$packing" 2>/dev/null
+exec 7>&-
+compgen -G '.killed.tmp-*' >/dev/null || fail "a killed pack left nothing to sweep away"
+expect 0 "${pack[@]}" --out killed text.txt
+compgen -G '.killed.tmp-*' >/dev/null && fail "what a killed pack left is still there"
+
+# The way out of too many shards.
+sed 's/$/\n%/' text.txt >many.txt
+expect 0 "${pack[@]}" --split % --shard-tokens 1 --out shards many.txt
+(
+    ulimit -n 64
+    "$mm" inspect shards >out 2>err
+    [ $? = 2 ]
+) || fail "more shards than files may be open: not exit 2"
+has err "Too many open files" "ulimit -n" "--shard-tokens"
+
 # JSON Lines by any of their names, a folder with what it leaves out, and text of other systems.
 printf '{"id": 1, "text": "ba do ki"}\n{"id": 2, "text": "lu me no"}\n' >lines.jsonl
 expect 0 "${pack[@]}" --out lines lines.jsonl

@@ -84,6 +84,7 @@ static mm_status train_tokenizer(const args *given, mm_tokenizer_trainer *traine
 
 static mm_status run_train(const args *given, mm_error *error) {
     mm_status status = check_free(args_text(given, "out"), error);
+    if (!status) status = mm_make_parent(args_text(given, "out"), error);
     if (status) return status;
     const volatile sig_atomic_t *stop = stop_watch("stopping ...\n");
     progress_expect("counting words");

@@ -7,14 +7,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+// NULL: none that is known.
+static const char *way_out(int number) {
+    switch (number) {
+    case ENOSPC:
+    case EDQUOT:
+        return "free some space on that disk, or write to another one";
+    case EFBIG:
+        return "raise the limit of a file's size (ulimit -f), or write to a disk that takes larger ones";
+    case EMFILE:
+    case ENFILE:
+        return "allow more open files (ulimit -n), or mm pack the text into fewer shards (--shard-tokens)";
+    default:
+        return NULL;
+    }
+}
+
 mm_status mm_io_trouble(mm_error *error, const char *path, const char *what) {
     int number = errno;
-    const bool full = number == ENOSPC || number == EDQUOT;
-    if (!full && number != EFBIG) return mm_trouble_errno(error, path, what);
-    mm_trouble(
-        error, "%s: cannot %s: %s; %s", path, what, strerror(number),
-        full ? "free some space on that disk, or write to another one"
-             : "raise the limit of a file's size (ulimit -f), or write to a disk that takes larger ones");
+    const char *way = way_out(number);
+    if (!way) return mm_trouble_errno(error, path, what);
+    mm_trouble(error, "%s: cannot %s: %s; %s", path, what, strerror(number), way);
     errno = number;
     return MM_TROUBLE;
 }
