@@ -113,4 +113,11 @@ cmp -s of.text/tokens-00000.gz of.marked/tokens-00000.gz || fail "the mark of UT
 iconv -f UTF-8 -t UTF-16 text.txt >wide.txt
 trouble 'wide.txt: found UTF-16|iconv -f UTF-16' "${pack[@]}" --out x wide.txt
 [ -e x ] && fail "a refused pack left x"
+printf 'ba\351 do\n%%\nki \342\202\n\377\n%%\nlu \303\251 \357\277\275\n%%\nme\n' >latin.txt
+expect 0 "${pack[@]}" --split % --val-share 0.8 --out repaired latin.txt
+has out "repaired   2 documents with bytes that are not UTF-8"
+expect 0 "${pack[@]}" --split % --json --out repaired.2 latin.txt
+has out '"repaired_documents": 2'
+expect 0 "${pack[@]}" --split % --no-special --json --out whole many.txt
+has out '"repaired_documents": 0'
 finish

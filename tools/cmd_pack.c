@@ -69,8 +69,16 @@ static void result_json(mm_text *out, const mm_pack_result *r, const mm_text_sou
     mm_json_pair_integer(&w, "val_text_bytes", (int64_t)r->val_text_bytes);
     mm_json_pair_integer(&w, "bad_lines", (int64_t)mm_text_bad(source, &first));
     mm_json_pair_integer(&w, "other_files", (int64_t)mm_text_others(source, &first));
+    mm_json_pair_integer(&w, "repaired_documents", (int64_t)r->repaired);
     mm_json_close(&w);
     mm_text_add_string(out, "\n");
+}
+
+static void repaired_line(mm_text *out, uint64_t documents) {
+    if (!documents) return;
+    add_label(out, "repaired");
+    add_count(out, (int64_t)documents, "document");
+    mm_text_add_string(out, " with bytes that are not UTF-8, each broken character now U+FFFD\n");
 }
 
 static void part_line(mm_text *out, const char *label, uint64_t documents, uint64_t tokens, uint64_t bytes) {
@@ -90,6 +98,7 @@ static void result_words(mm_text *out, const mm_pack_result *r, const mm_text_so
     mm_text_add_string(out, "\n");
     part_line(out, "training", r->documents, r->tokens, r->text_bytes);
     if (r->val_documents) part_line(out, "val", r->val_documents, r->val_tokens, r->val_text_bytes);
+    repaired_line(out, r->repaired);
     text_inputs_left_out(out, source);
     add_label(out, "next");
     mm_text_format(out, "%s train --data ", program);

@@ -18,9 +18,9 @@ typedef struct pack_job {
     mm_pack_rounds *rounds;
     const mm_pack_writer *writer; // of the part that is packed
     mm_pack_spool spool;
-    bool spooled;               // documents come from the spool, no longer from the source
-    uint64_t documents, tokens; // of the parts before
-    uint64_t first_bytes;       // read for counting, before packing
+    bool spooled;                         // documents come from the spool, no longer from the source
+    uint64_t documents, tokens, repaired; // of the parts before
+    uint64_t first_bytes;                 // read for counting, before packing
 } pack_job;
 
 static mm_status next_piece(void *self, size_t most, const char **text, size_t *size, bool *ends, bool *more,
@@ -91,6 +91,7 @@ static mm_status pack_part(pack_job *job, const mm_piece_source *pieces, const c
     packed->shard = NULL; // the writer's
     job->documents += (uint64_t)packed->documents;
     job->tokens += (uint64_t)packed->tokens;
+    job->repaired += writer.repaired;
     mm_pack_writer_free(&writer);
     return status;
 }
@@ -157,6 +158,7 @@ static mm_status pack_into(pack_job *job, const char *folder, mm_pack_result *re
         .val_documents = (uint64_t)val.documents,
         .val_tokens = (uint64_t)val.tokens,
         .val_text_bytes = (uint64_t)val.text_bytes,
+        .repaired = job->repaired,
     };
     return MM_OK;
 }

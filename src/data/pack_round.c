@@ -5,10 +5,16 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+// A part of the batch, encoded.
+typedef struct part_ids {
+    size_t end;    // in the unit's ids
+    bool repaired; // it was not UTF-8
+} part_ids;
+
 // The ids of a unit of the batch, part after part.
 typedef struct unit_ids {
     mm_ids ids;
-    size_t *ends; // for each part, where in the ids it ends
+    part_ids *parts;
     size_t room;
 } unit_ids;
 
@@ -46,7 +52,7 @@ void mm_pack_rounds_free(mm_pack_rounds *r) {
     mm_text_batch_free(&r->batches[1]);
     for (size_t u = 0; u < r->unit_room; u++) {
         mm_ids_free(&r->units[u].ids);
-        free(r->units[u].ends);
+        free(r->units[u].parts);
     }
     free(r->units);
     free(r);
@@ -82,9 +88,9 @@ static mm_status encode_unit(mm_pack_rounds *r, size_t u, mm_encoder *encoder, m
     unit_ids *unit = &r->units[u];
     size_t first = batch->units[u], count = batch->units[u + 1] - first;
     if (count > unit->room) {
-        size_t *ends = realloc(unit->ends, count * sizeof *ends);
-        if (!ends) return mm_trouble(error, "no memory for %zu documents", count);
-        unit->ends = ends;
+        part_ids *parts = realloc(unit->parts, count * sizeof *parts);
+        if (!parts) return mm_trouble(error, "no memory for %zu documents", count);
+        unit->parts = parts;
         unit->room = count;
     }
     unit->ids.size = 0;
@@ -93,7 +99,7 @@ static mm_status encode_unit(mm_pack_rounds *r, size_t u, mm_encoder *encoder, m
         const char *text = part->size ? batch->text.data + part->start : "";
         mm_status status = mm_encode(encoder, text, part->size, r->plain, &unit->ids, error);
         if (status) return status;
-        unit->ends[i] = unit->ids.size;
+        unit->parts[i] = (part_ids){unit->ids.size, mm_encoder_repaired(encoder)};
     }
     return MM_OK;
 }
@@ -158,11 +164,13 @@ static mm_status add_ids(mm_pack_rounds *r, mm_error *error) {
         size_t start = 0;
         for (size_t p = batch->units[u]; p < batch->units[u + 1]; p++) {
             const mm_text_part *part = &batch->parts[p];
-            size_t end = unit->ends[p - batch->units[u]];
-            const int32_t *ids = end > start ? unit->ids.data + start : NULL;
-            mm_status status = mm_pack_writer_add(r->writer, ids, end - start, part->ends, part->size, error);
+            const part_ids *made = &unit->parts[p - batch->units[u]];
+            const int32_t *ids = made->end > start ? unit->ids.data + start : NULL;
+            mm_pack_writer_repaired(r->writer, made->repaired);
+            mm_status status =
+                mm_pack_writer_add(r->writer, ids, made->end - start, part->ends, part->size, error);
             if (status) return status;
-            start = end;
+            start = made->end;
         }
         give_back_ids(&unit->ids);
     }

@@ -71,6 +71,10 @@ static void add_ids(mm_pack_writer *writer, const int32_t *ids, size_t count) {
     writer->manifest.tokens += (int64_t)count;
 }
 
+void mm_pack_writer_repaired(mm_pack_writer *writer, bool repaired) {
+    writer->repairing |= repaired;
+}
+
 mm_status mm_pack_writer_add(mm_pack_writer *writer, const int32_t *ids, size_t count, bool ends,
                              size_t text_bytes, mm_error *error) {
     mm_manifest *manifest = &writer->manifest;
@@ -84,6 +88,8 @@ mm_status mm_pack_writer_add(mm_pack_writer *writer, const int32_t *ids, size_t 
     if (!ends) return queue(writer, false, error);
     add_ids(writer, &manifest->eos, 1);
     manifest->documents++;
+    writer->repaired += writer->repairing;
+    writer->repairing = false;
     unsigned char end[END_BYTES];
     little_endian(end, writer->tokens_in_shard, END_BYTES);
     mm_text_add(&writer->blocks.raw[MM_PACK_DOCUMENTS], end, sizeof end);

@@ -13,6 +13,8 @@ typedef struct mm_pack_writer {
     size_t room;           // of manifest.shard
     mm_pack_blocks blocks;
     bool in_shard, in_document;
+    bool repairing;    // the document that is added had bytes that were no UTF-8
+    uint64_t repaired; // such documents
     uint64_t tokens_in_shard;
 } mm_pack_writer;
 
@@ -24,6 +26,8 @@ MM_CHECKED mm_status mm_pack_writer_begin(mm_pack_writer *writer, const char *fo
 // first, eos behind the one that ends it.
 MM_CHECKED mm_status mm_pack_writer_add(mm_pack_writer *writer, const int32_t *ids, size_t count, bool ends,
                                         size_t text_bytes, mm_error *error);
+// Had what is added next bytes that were replaced?
+void mm_pack_writer_repaired(mm_pack_writer *writer, bool repaired);
 // Queues what is left; no more is added.
 MM_CHECKED mm_status mm_pack_writer_end(mm_pack_writer *writer, mm_error *error);
 // Writes the blocks that are queued, which have been deflated.

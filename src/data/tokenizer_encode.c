@@ -37,6 +37,7 @@ struct mm_encoder {
     mm_bpe_tail tail; // made for the first word that is longer than a window
     mm_text spelling; // of the word at hand, as the vocabulary writes it
     mm_text repaired; // the text, where it was not UTF-8
+    bool was_repaired;
     mm_nfc nfc;
     bool plain;
     mm_ids *ids; // the caller's
@@ -303,7 +304,8 @@ mm_status mm_encode(mm_encoder *encoder, const char *text, size_t size, bool pla
     if (encoder->plain != plain && t->ignore_merges)
         memset(encoder->cache, 0, (size_t)CACHE_SETS * CACHE_WAYS * sizeof *encoder->cache);
     encoder->plain = plain;
-    if (mm_utf8_valid(text, size) != size) {
+    encoder->was_repaired = mm_utf8_valid(text, size) != size;
+    if (encoder->was_repaired) {
         mm_text_clear(&encoder->repaired);
         mm_utf8_repair(text, size, &encoder->repaired);
         if (encoder->repaired.failed) return mm_trouble(error, "no memory for a text of %zu bytes", size);
@@ -316,4 +318,8 @@ mm_status mm_encode(mm_encoder *encoder, const char *text, size_t size, bool pla
         return mm_pretokenize(encoder->words, text, size, take_word, encoder, error);
     }
     return mm_added_split(&encoder->added, text, size, take_part, encoder, error);
+}
+
+bool mm_encoder_repaired(const mm_encoder *encoder) {
+    return encoder->was_repaired;
 }

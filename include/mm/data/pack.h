@@ -25,6 +25,7 @@ typedef struct mm_pack_options {
 typedef struct mm_pack_result {
     uint64_t documents, tokens, text_bytes;
     uint64_t val_documents, val_tokens, val_text_bytes;
+    uint64_t repaired; // documents of both parts that were not UTF-8, each broken character U+FFFD now
 } mm_pack_result;
 
 // A folder that `out` lies in is made if it is missing. Trouble if `out` exists, if the tokenizer has no bos

@@ -68,6 +68,8 @@ void mm_encoder_free(mm_encoder *encoder);
 // unless `plain`.
 MM_CHECKED mm_status mm_encode(mm_encoder *encoder, const char *text, size_t size, bool plain, mm_ids *ids,
                                mm_error *error);
+// Had the text that was encoded last bytes that were replaced?
+bool mm_encoder_repaired(const mm_encoder *encoder);
 // Appends the bytes of the ids to `text`; special tokens are left out if `skip_special`. An id outside the
 // vocabulary is trouble.
 MM_CHECKED mm_status mm_decode(const mm_tokenizer *tokenizer, const int32_t *ids, size_t count,
