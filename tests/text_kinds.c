@@ -66,6 +66,7 @@ static void names_say_what_a_file_is(void **state) {
 static void a_json_file_is_what_it_begins_as(void **state) {
     check(*state, "a.json", AS("\xef\xbb\xbf \n\r\n\t{\"text\": \"a\"}"), &none, "[a]");
     check(*state, "a.json", AS(" [{\"text\": \"a\"}]"), &none, "jq -c '.[]'");
+    check(*state, "a.json", AS("{\n\"text\": \"a\"\n}\n"), &none, "jq -c .");
     check(*state, "a.json", AS("words\n%\nmore"), &split, "[words][more]");
     check(*state, "a.json", AS("words"), &field, "line 1");
     check(*state, "a.json", AS(""), &none, "[]");
@@ -143,8 +144,24 @@ static void a_line_without_the_field_says_what_it_has(void **state) {
     end += sprintf(end, "}");
     check(*state, "a.jsonl", many, (size_t)(end - many), &none, "000\", ..., expected");
     assert_true(strlen(error.text) < 700);
-    check(*state, "a.jsonl", AS("{\"text\": \"a\", \"score\": NaN}"), &none,
+    check(*state, "a.jsonl", AS("{\"text\": \"a\", \"score\": nan}"), &none,
           "--skip-bad leaves bad lines out");
+}
+
+// Python writes what JSON has no number for.
+static void what_is_no_number_spoils_no_text(void **state) {
+    static const char *const lines[] = {
+        "{\"score\": NaN, \"text\": \"a\"}",
+        "{\"text\": \"a\", \"more\": [-Infinity,Infinity, 1e999,-1e400 , 12, 1.5e-3], \"x\": {\"y\": NaN}}",
+        "{\"text\": \"a\", \"id\": 1000000000000000000000000000000, \"score\": NaN}",
+        "{\"NaN\": \"\\\"NaN\", \"text\": \"a\", \"score\": NaN}",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        check(*state, "a.jsonl", lines[i], strlen(lines[i]), &none, "[a]");
+    check(*state, "a.jsonl", AS("{\"text\": \"NaN 1e999 \\\\\", \"score\": NaN}"), &none, "[NaN 1e999 \\]");
+    check(*state, "a.jsonl", AS("{\"text\": NaN}"), &none, "\"text\": found null, expected a string");
+    check(*state, "a.jsonl", AS("{\"text\": \"a\", \"x\": NaNa}"), &none, "line 1");
+    check(*state, "a.jsonl", AS("{\"text\": \"a\", \"x\": 1NaN}"), &none, "line 1");
 }
 
 // A line that takes more memory than there is was not written wrong.
@@ -174,6 +191,7 @@ int main(void) {
         cmocka_unit_test(marks_of_unicode_are_no_text),
         cmocka_unit_test(what_folders_hold_beside_text_is_counted),
         cmocka_unit_test(a_line_without_the_field_says_what_it_has),
+        cmocka_unit_test(what_is_no_number_spoils_no_text),
         cmocka_unit_test(want_of_memory_is_no_bad_line),
     };
     return cmocka_run_group_tests(tests, fixture_folder, fixture_remove);

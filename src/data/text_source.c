@@ -236,7 +236,7 @@ static mm_status refuse_members(const mm_text_source *source, const char *name, 
 static mm_status parse_named(mm_text_source *source, size_t size, const char *name, piece *out, bool *guilty,
                              mm_error *error) {
     const char *line = source->data + source->begin;
-    mm_status status = mm_json_parse_text(line, size, name, &source->document, guilty, error);
+    mm_status status = mm_json_parse_line(line, size, name, &source->document, guilty, error);
     if (status) return status;
     *guilty = true;
     const mm_json *root = mm_json_root(source->document), *text;
@@ -267,8 +267,11 @@ static mm_status parse_or_skip(mm_text_source *source, size_t size, piece *out, 
     mm_status status = parse_line(source, size, out, &guilty, &wrong);
     if (!status) return MM_OK;
     if (!guilty) return mm_fail(error, status, "%s", wrong.text);
+    bool by_name = source->files.file[source->current].kind == MM_TEXT_LINES;
     if (!source->skip_bad)
-        return mm_fail(error, status, "%s; mm pack --skip-bad leaves bad lines out", wrong.text);
+        return mm_fail(error, status, "%s; %s", wrong.text,
+                       by_name ? "mm pack --skip-bad leaves bad lines out"
+                               : "expected one object a line, as jq -c . makes of other JSON");
     if (!source->bad++) source->first_bad = wrong;
     free_document(source);
     return MM_OK;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,14 +136,57 @@ static json_t *load(const char *text, size_t size, json_error_t *found) {
     return root;
 }
 
-mm_status mm_json_parse(const char *text, size_t size, const char *name, mm_json_document **document,
-                        mm_error *error) {
-    bool guilty;
-    return mm_json_parse_text(text, size, name, document, &guilty, error);
+// The size of what stands at the beginning and is no number of JSON: one of those that Python writes, or one
+// beyond double. 0: nothing of the kind.
+static size_t no_number(const char *text, size_t size) {
+    static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
+    char number[64] = "";
+    for (int i = 0; i < 3; i++) {
+        size_t length = strlen(words[i]);
+        if (size >= length && !memcmp(text, words[i], length)) return length;
+    }
+    size_t length = 0;
+    while (length < size && text[length] && strchr("0123456789.eE+-", text[length])) length++;
+    if (length >= sizeof number) return 0;
+    memcpy(number, text, length);
+    return isinf(strtod(number, NULL)) ? length : 0;
 }
 
-mm_status mm_json_parse_text(const char *text, size_t size, const char *name, mm_json_document **document,
-                             bool *guilty, mm_error *error) {
+// The text with null in place of what is no number; false if there is none.
+static bool put_nulls(const char *text, size_t size, mm_text *out) {
+    bool found = false;
+    for (size_t at = 0, from = 0; at < size; from = at) {
+        size_t length = text[at] == '"' ? 0 : no_number(text + at, size - at);
+        if (length) {
+            at += length;
+            mm_text_add_string(out, "null");
+            found = true;
+            continue;
+        }
+        if (text[at] == '"') // to the end of the string
+            while (++at < size && text[at] != '"') at += text[at] == '\\';
+        else // the rest of a number is not one of its own
+            while (at + 1 < size && strchr("0123456789.eE+-", text[at]) && text[at]) at++;
+        at = at < size ? at + 1 : size;
+        mm_text_add(out, text + from, at - from);
+    }
+    return found && !out->failed;
+}
+
+static json_t *load_leniently(const char *text, size_t size, json_error_t *found) {
+    json_t *root = load(text, size, found);
+    if (root) return root;
+    mm_text nulls = {0};
+    json_error_t again;
+    if (put_nulls(text, size, &nulls)) root = load(nulls.data, nulls.size, &again);
+    mm_text_free(&nulls);
+    return root;
+}
+
+// Reads with `reader`; *guilty as of mm_json_parse_line.
+static mm_status parse(const char *text, size_t size, const char *name,
+                       json_t *(*reader)(const char *text, size_t size, json_error_t *found),
+                       mm_json_document **document, bool *guilty, mm_error *error) {
     *document = NULL;
     *guilty = true;
     mm_status status = check_values(text, size, name, guilty, error);
@@ -154,8 +198,7 @@ mm_status mm_json_parse_text(const char *text, size_t size, const char *name, mm
         return mm_trouble(error, "%s: no memory to read it", name);
     }
     json_error_t found;
-    const char *bytes = size > 0 ? text : "";
-    made->root = load(bytes, size, &found);
+    made->root = reader(size > 0 ? text : "", size, &found);
     if (!made->root) {
         mm_json_free(made);
         // Jansson says nothing where it has no memory for a value.
@@ -165,6 +208,17 @@ mm_status mm_json_parse_text(const char *text, size_t size, const char *name, mm
     }
     *document = made;
     return MM_OK;
+}
+
+mm_status mm_json_parse(const char *text, size_t size, const char *name, mm_json_document **document,
+                        mm_error *error) {
+    bool guilty;
+    return parse(text, size, name, load, document, &guilty, error);
+}
+
+mm_status mm_json_parse_line(const char *text, size_t size, const char *name, mm_json_document **document,
+                             bool *guilty, mm_error *error) {
+    return parse(text, size, name, load_leniently, document, guilty, error);
 }
 
 mm_status mm_json_read(const char *path, size_t limit, mm_json_document **document, mm_error *error) {

@@ -19,8 +19,9 @@ typedef struct mm_json_document mm_json_document;
 // `name` (a path, or "run.json line 7") is copied. Depth is limited to 64 or Jansson's own limit.
 MM_CHECKED mm_status mm_json_parse(const char *text, size_t size, const char *name,
                                    mm_json_document **document, mm_error *error);
-// *guilty after trouble: the text is what is wrong. Memory that ran out is not the text's fault.
-MM_CHECKED mm_status mm_json_parse_text(const char *text, size_t size, const char *name,
+// Of other programs' JSON Lines. What JSON has no number for (NaN and Infinity, as Python writes them; 1e999)
+// is null. *guilty after trouble: the text is what is wrong. Memory that ran out is not the text's fault.
+MM_CHECKED mm_status mm_json_parse_line(const char *text, size_t size, const char *name,
                                         mm_json_document **document, bool *guilty, mm_error *error);
 enum { MM_CONFIG_JSON_MOST = 1 << 20 }; // bytes of a model's config.json, whoever reads it
 // A file of at most `limit` bytes.
