@@ -7,6 +7,7 @@
 #include <mm/base/text.h>
 #include <mm/data/dataset.h>
 #include <mm/data/plan.h>
+#include <mm/data/tokenizer.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,6 +126,25 @@ static void use(const char *folder, unsigned mode, int64_t seq_len, uint64_t dra
     mm_dataset_close(dataset);
 }
 
+// What opens the folder for its tokenizer has the dataset's marks. (Patterns may take more memory than a
+// dataset.)
+static void check_marks(const char *folder) {
+    mm_dataset *dataset;
+    mm_tokenizer *tokenizer;
+    mm_error error;
+    mm_status status = mm_tokenizer_open(folder, &tokenizer, &error);
+    if (status) {
+        fuzz_said(status, &error, "");
+        return;
+    }
+    if (mm_dataset_open(folder, &dataset, &error) == MM_OK) {
+        fuzz_assert(mm_tokenizer_bos(tokenizer) == mm_dataset_bos(dataset) &&
+                    mm_tokenizer_eos(tokenizer) == mm_dataset_eos(dataset));
+        mm_dataset_close(dataset);
+    }
+    mm_tokenizer_close(tokenizer);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_piece pieces[PIECES];
     char folder[FUZZ_PATH];
@@ -136,5 +156,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_memory_begin();
     use(folder, data[0], 1 + data[1], draws);
     fuzz_memory_end(MEMORY + 8 * (size_t)MOST_TOKENS, MEMORY_FACTOR);
+    check_marks(folder);
     return 0;
 }
