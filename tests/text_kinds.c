@@ -139,6 +139,9 @@ static void a_line_without_the_field_says_what_it_has(void **state) {
           "line 1 (byte 0): found no \"text\" but \"id\", \"bo dy\", expected a string there; mm pack "
           "--field NAME");
     check(*state, "a.jsonl", AS("{}"), &none, "found no \"text\" but an empty object");
+#define TEN_E "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
+    check(*state, "a.jsonl", AS("{\"x" TEN_E TEN_E TEN_E "\": 1}"), &none,
+          "\"x" TEN_E "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\", expected");
     char many[4000], *end = many;
     for (int i = 0; i < 30; i++) end += sprintf(end, "%c\"%d%099d\": 1", i ? ',' : '{', i, 0);
     end += sprintf(end, "}");

@@ -221,8 +221,9 @@ static mm_status refuse_members(const mm_text_source *source, const char *name, 
             mm_text_add_string(&keys, ", ...");
             break;
         }
-        mm_text_format(&keys, "%s\"%.*s\"", count > 1 ? ", " : "",
-                       (int)(size > MOST_BYTES ? MOST_BYTES : size), key);
+        if (size > MOST_BYTES) size = MOST_BYTES;
+        while (size && ((unsigned char)key[size] & 0xc0) == 0x80) size--; // whole characters
+        mm_text_format(&keys, "%s\"%.*s\"", count > 1 ? ", " : "", (int)size, key);
     }
     mm_status status = mm_trouble(error,
                                   "%s: found no \"%s\" but %s, expected a string there; mm pack --field NAME "
