@@ -31,6 +31,12 @@ copy near && record '/"step":2,.*"op":"adamw".*"model.norm.weight"/s/"xxh128":".
 rm -r B/checkpoints/step-000002
 parts configuration 2 "in the update of model.norm|$near; the learning rate was 0.00030000000000" base B
 
+# One run's rate is not its own, and the update differs.
+train last --warmup 0
+copy last && sed -i '4s/"lr": 0/"lr": 1/' B/metrics.jsonl && rm -r B/checkpoints/step-000004 && ln -sfn checkpoints/step-000002 B/model
+record '/"step":4,.*"op":"adamw"/s/"xxh128":".../"xxh128":"000/'
+parts hardware 4 "the learning rate was 1.0003 (run A: 0.0003), though the settings of run B give 0.0003|this machine repeats run A but not run B" last B
+
 # --- seeds
 train large --seed 0xfedcba9876543210
 parts weights 1 "--seed 18364758544493064720 (run A: 1337)" base large
