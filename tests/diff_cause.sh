@@ -108,7 +108,7 @@ has out '"key": "build.version", "a": "'"$version"'", "b": "third", "may_change_
 expect 1 diff half B
 has out "from step 3: build.version"
 parts code 3 "(run A: third) since run A was resumed after step 2." B half
-other '/"continued"/,$s/"cpu": "[^"]*"/"cpu": "Another"/' machine.cpu
+other '/"continued"/,/"cpu"/s/"cpu": "[^"]*"/"cpu": "Another"/' machine.cpu
 parts hardware 3 "this machine repeats run A but not run B|; machine.cpu Another (run A: |) since run B was resumed after step 2" half B
 # What is made again is by who makes it.
 rm -r B/checkpoints/step-000004 && ln -sfn checkpoints/step-000002 B/model
