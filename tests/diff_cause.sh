@@ -88,6 +88,10 @@ copy half && reseal '/"build": {/,/}/s/"version": "[^"]*"/"version": "other"/'
 expect 0 --resume half --steps 4 && expect 0 --resume B --steps 4
 ! grep -q continued half/run.json || fail "the same program went on: $(grep -A 3 continued half/run.json)"
 has B/run.json '"continued": [' '"after": 2'
+expect 0 inspect B
+has out "made with  mm other, GEMM" "then       from step 3 on mm "
+expect 0 inspect B --json
+has out '"continued": [{"after": 2, "version": "'
 same half B "build.version"
 cp -r B resumed
 # The steps after the second are this program's in both runs, those before are not.

@@ -49,6 +49,21 @@ static mm_status read_run(run_parts *r, mm_error *error) {
     return status;
 }
 
+static void continued_json(mm_json_writer *w, const mm_run_facts *f) {
+    mm_json_put_key(w, "continued");
+    mm_json_open_array(w);
+    for (int i = 0; i < f->continued_count; i++) {
+        const mm_run_continuation *c = &f->continued[i];
+        mm_json_open_object(w);
+        mm_json_pair_integer(w, "after", c->after);
+        mm_json_pair_string(w, "version", c->program.version);
+        mm_json_pair_string(w, "gemm_kernel", c->program.gemm_kernel);
+        mm_json_pair_string(w, "cpu", c->program.cpu);
+        mm_json_close(w);
+    }
+    mm_json_close(w);
+}
+
 static void run_json(mm_text *out, const run_parts *r) {
     const mm_run_facts *f = &r->facts;
     mm_json_writer w = mm_json_writer_on(out, 0);
@@ -82,6 +97,7 @@ static void run_json(mm_text *out, const run_parts *r) {
     mm_json_pair_integer(&w, "arithmetic", f->arithmetic_version);
     mm_json_pair_string(&w, "gemm_kernel", f->program.gemm_kernel);
     mm_json_pair_string(&w, "cpu", f->program.cpu);
+    continued_json(&w, f);
     mm_json_close(&w);
     mm_text_add_string(out, "\n");
 }
@@ -132,6 +148,23 @@ static mm_status model_line(mm_text *out, const mm_run_facts *f, mm_error *error
     return status;
 }
 
+static void program_line(mm_text *out, const mm_run_program *p) {
+    size_t from = out->size;
+    mm_text_format(out, "mm %s, GEMM %s, %s", p->version, p->gemm_kernel, p->cpu);
+    mm_text_flatten(out, from);
+    mm_text_add_string(out, "\n");
+}
+
+static void program_lines(mm_text *out, const mm_run_facts *f) {
+    add_label(out, "made with");
+    program_line(out, &f->program);
+    for (int i = 0; i < f->continued_count; i++) {
+        add_label(out, i ? "" : "then");
+        mm_text_format(out, "from step %lld on ", (long long)f->continued[i].after + 1);
+        program_line(out, &f->continued[i].program);
+    }
+}
+
 static mm_status run_words(mm_text *out, const run_parts *r, mm_error *error) {
     const mm_run_facts *f = &r->facts;
     add_label(out, "run");
@@ -147,11 +180,7 @@ static mm_status run_words(mm_text *out, const run_parts *r, mm_error *error) {
     add_count(out, (int64_t)f->data.documents, "document");
     mm_text_add_string(out, "\n");
     setting_lines(out, &f->settings);
-    add_label(out, "made with");
-    size_t from = out->size;
-    mm_text_format(out, "mm %s, GEMM %s, %s", f->program.version, f->program.gemm_kernel, f->program.cpu);
-    mm_text_flatten(out, from);
-    mm_text_add_string(out, "\n");
+    program_lines(out, f);
     return status;
 }
 

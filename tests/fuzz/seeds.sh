@@ -136,6 +136,15 @@ tensor() { printf '{"%s": {"dtype": "%s", "shape": [2], "data_offsets": [0, %d]}
 # --- run.json and state.json
 { printf '\0'; cat run/run.json; } | seed run run
 {
+    printf '\0'
+    grep -v '"seal"' run/run.json | sed '$d' | sed '$s/}$/},/'
+    program='"build": {"version": "x", "compiler": "y", "type": "release", "kernels": "z"},
+ "gemm": {"kernel": "k", "version": ""}, "machine": {"cpu": "c", "cores": 1, "system": "s"}}'
+    printf '"continued": [{"after": 2, %s, {"after": 3, %s],\n' "$program" "$program"
+    grep '"seal"' run/run.json
+    echo '}'
+} | seed run continued
+{
     printf '\2'
     cat "$state"
     divider
