@@ -27,17 +27,20 @@ static mm_status pack_into_run(mm_trainer *t, char **slot, const char *name, con
     return status ? status : mm_settings_set_string(slot, out, error);
 }
 
+// Are its data what another start has packed there?
+static bool takes_packed(const mm_trainer *t) {
+    const mm_settings *s = &t->settings;
+    return mm_run_packed(t->run, s->data) || (s->val_data && mm_run_packed(t->run, s->val_data));
+}
+
 // A run that could not begin leaves nothing behind, but a folder that was there before stays.
 static mm_status reserve_run(mm_trainer *t, mm_error *error) {
     bool there = t->settings.out && mm_is_folder(t->settings.out);
     mm_status status = mm_run_hold(t->settings.out, &t->run, error);
     if (!status) status = mm_settings_set_string(&t->settings.out, mm_run_path(t->run), error);
     t->unborn = !status && !there;
-    // What a start that was killed has packed goes, unless this one takes it as its data.
-    const mm_settings *s = &t->settings;
-    if (status || mm_run_packed(t->run, s->data) || (s->val_data && mm_run_packed(t->run, s->val_data)))
-        return status;
-    return mm_run_unpack(t->run, error);
+    // What a start that was killed has packed goes.
+    return status || takes_packed(t) ? status : mm_run_unpack(t->run, error);
 }
 
 // A model's weights mean its own tokens: text is packed with its tokenizer or not at all.
@@ -68,7 +71,7 @@ mm_status mm_trainer_prepare(mm_trainer *t, const volatile sig_atomic_t *stop, m
     bool train = !mm_is_folder(s->data), val = s->val_data && !mm_is_folder(s->val_data);
     if (!train && !val) return MM_OK;
     mm_status status = reserve_run(t, error);
-    t->packs = !status;
+    t->packs = !status && !takes_packed(t);
     if (!status) status = mm_run_packing(t->run, error);
     return status ? status : pack_both(t, train, val, stop, error);
 }

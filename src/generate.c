@@ -59,20 +59,10 @@ static mm_status refuse_empty(const generate_session *s, mm_error *error) {
 static mm_status encode_prompt(generate_session *s, mm_error *error) {
     const mm_generate_request *r = s->request;
     mm_ids *ids = &s->result->ids;
-    mm_encoder *encoder;
-    mm_status status = mm_encoder_new(s->tokenizer, &encoder, error);
-    if (status) return status;
-    status = mm_encode(encoder, r->prompt, r->prompt_size, false, ids, error);
-    mm_encoder_free(encoder);
+    mm_status status =
+        mm_generation_prompt(s->tokenizer, s->config.vocab, r->prompt, r->prompt_size, ids, error);
     if (status) return status;
     if (ids->size == 0) return refuse_empty(s, error);
-    for (size_t i = 0; i < ids->size; i++)
-        if (ids->data[i] >= s->config.vocab)
-            return mm_trouble(
-                error,
-                "%s: its tokenizer gives id %d, its config.json has a vocabulary of %d; they do not "
-                "belong together",
-                r->model_path, ids->data[i], s->config.vocab);
     int64_t count = (int64_t)ids->size, positions = s->result->positions = s->config.max_positions;
     if (count >= positions)
         return mm_trouble(error,

@@ -16,6 +16,7 @@ typedef struct unsupported {
 static const unsupported all_unsupported[] = {
     {"num_beams", 1, false},
     {"no_repeat_ngram_size", 0, false},
+    {"encoder_no_repeat_ngram_size", 0, false},
     {"encoder_repetition_penalty", 1, false},
     {"guidance_scale", 1, false},
     {"min_length", 0, false},
@@ -86,42 +87,69 @@ mm_status mm_generation_supported(const char *folder, bool drawn, mm_error *erro
     return status;
 }
 
-static bool has(const mm_json_document *document, const char *key) {
-    return mm_json_kind_of(mm_json_get(mm_json_root(document), key)) != MM_JSON_NULL;
+// Where the numbers come from: the file, if there is one.
+typedef struct source {
+    const mm_json_document *document; // NULL: none
+    mm_error *error;
+} source;
+
+static bool says(const source *s, const char *key) {
+    return s->document && mm_json_kind_of(mm_json_get(mm_json_root(s->document), key)) != MM_JSON_NULL;
 }
 
-static mm_status maybe_number(const mm_json_document *document, const char *key, double least, double most,
-                              double *number, mm_error *error) {
-    if (!has(document, key)) return MM_OK;
-    return mm_json_need_number(document, mm_json_root(document), key, least, most, number, error);
+static mm_status refuse(const source *s, const mm_error *found, const char *option) {
+    return mm_trouble(s->error, "%s; correct it there, or give %s", found->text, option);
 }
 
-static mm_status maybe_integer(const mm_json_document *document, const char *key, int64_t least,
-                               int64_t *number, mm_error *error) {
-    if (!has(document, key)) return MM_OK;
-    return mm_json_need_integer(document, mm_json_root(document), key, least, INT_MAX, number, error);
+// A number that is negative becomes the file's, else `otherwise`.
+static mm_status fill(const source *s, const char *key, const char *option, double least, double most,
+                      double otherwise, double *number) {
+    mm_error found;
+    if (*number >= 0) return MM_OK;
+    *number = otherwise;
+    if (!says(s, key)) return MM_OK;
+    mm_status status =
+        mm_json_need_number(s->document, mm_json_root(s->document), key, least, most, number, &found);
+    return status ? refuse(s, &found, option) : MM_OK;
 }
 
-static mm_status take(const mm_json_document *document, mm_sampling *sampling, int64_t *max_tokens,
-                      mm_error *error) {
-    mm_status status = maybe_number(document, "temperature", 0, 1e9, &sampling->temperature, error);
-    if (!status) status = maybe_integer(document, "top_k", 0, &sampling->top_k, error);
-    if (!status) status = maybe_number(document, "top_p", 0, 1, &sampling->top_p, error);
+// The same of a whole number, where it is below `least`.
+static mm_status fill_whole(const source *s, const char *key, const char *option, int64_t least,
+                            int64_t otherwise, int64_t *number) {
+    mm_error found;
+    if (*number >= least) return MM_OK;
+    *number = otherwise;
+    if (!says(s, key)) return MM_OK;
+    mm_status status =
+        mm_json_need_integer(s->document, mm_json_root(s->document), key, least, INT_MAX, number, &found);
+    return status ? refuse(s, &found, option) : MM_OK;
+}
+
+static mm_status complete(const source *s, bool drawn, mm_sampling *sampling, int64_t *max_tokens) {
+    const mm_sampling standard = mm_sampling_default();
+    const mm_json *sample = s->document ? mm_json_get(mm_json_root(s->document), "do_sample") : NULL;
+    bool greedy = mm_json_kind_of(sample) == MM_JSON_BOOL && !mm_json_true(sample);
+    if (sampling->temperature < 0 && greedy && !drawn) sampling->temperature = 0;
+    mm_status status =
+        fill(s, "temperature", "--temperature", 0, 1e9, standard.temperature, &sampling->temperature);
+    // Where the likeliest is taken these say nothing.
+    source drawing = *s;
+    if (sampling->temperature <= 0) drawing.document = NULL;
+    if (!status) status = fill_whole(&drawing, "top_k", "--top-k", 0, standard.top_k, &sampling->top_k);
+    if (!status) status = fill(&drawing, "top_p", "--top-p", 0, 1, standard.top_p, &sampling->top_p);
     if (!status)
-        status = maybe_number(document, "repetition_penalty", MM_PENALTY_LEAST, MM_PENALTY_MOST,
-                              &sampling->repetition_penalty, error);
-    if (!status) status = maybe_integer(document, "max_new_tokens", 1, max_tokens, error);
-    const mm_json *drawn = mm_json_get(mm_json_root(document), "do_sample");
-    if (mm_json_kind_of(drawn) == MM_JSON_BOOL && !mm_json_true(drawn)) sampling->temperature = 0;
+        status = fill(s, "repetition_penalty", "--repetition-penalty", MM_PENALTY_LEAST, MM_PENALTY_MOST,
+                      standard.repetition_penalty, &sampling->repetition_penalty);
+    if (!status) status = fill_whole(s, "max_new_tokens", "--max-tokens", 1, MM_GENERATE_TOKENS, max_tokens);
     return status;
 }
 
-mm_status mm_sampling_of_model(const char *folder, mm_sampling *sampling, int64_t *max_tokens,
+mm_status mm_sampling_complete(const char *folder, bool drawn, mm_sampling *sampling, int64_t *max_tokens,
                                mm_error *error) {
     mm_json_document *document;
     mm_status status = read_file(folder, &document, error);
-    if (status || !document) return status;
-    status = take(document, sampling, max_tokens, error);
+    if (status) return status;
+    status = complete(&(source){document, error}, drawn, sampling, max_tokens);
     mm_json_free(document);
     return status;
 }

@@ -70,6 +70,27 @@ mm_status mm_generation_run(mm_generation *g, mm_error *error) {
     return run.status;
 }
 
+mm_status mm_generation_prompt(const mm_tokenizer *tokenizer, int vocab, const char *prompt, size_t size,
+                               mm_ids *ids, mm_error *error) {
+    mm_encoder *encoder;
+    mm_status status = mm_encoder_new(tokenizer, &encoder, error);
+    if (status) return status;
+    status = mm_encode(encoder, prompt, size, false, ids, error);
+    mm_encoder_free(encoder);
+    for (size_t i = 0; !status && i < ids->size; i++) {
+        size_t length = 0;
+        const char *text = mm_tokenizer_bytes(tokenizer, ids->data[i], &length);
+        if (ids->data[i] >= vocab)
+            status =
+                mm_trouble(error,
+                           "the prompt holds token %d (%.*s) of %s, but the model has a vocabulary of %d; "
+                           "leave it out",
+                           ids->data[i], (int)(length < 64 ? length : 64), text ? text : "",
+                           mm_tokenizer_name(tokenizer), vocab);
+    }
+    return status;
+}
+
 void mm_generation_text(const mm_tokenizer *tokenizer, int32_t id, mm_characters *characters, mm_text *out) {
     if (id >= mm_tokenizer_vocab(tokenizer) || mm_tokenizer_is_special(tokenizer, id)) return;
     size_t size;

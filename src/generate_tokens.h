@@ -27,6 +27,11 @@ typedef struct mm_generation {
 // caller's thread.
 MM_CHECKED mm_status mm_generation_run(mm_generation *generation, mm_error *error);
 
+// Appends the prompt's ids, of which a model of `vocab` tokens has every one: the tokenizer may know more,
+// and a prompt that holds one of those is trouble. Special tokens are recognised; no bos is added.
+MM_CHECKED mm_status mm_generation_prompt(const mm_tokenizer *tokenizer, int vocab, const char *prompt,
+                                          size_t size, mm_ids *ids, mm_error *error);
+
 // Appends the characters that the token completes to `out`; special tokens, and ids that the tokenizer does
 // not have, are no text.
 void mm_generation_text(const mm_tokenizer *tokenizer, int32_t id, mm_characters *characters, mm_text *out);

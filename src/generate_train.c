@@ -15,6 +15,7 @@ struct mm_trainer_samples {
     mm_sampler *sampler;
     mm_ids ids; // the prompt's, and room
     int64_t prompt, most;
+    int32_t eos; // of the data
     int workers;
     mm_tokenizer *tokenizer; // the trainer's
     mm_characters characters;
@@ -27,11 +28,8 @@ static const char *prompt_of(const mm_trainer *t) {
 
 // Without a prompt a sample begins as a document does, with bos.
 static mm_status encode_prompt(const mm_trainer *t, mm_ids *ids, mm_error *error) {
-    mm_encoder *encoder;
-    mm_status status = mm_encoder_new(t->tokenizer, &encoder, error);
-    if (status) return status;
-    status = mm_encode(encoder, prompt_of(t), strlen(prompt_of(t)), false, ids, error);
-    mm_encoder_free(encoder);
+    mm_status status = mm_generation_prompt(t->tokenizer, t->model.config.vocab, prompt_of(t),
+                                            strlen(prompt_of(t)), ids, error);
     if (status || ids->size) return status;
     int32_t bos = mm_dataset_bos(t->train.dataset);
     if (bos < 0)
@@ -73,6 +71,7 @@ mm_status mm_trainer_open_samples(mm_trainer *t, mm_error *error) {
     struct mm_trainer_samples *s = t->samples = calloc(1, sizeof *s);
     if (!s) return mm_trouble(error, "--sample-every: out of memory");
     s->tokenizer = t->tokenizer;
+    s->eos = mm_dataset_eos(t->train.dataset);
     mm_status status = encode_prompt(t, &s->ids, error);
     if (!status) status = make_room(t, s, error);
     return status ? status : open_model(t, s, error);
@@ -124,20 +123,33 @@ static mm_status keep_sample(const mm_trainer *t, mm_error *error) {
     return MM_OK;
 }
 
+// What ends a text of the model, if that knows how the data's documents end; a run that was begun by a mm
+// whose models did not learn it goes on to end its samples there alone.
+static const int32_t *ends_of(const mm_trainer *t, int *count) {
+    const mm_config *config = &t->model.config;
+    *count = config->eos_count;
+    for (int i = 0; i < config->eos_count; i++)
+        if (config->eos[i] == t->samples->eos) return config->eos;
+    *count = 1;
+    return &t->samples->eos;
+}
+
 mm_status mm_trainer_sample(mm_trainer *t, mm_error *error) {
     struct mm_trainer_samples *s = t->samples;
     if (!s || (t->step % t->settings.sample_every != 0 && t->step != t->settings.steps)) return MM_OK;
     if (t->watch && t->watch->doing) t->watch->doing(t->watch->self, "sampling", -1);
     mm_text_clear(&s->text);
     mm_sampler_series(s->sampler, (uint32_t)t->step);
+    int count;
+    const int32_t *eos = ends_of(t, &count);
     mm_generation g = {.decoder = s->decoder,
                        .sampler = s->sampler,
                        .workers = s->workers,
                        .ids = s->ids.data,
                        .count = s->prompt,
                        .most = s->most,
-                       .eos = t->model.config.eos,
-                       .eos_count = t->model.config.eos_count,
+                       .eos = eos,
+                       .eos_count = count,
                        .token = take_token,
                        .self = s};
     mm_error found;

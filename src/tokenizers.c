@@ -84,8 +84,12 @@ static const mm_json *default_template(const mm_json *value) {
 
 static mm_status template_of_config(const char *path, mm_text *out, mm_error *error) {
     mm_json_document *config;
-    mm_status status = mm_json_read(path, TEMPLATE_MOST, &config, error);
-    if (status) return status;
+    mm_error found;
+    mm_status status = mm_json_read(path, TEMPLATE_MOST, &config, &found);
+    if (status)
+        return mm_fail(error, status,
+                       "%s; the model's chat template is read from it: repair it, or move it away",
+                       found.text);
     size_t size;
     const char *text =
         mm_json_string(default_template(mm_json_get(mm_json_root(config), "chat_template")), &size);

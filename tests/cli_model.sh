@@ -33,6 +33,19 @@ sed -i 's/"eos_token_id": 2/"eos_token_id": [7, 2, 9]/' ends/config.json
 expect 0 train --model ends --data data "${small[@]}" --steps 1 --out ends-run
 has ends-run/model/config.json '"eos_token_id": [2, 7, 9]'
 
+# A run whose run.json knows nothing of the data's end, as older ones, ends its samples there all the same.
+sampled=(--data data "${small[@]}" --schedule constant --lr 3e-3 --sample-every 1 --prompt "$prompt")
+expect 0 train --model tuned/model "${sampled[@]}" --steps 2 --out samples
+cp -r samples older
+sed -i '/"eos_token_id"/s/: .*,/: 0,/' older/run.json
+run inspect older
+seal=$(grep -o 'its text gives [0-9a-f]*' err | grep -o '[0-9a-f]*$') || fail "no seal for run.json: $(cat err)"
+sed -i "s/\"seal\": \"[0-9a-f]*\"/\"seal\": \"$seal\"/" older/run.json
+expect 0 --resume samples --steps 3
+expect 0 --resume older --steps 3
+has older/samples.jsonl '{"step": 3, '
+cmp -s older/samples.jsonl samples/samples.jsonl || fail "samples do not end at the data's end: $(cat older/samples.jsonl)"
+
 # A longer sequence than the model had positions for is one that it has from here on.
 copy narrow
 sed -i 's/"max_position_embeddings": [0-9]*/"max_position_embeddings": 8/' narrow/config.json
@@ -50,6 +63,10 @@ rm -rf chats/checkpoints/step-000004 chat
 expect 0 --resume chats
 has chats/checkpoints/step-000004/tokenizer_config.json "$written\\n\""
 copy chat
+echo "{$written" >chat/tokenizer_config.json
+rm chat/tokenizer.json
+trouble 'chat/tokenizer_config.json|chat template|move it away' train --model chat --data data "${small[@]}" --steps 1 --out never
+cp tokenizer.json chat
 echo "{$written\"}" >chat/tokenizer_config.json
 expect 0 train --model chat --data data "${small[@]}" --steps 1 --out chats-2
 has chats-2/model/tokenizer_config.json "$written\""
@@ -69,7 +86,14 @@ echo 'ba do <pad> ki' >pad.txt
 trouble 'pad.txt holds token 300 (<pad>)|padded has a vocabulary of 300' eval --model padded --data pad.txt
 trouble 'token 300 (<pad>)|padded has a vocabulary of 300' train --model padded --data pad.txt "${small[@]}" --steps 1 --out never
 trouble 'token 300 (<pad>)|padded has a vocabulary of 300' train --model padded --data text.txt --val-data pad.txt "${small[@]}" --val-every 1 --steps 1 --out never
+prompts='the prompt holds token 300 (<pad>) of |tokenizer.json|vocabulary of 300'
+trouble "$prompts" train --model padded --data text.txt "${small[@]}" --steps 1 --sample-every 1 --prompt 'ba <pad>' --out never
+trouble "$prompts" generate --model padded --prompt 'ba <pad>'
 [ -e never ] && fail "a refused start left its run"
+expect 0 train --model padded --data text.txt "${small[@]}" --schedule constant --steps 2 --out padded-on
+cp padded-on/run.json before
+trouble "$prompts" --resume padded-on --steps 4 --sample-every 1 --prompt 'ba <pad>'
+cmp -s padded-on/run.json before || fail "a refused prompt is in run.json"
 
 # Training and validation data mark their documents alike.
 mkdir other-marks
@@ -116,7 +140,14 @@ cp out drawn
 echo '{"do_sample": true, "temperature": 0.6, "top_k": 20, "top_p": 0.9, "max_new_tokens": 12}' >says/generation_config.json
 expect 0 "${generate[@]}" says
 cmp -s out drawn || fail "temperature, top_k and top_p of generation_config.json are not taken"
-for setting in '"suppress_tokens": [5]' '"num_beams": 2' '"min_new_tokens": 4' '"no_repeat_ngram_size": 3'; do
+echo '{"do_sample": false, "temperature": 0.6, "max_new_tokens": 12}' >says/generation_config.json
+expect 0 "${generate[@]}" says --top-k 20 --top-p 0.9
+cmp -s out drawn || fail "do_sample false comes before --top-k"
+for setting in '"top_k": -1|--top-k 20' '"top_p": 1.5|--top-p 0.9' '"temperature": "hot"|--temperature 0.6'; do
+    echo "{\"max_new_tokens\": 12, ${setting%|*}}" >says/generation_config.json
+    trouble "says/generation_config.json|${setting%%:*}|give --" "${generate[@]}" says --seed 1337
+done
+for setting in '"suppress_tokens": [5]' '"encoder_no_repeat_ngram_size": 1' '"num_beams": 2' '"min_new_tokens": 4' '"no_repeat_ngram_size": 3'; do
     echo "{$setting}" >says/generation_config.json
     trouble "says/generation_config.json|${setting%%:*}|take it out" "${generate[@]}" says --temperature 0
     expect 0 eval --model says --data text.txt
@@ -125,7 +156,8 @@ echo '{"min_p": 0.1}' >says/generation_config.json
 trouble 'says/generation_config.json|"min_p"|--temperature 0' "${generate[@]}" says
 expect 0 "${generate[@]}" says --temperature 0 --max-tokens 12
 cmp -s out greedy || fail "min_p changes greedy text"
-echo '{"temperature": "hot"}' >says/generation_config.json
-trouble 'says/generation_config.json|temperature' "${generate[@]}" says
+echo '{"top_k": -1, "top_p": 7}' >says/generation_config.json
+expect 0 "${generate[@]}" says --temperature 0 --max-tokens 12
+cmp -s out greedy || fail "numbers that say nothing at temperature 0 change the text"
 
 finish

@@ -254,7 +254,10 @@ echo "text is packed into this run" >ours/lock
 expect 0 --data "$PWD/ours/data" "${small[@]}" --steps 1 --out "$PWD/ours"
 [ -e ours/data/dataset.json ] || fail "a run removed its own data"
 mkdir theirs
-cp -r ours/data ours/lock theirs
+cp -r ours/data theirs
+echo "text is packed into this run" >theirs/lock
+trouble 'weightless' --data "$PWD/theirs/data" --val-data text.txt --model weightless "${small[@]}" --steps 1 --out "$PWD/theirs"
+[ -e theirs/data/dataset.json ] || fail "a run that could not begin removed the data that it was given"
 expect 0 --data data "${small[@]}" --schedule constant --steps 1 --out theirs
 [ -e theirs/data ] && fail "what a start that was killed had packed is in the next run"
 [ -s theirs/lock ] && fail "the lock of a run without packed text says: $(cat theirs/lock)"

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DEFAULT_TOKENS = 256, PROMPT_LIMIT = 1 << 26 };
+enum { PROMPT_LIMIT = 1 << 26 };
 
 static const option_row options[] = {
     {.name = "model",
@@ -33,7 +33,7 @@ static const option_row options[] = {
      .least = 1,
      .most = 1 << 30,
      .help = "tokens to make at most, where the model does not end before",
-     .standard = "generation_config.json's, or 256"},
+     .standard = "max_new_tokens of generation_config.json, or 256"},
     {.name = "temperature",
      .kind = OPTION_NUMBER,
      .argument = "T",
@@ -171,19 +171,19 @@ static void summary(const mm_generate_result *r) {
 static mm_status choose(const args *given, mm_sampling *sampling, int64_t *max_tokens, mm_error *error) {
     mm_settings settings;
     bool set[SETTINGS_MOST];
-    *sampling = mm_sampling_default();
-    *max_tokens = DEFAULT_TOKENS;
+    *sampling = (mm_sampling){.temperature = args_number(given, "temperature", -1),
+                              .top_k = args_integer(given, "top-k", -1),
+                              .top_p = args_number(given, "top-p", -1),
+                              .repetition_penalty = args_number(given, "repetition-penalty", -1),
+                              .seed = mm_sampling_default().seed};
+    *max_tokens = args_integer(given, "max-tokens", 0);
     mm_status status = args_settings(given, &settings, set, error);
-    if (!status) status = mm_sampling_of_model(args_text(given, "model"), sampling, max_tokens, error);
-    if (!status && set[mm_settings_field("seed") - mm_settings_fields]) sampling->seed = settings.seed;
+    bool seeded = !status && set[mm_settings_field("seed") - mm_settings_fields];
+    if (seeded) sampling->seed = settings.seed;
     mm_settings_free(&settings);
     if (status) return status;
-    sampling->temperature = args_number(given, "temperature", sampling->temperature);
-    sampling->top_k = args_integer(given, "top-k", sampling->top_k);
-    sampling->top_p = args_number(given, "top-p", sampling->top_p);
-    sampling->repetition_penalty = args_number(given, "repetition-penalty", sampling->repetition_penalty);
-    *max_tokens = args_integer(given, "max-tokens", *max_tokens);
-    return MM_OK;
+    bool drawn = seeded || sampling->top_k >= 0 || sampling->top_p >= 0;
+    return mm_sampling_complete(args_text(given, "model"), drawn, sampling, max_tokens, error);
 }
 
 static mm_status generate(const args *given, const mm_text *prompt, mm_generate_result *result,

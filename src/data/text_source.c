@@ -271,8 +271,10 @@ static mm_status parse_or_skip(mm_text_source *source, size_t size, piece *out, 
     bool by_name = source->files.file[source->current].kind == MM_TEXT_LINES;
     if (!source->skip_bad)
         return mm_fail(error, status, "%s; %s", wrong.text,
-                       by_name ? "mm pack --skip-bad leaves bad lines out"
-                               : "expected one object a line, as jq -c . makes of other JSON");
+                       by_name
+                           ? "mm pack --skip-bad leaves bad lines out"
+                           : "a .json file that begins with { is read as one object a line: jq -c . makes "
+                             "that of other JSON, and under a name that ends in .txt it is text");
     if (!source->bad++) source->first_bad = wrong;
     free_document(source);
     return MM_OK;

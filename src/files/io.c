@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,7 +16,8 @@ static const char *way_out(int number) {
         return "raise the limit of a file's size (ulimit -f), or write to a disk that takes larger ones";
     case EMFILE:
     case ENFILE:
-        return "allow more open files (ulimit -n), or mm pack the text into fewer shards (--shard-tokens)";
+        return "allow more open files (ulimit -n); a dataset of fewer shards (mm pack --shard-tokens) takes "
+               "fewer";
     default:
         return NULL;
     }

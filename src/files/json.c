@@ -97,26 +97,42 @@ static bool is_long(const char *digits, size_t size, bool negative) {
     return errno == ERANGE;
 }
 
-// The text with ".0" behind each whole number beyond 64 bits.
-static void add_points(const char *text, size_t size, mm_text *out) {
+// Appends what is to stand for the beginning of the text, and returns the size of that; 0: nothing other.
+typedef size_t replacer(const char *text, size_t size, mm_text *out);
+
+static bool in_number(char c) {
+    return c && strchr("0123456789.eE+-", c);
+}
+
+// The text outside its strings, replaced; false where nothing was, or memory is out.
+static bool rewrite(const char *text, size_t size, replacer *replace, mm_text *out) {
+    bool found = false;
     for (size_t at = 0, from = 0; at < size; from = at) {
-        bool digit = text[at] >= '0' && text[at] <= '9';
-        if (text[at] == '"') { // to the end of the string
-            while (++at < size && text[at] != '"') at += text[at] == '\\';
-            at = at < size ? at + 1 : size;
-        } else if (digit) {
-            while (at < size && text[at] >= '0' && text[at] <= '9') at++;
-            size_t end = at;
-            while (at < size && strchr("0123456789.eE+-", text[at]) && text[at]) at++;
-            bool whole = at == end && is_long(text + from, end - from, from > 0 && text[from - 1] == '-');
-            mm_text_add(out, text + from, at - from);
-            if (whole) mm_text_add_string(out, ".0");
+        size_t length = text[at] == '"' ? 0 : replace(text + at, size - at, out);
+        if (length) {
+            at += length;
+            found = true;
             continue;
-        } else {
-            at++;
         }
+        if (text[at] == '"') // to the end of the string
+            while (++at < size && text[at] != '"') at += text[at] == '\\';
+        else // the rest of a number is not one of its own
+            while (at + 1 < size && in_number(text[at]) && in_number(text[at + 1])) at++;
+        at = at < size ? at + 1 : size;
         mm_text_add(out, text + from, at - from);
     }
+    return found && !out->failed;
+}
+
+// ".0" behind a whole number beyond 64 bits.
+static size_t point_long(const char *text, size_t size, mm_text *out) {
+    size_t first = text[0] == '-', end = first;
+    while (end < size && text[end] >= '0' && text[end] <= '9') end++;
+    if (end == first || (end < size && in_number(text[end])) || !is_long(text + first, end - first, first))
+        return 0;
+    mm_text_add(out, text, end);
+    mm_text_add_string(out, ".0");
+    return end;
 }
 
 // Whole numbers beyond 64 bits are read as the nearest number, which no member that needs a whole one takes:
@@ -127,8 +143,7 @@ static json_t *load(const char *text, size_t size, json_error_t *found) {
     if (root || json_error_code(found) != json_error_numeric_overflow) return root;
     mm_text longer = {0};
     json_error_t again;
-    add_points(text, size, &longer);
-    if (!longer.failed && longer.size > size) {
+    if (rewrite(text, size, point_long, &longer)) {
         root = json_loadb(longer.data, longer.size, flags, &again);
         *found = again; // columns behind such a number are two larger
     }
@@ -136,41 +151,21 @@ static json_t *load(const char *text, size_t size, json_error_t *found) {
     return root;
 }
 
-// The size of what stands at the beginning and is no number of JSON: one of those that Python writes, or one
-// beyond double. 0: nothing of the kind.
-static size_t no_number(const char *text, size_t size) {
+// null for what is no number of JSON: one of those that Python writes, or one beyond double.
+static size_t put_null(const char *text, size_t size, mm_text *out) {
     static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
     char number[64] = "";
-    for (int i = 0; i < 3; i++) {
-        size_t length = strlen(words[i]);
-        if (size >= length && !memcmp(text, words[i], length)) return length;
-    }
     size_t length = 0;
-    while (length < size && text[length] && strchr("0123456789.eE+-", text[length])) length++;
-    if (length >= sizeof number) return 0;
-    memcpy(number, text, length);
-    return isinf(strtod(number, NULL)) ? length : 0;
-}
-
-// The text with null in place of what is no number; false if there is none.
-static bool put_nulls(const char *text, size_t size, mm_text *out) {
-    bool found = false;
-    for (size_t at = 0, from = 0; at < size; from = at) {
-        size_t length = text[at] == '"' ? 0 : no_number(text + at, size - at);
-        if (length) {
-            at += length;
-            mm_text_add_string(out, "null");
-            found = true;
-            continue;
-        }
-        if (text[at] == '"') // to the end of the string
-            while (++at < size && text[at] != '"') at += text[at] == '\\';
-        else // the rest of a number is not one of its own
-            while (at + 1 < size && strchr("0123456789.eE+-", text[at]) && text[at]) at++;
-        at = at < size ? at + 1 : size;
-        mm_text_add(out, text + from, at - from);
+    for (int i = 0; i < 3 && !length; i++)
+        if (size >= strlen(words[i]) && !memcmp(text, words[i], strlen(words[i]))) length = strlen(words[i]);
+    if (!length) {
+        while (length < size && in_number(text[length])) length++;
+        if (length >= sizeof number) return 0;
+        memcpy(number, text, length);
+        if (!isinf(strtod(number, NULL))) return 0;
     }
-    return found && !out->failed;
+    mm_text_add_string(out, "null");
+    return length;
 }
 
 static json_t *load_leniently(const char *text, size_t size, json_error_t *found) {
@@ -178,7 +173,7 @@ static json_t *load_leniently(const char *text, size_t size, json_error_t *found
     if (root) return root;
     mm_text nulls = {0};
     json_error_t again;
-    if (put_nulls(text, size, &nulls)) root = load(nulls.data, nulls.size, &again);
+    if (rewrite(text, size, put_null, &nulls)) root = load(nulls.data, nulls.size, &again);
     mm_text_free(&nulls);
     return root;
 }

@@ -45,9 +45,9 @@ static void read_again(const mm_config *config) {
 
 static void check_sampling(const char *folder) {
     mm_error error;
-    mm_sampling s = mm_sampling_default();
-    int64_t most = 256;
-    mm_status status = mm_sampling_of_model(folder, &s, &most, &error);
+    mm_sampling s = {.temperature = -1, .top_k = -1, .top_p = -1, .repetition_penalty = -1};
+    int64_t most = 0;
+    mm_status status = mm_sampling_complete(folder, false, &s, &most, &error);
     if (status) {
         fuzz_said(status, &error, "generation_config.json");
         return;

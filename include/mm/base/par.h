@@ -6,7 +6,8 @@
 // least 1.
 int mm_par_cores(void);
 
-// How many of that many threads the system gives at once, as far as it was asked. The two below take no more.
+// How many of that many threads the system gives at once; the two below take no more. It is asked, by making
+// them, when a larger number than before is: before other threads ask.
 int mm_par_threads(int workers);
 
 // Calls work(self, w) once for each worker w in 0..workers-1, on as many threads as the system gives (the

@@ -85,8 +85,7 @@ typedef struct mm_run mm_run;
 // path is trouble unless it is an empty folder: nothing is overwritten. Its path goes to `out` (PATH_MAX).
 MM_CHECKED mm_status mm_run_reserve(const char *path, char *out, size_t size, mm_error *error);
 
-// The same, locked until closed, without what a killed process left; and its run.json, published (again where
-// a run goes on with other settings).
+// The same, locked until closed, without what a killed process left.
 MM_CHECKED mm_status mm_run_hold(const char *path, mm_run **run, mm_error *error);
 // Text will be packed into the run: where it is killed before its run.json, the next to hold it may remove
 // "data" and "val-data".
@@ -100,6 +99,7 @@ bool mm_run_packed(const mm_run *run, const char *data);
 // the run lies there, wherever the run has been moved; else the path.
 MM_CHECKED mm_status mm_run_find_data(const char *run_path, const mm_settings *recorded, bool val, char *out,
                                       size_t size, mm_error *error);
+// Its run.json, published (again where a run goes on with other settings).
 MM_CHECKED mm_status mm_run_begin(mm_run *run, const mm_run_facts *facts, mm_error *error);
 // An existing run, to go on with; refused while another process has it.
 MM_CHECKED mm_status mm_run_open(const char *path, mm_run **run, mm_error *error);

@@ -27,12 +27,16 @@ typedef struct mm_sampling {
     uint32_t series; // word 2 of the stream's counter: 0 for a text, the step for a sample of training
 } mm_sampling;
 
+enum { MM_GENERATE_TOKENS = 256 }; // at most, where nobody says
+
 // Temperature 0.8, top-k 40, top-p 0.95, no penalty, seed 1337.
 mm_sampling mm_sampling_default(void);
-// What a model directory's generation_config.json says, in place of the numbers in *sampling and *max_tokens;
-// what it does not say stays, and so does all where there is no such file. do_sample false is temperature 0.
-MM_CHECKED mm_status mm_sampling_of_model(const char *folder, mm_sampling *sampling, int64_t *max_tokens,
-                                          mm_error *error);
+// Fills the numbers of *sampling that are negative, and *max_tokens where it is 0, from a model directory's
+// generation_config.json (temperature, top_k, top_p, repetition_penalty, max_new_tokens) or, where that says
+// nothing, with the defaults. Its do_sample false is temperature 0 unless `drawn`: the user wants tokens
+// drawn.
+MM_CHECKED mm_status mm_sampling_complete(const char *folder, bool drawn, mm_sampling *sampling,
+                                          int64_t *max_tokens, mm_error *error);
 
 typedef enum mm_generate_end {
     MM_END_EOS,       // the model ended the document
