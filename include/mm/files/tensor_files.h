@@ -31,8 +31,8 @@ typedef struct mm_tensor_place {
 // Tensors of all files, in the order of the shards' names and within a file of their bytes.
 int mm_tensor_files_count(const mm_tensor_files *files);
 mm_tensor_place mm_tensor_files_at(const mm_tensor_files *files, int index);
-// From here on a name that begins with `prefix` (a constant) is looked for without it. Before any other thread
-// has the files.
+// From here on a name that begins with `prefix` (a constant) is looked for without it. Before any other
+// thread has the files.
 void mm_tensor_files_drop(mm_tensor_files *files, const char *prefix);
 mm_tensor_place mm_tensor_files_find(const mm_tensor_files *files, const char *name);
 
