@@ -70,15 +70,20 @@ static mm_status measure_parameters(diffing *d, mm_error *error) {
 
 // --- where they part
 
-static bool same_training(const mm_metrics_row *a, const mm_metrics_row *b) {
-    return same_bits(a->loss, b->loss) && same_bits(a->grad_norm, b->grad_norm) && same_bits(a->lr, b->lr) &&
-           a->tokens == b->tokens && a->spoiled == b->spoiled;
+static bool same_but_rate(const mm_metrics_row *a, const mm_metrics_row *b) {
+    return same_bits(a->loss, b->loss) && same_bits(a->grad_norm, b->grad_norm) && a->tokens == b->tokens &&
+           a->spoiled == b->spoiled;
+}
+
+// Do the rows of this step differ in nothing but the learning rate, if at all?
+static bool rates_alone(const diffing *d) {
+    const mm_metrics_row *a = &d->a.row, *b = &d->b.row;
+    bool validated = d->validation && a->has_val && b->has_val;
+    return same_but_rate(a, b) && (!validated || same_bits(a->val_loss, b->val_loss));
 }
 
 static bool same_rows(const diffing *d) {
-    const mm_metrics_row *a = &d->a.row, *b = &d->b.row;
-    bool validated = d->validation && a->has_val && b->has_val;
-    return same_training(a, b) && (!validated || same_bits(a->val_loss, b->val_loss));
+    return rates_alone(d) && same_bits(d->a.row.lr, d->b.row.lr);
 }
 
 static bool rows_differ(const diffing *d) {
@@ -107,7 +112,7 @@ static void keep_step(mm_side *side, mm_trace_step *kept) {
 
 static mm_place place_of_rows(const mm_metrics_row *a, const mm_metrics_row *b) {
     mm_place place = {.step = a->step, .leaf = -1, .rank = -1, .layer = -1};
-    if (same_training(a, b)) {
+    if (same_but_rate(a, b) && same_bits(a->lr, b->lr)) {
         snprintf(place.operation, sizeof place.operation, "validation");
         snprintf(place.tensor, sizeof place.tensor, "val_loss");
         return place;
@@ -133,7 +138,7 @@ static void note_rates(diffing *d) {
 static void compare_rows(diffing *d) {
     diff_parting *p = &d->parting;
     if (p->step || !rows_differ(d)) return;
-    if (diff_rates_alone(d) && diff_same_update(d)) {
+    if (rates_alone(d) && diff_same_update(d)) {
         note_rates(d);
         return;
     }
@@ -172,7 +177,7 @@ static mm_status compare_traces(diffing *d, mm_error *error) {
 
 // Every record of the step agrees: lines that do not are changed, unless each has the rate of its settings.
 static mm_status check_rows(diffing *d, mm_error *error) {
-    bool rates = diff_rates_alone(d);
+    bool rates = rates_alone(d);
     mm_status status = rates ? diff_check_rates(d, error) : MM_DIFFERS;
     if (!status) note_rates(d);
     if (!status) return MM_OK;

@@ -53,9 +53,7 @@ MM_CHECKED mm_status diff_run_again(diffing *d, diff_replay *replay, mm_error *e
 MM_CHECKED mm_status diff_explain(diffing *d, const diff_replay *replay, mm_error *error);
 // Does a fact that may change bits explain a difference of these stages?
 const mm_fact *diff_explaining(const diffing *d, mm_fact_kind kind);
-// src/diff_rate.c. Do the rows of this step differ in nothing but the learning rate? (They differ.)
-bool diff_rates_alone(const diffing *d);
-// Has each row the rate that its run's settings give? MM_DIFFERS names the one that has not.
+// src/diff_rate.c. Has each row the rate that its run's settings give? MM_DIFFERS names the one that has not.
 MM_CHECKED mm_status diff_check_rates(const diffing *d, mm_error *error);
 // Do these rates, as floats, make the same update?
 bool diff_same_update(const diffing *d);

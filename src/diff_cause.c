@@ -35,8 +35,8 @@ static void add_name(const mm_fact *f, mm_text *out) {
         mm_text_add_string(out, f->key);
         return;
     }
-    mm_text_add_string(out, "--");
-    for (const char *c = f->key; *c; c++) mm_text_add(out, *c == '_' ? "-" : c, 1);
+    char option[MM_OPTION_NAME];
+    mm_text_format(out, "--%s", mm_settings_option(f->key, option));
 }
 
 // Which of the runs did another program go on with at the fact's first step?

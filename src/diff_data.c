@@ -91,9 +91,8 @@ static answer compare_data(const diffing *d, const mm_dataset *a, const mm_datas
 
 // The hash is of the shards, so the same tokens may have another: cut elsewhere they are no other data.
 void diff_weigh_data(diffing *d) {
-    mm_fact *fact = NULL;
-    for (size_t i = 0; i < d->result->facts.count; i++)
-        if (strcmp(d->result->facts.facts[i].key, "data.xxh128") == 0) fact = &d->result->facts.facts[i];
+    mm_facts_diff *facts = &d->result->facts;
+    const mm_fact *fact = mm_facts_find(facts, "data.xxh128");
     if (!fact) return;
     if (d->options->watch.doing) d->options->watch.doing(d->options->watch.self, "comparing the data", -1);
     mm_text words = {0};
@@ -105,7 +104,7 @@ void diff_weigh_data(diffing *d) {
                        : there_b ? "A"
                                  : "A and run B");
     else if (compare_data(d, a, b, &words) == AGREE)
-        fact->may_change_bits = false;
+        facts->facts[fact - facts->facts].may_change_bits = false;
     snprintf(d->data_words, sizeof d->data_words, "%s", words.data ? words.data : "");
     mm_text_free(&words);
     mm_dataset_close(a);

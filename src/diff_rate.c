@@ -29,13 +29,6 @@ static mm_status check_rate(const mm_side *side, mm_error *error) {
                    side->path, (long long)side->row.step, side->row.lr, own);
 }
 
-bool diff_rates_alone(const diffing *d) {
-    const mm_metrics_row *a = &d->a.row, *b = &d->b.row;
-    bool validated = d->validation && a->has_val && b->has_val;
-    return same_bits(a->loss, b->loss) && same_bits(a->grad_norm, b->grad_norm) && a->tokens == b->tokens &&
-           a->spoiled == b->spoiled && (!validated || same_bits(a->val_loss, b->val_loss));
-}
-
 mm_status diff_check_rates(const diffing *d, mm_error *error) {
     mm_status status = check_rate(&d->a, error);
     return status ? status : check_rate(&d->b, error);

@@ -47,8 +47,9 @@ static mm_status load_data(eval_session *e, const mm_eval_request *r, int64_t se
     if (!status) status = mm_plan_make(&e->plan, e->dataset, MM_PACKING_WINDOW, seq_len, false, 0, error);
     mm_tokenizer *tokenizer = NULL;
     if (!status) status = mm_tokenizer_open(path, &tokenizer, error);
+    if (!status) status = mm_tokenizers_check_same(r->model_path, name, tokenizer, error);
     if (!status)
-        status = mm_tokenizers_check(r->model_path, &e->model.config, name, e->dataset, tokenizer, error);
+        status = mm_tokenizers_fit(&e->model.config, r->model_path, name, e->dataset, tokenizer, error);
     mm_tokenizer_close(tokenizer);
     return status;
 }

@@ -98,12 +98,12 @@ mm_status mm_trainer_facts(const mm_trainer *t, int argc, char *const *argv, mm_
     return status;
 }
 
-// run.json is left as it is where the same program goes on on the same machine.
-mm_status mm_trainer_keep_program(const mm_trainer *t, mm_run_facts *facts, mm_error *error) {
+mm_status mm_trainer_keep_program(const mm_trainer *t, mm_run_facts *facts, bool *changed, mm_error *error) {
     mm_run_program program;
-    bool changed = false;
+    bool other = false;
     mm_status status = describe_program(t, &program, error);
-    if (!status) status = mm_run_facts_continue(facts, t->step, &program, &changed, error);
+    if (!status) status = mm_run_facts_continue(facts, t->step, &program, &other, error);
     mm_run_program_free(&program);
-    return status || !changed ? status : mm_run_begin(t->run, facts, error);
+    *changed |= other;
+    return status;
 }

@@ -2,7 +2,6 @@
 #include "generate_config.h"
 #include <limits.h>
 #include <mm/files/json.h>
-#include <mm/files/publish.h>
 #include <mm/run/generate.h>
 
 // A setting that is not supported, and the number that means that it is not used. Null, false and an empty
@@ -43,13 +42,8 @@ static const unsupported all_unsupported[] = {
     {"eta_cutoff", 0, true},
 };
 
-// *document stays NULL where there is no such file.
 static mm_status read_file(const char *folder, mm_json_document **document, mm_error *error) {
-    char path[PATH_MAX];
-    *document = NULL;
-    mm_status status = mm_path_join(path, sizeof path, folder, "generation_config.json", error);
-    if (status || !mm_is_there(path)) return status;
-    return mm_json_read(path, MM_CONFIG_JSON_MOST, document, error);
+    return mm_json_read_inside(folder, "generation_config.json", MM_CONFIG_JSON_MOST, document, error);
 }
 
 static bool is_unused(const mm_json *value, double unused) {

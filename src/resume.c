@@ -13,16 +13,13 @@
 #include <string.h>
 
 static mm_status refuse(const mm_field *field, const char *out, mm_error *error) {
-    char option[64];
-    snprintf(option, sizeof option, "%s", field->key);
-    for (char *c = option; *c; c++)
-        if (*c == '_') *c = '-';
+    char option[MM_OPTION_NAME];
     return mm_trouble(
         error,
         "--resume %s --%s: a run goes on with the settings of its run.json; only --workers, --save-every, "
         "--keep, --sample-every, --prompt, --trace, --memory-limit, --profile and, with a constant "
         "schedule, --steps may be given; start a new run instead",
-        out, option);
+        out, mm_settings_option(field->key, option));
 }
 
 // Takes the given fields from `given_settings` into the run's.
@@ -219,14 +216,13 @@ static mm_status load_newest(mm_trainer *t, const mm_run_facts *facts, mm_error 
 
 // What was given for the rest of the run holds for it from here on, also when it is killed and goes on again;
 // but for workers, which follow the machine.
-static mm_status keep_settings(mm_trainer *t, mm_run_facts *facts, mm_error *error) {
-    bool changed = false;
+static mm_status keep_settings(const mm_trainer *t, mm_run_facts *facts, bool *changed, mm_error *error) {
     for (const mm_field *f = mm_settings_fields; f->key; f++) {
         if (!f->on_resume || strcmp(f->key, "workers") == 0) continue;
-        mm_status status = mm_settings_take(&facts->settings, f, &t->settings, &changed, error);
+        mm_status status = mm_settings_take(&facts->settings, f, &t->settings, changed, error);
         if (status) return status;
     }
-    return changed ? mm_run_begin(t->run, facts, error) : MM_OK;
+    return MM_OK;
 }
 
 // Nothing is cut back before what all files hold is known to reach to the checkpoint, and may be written.
@@ -257,8 +253,10 @@ mm_status mm_trainer_continue(mm_trainer *t, mm_error *error) {
     status = mm_trainer_check_same(t, &facts, error);
     if (!status) status = load_newest(t, &facts, error);
     if (!status) status = open_records(t, error);
-    if (!status) status = keep_settings(t, &facts, error);
-    if (!status) status = mm_trainer_keep_program(t, &facts, error);
+    bool changed = false;
+    if (!status) status = keep_settings(t, &facts, &changed, error);
+    if (!status) status = mm_trainer_keep_program(t, &facts, &changed, error);
+    if (!status && changed) status = mm_run_begin(t->run, &facts, error);
     if (!status) status = mm_checkpoint_settle(mm_run_path(t->run), (int)t->settings.keep, error);
     mm_run_facts_free(&facts);
     return status;

@@ -89,13 +89,18 @@ static void take_marks(const mm_dataset *dataset, mm_config *config) {
     config->bos = mm_dataset_bos(dataset);
 }
 
+static mm_status fit_data(mm_trainer *t, const mm_config *config, const char *model, mm_error *error) {
+    const mm_settings *s = &t->settings;
+    mm_status status = mm_tokenizers_fit(config, model, s->data, t->train.dataset, t->tokenizer, error);
+    if (status || !t->val.dataset) return status;
+    return mm_tokenizers_fit(config, model, s->val_data, t->val.dataset, t->tokenizer, error);
+}
+
 static mm_status given_config(mm_trainer *t, mm_config *config, mm_error *error) {
     const mm_settings *s = &t->settings;
     mm_status status = mm_config_read(s->model, config, error);
-    if (!status)
-        status = mm_tokenizers_check(s->model, config, s->data, t->train.dataset, t->tokenizer, error);
-    if (!status && t->val.dataset)
-        status = mm_tokenizers_fit(config, s->model, s->val_data, t->val.dataset, t->tokenizer, error);
+    if (!status) status = mm_tokenizers_check_same(s->model, s->data, t->tokenizer, error);
+    if (!status) status = fit_data(t, config, s->model, error);
     if (status) return status;
     take_marks(t->train.dataset, config);
     if (config->max_positions < s->seq_len) config->max_positions = s->seq_len;
@@ -104,12 +109,8 @@ static mm_status given_config(mm_trainer *t, mm_config *config, mm_error *error)
 
 // A run that goes on has the model that it began with, whatever has become of --model or of a preset.
 static mm_status recalled_config(mm_trainer *t, mm_config *config, mm_error *error) {
-    const mm_settings *s = &t->settings;
     *config = t->began_with;
-    mm_status status =
-        mm_tokenizers_fit(config, "the run's model", s->data, t->train.dataset, t->tokenizer, error);
-    if (status || !t->val.dataset) return status;
-    return mm_tokenizers_fit(config, "the run's model", s->val_data, t->val.dataset, t->tokenizer, error);
+    return fit_data(t, config, "the run's model", error);
 }
 
 static mm_status choose_config(mm_trainer *t, mm_config *config, mm_error *error) {

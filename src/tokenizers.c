@@ -5,10 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEMPLATE_MOST = 1 << 24 }; // bytes of a file that may hold a chat template
-
-static mm_status check_same(const char *model_path, const char *data, const mm_tokenizer *tokenizer,
-                            mm_error *error) {
+mm_status mm_tokenizers_check_same(const char *model_path, const char *data, const mm_tokenizer *tokenizer,
+                                   mm_error *error) {
     char path[PATH_MAX];
     mm_status status = mm_path_join(path, sizeof path, model_path, "tokenizer.json", error);
     if (status || !mm_is_file(path)) return status;
@@ -36,12 +34,6 @@ mm_status mm_tokenizers_fit(const mm_config *config, const char *model, const ch
         "%s holds token %d (%.*s), but %s has a vocabulary of %d; pack the text with the model's "
         "tokenizer, or without that token",
         data, beyond, (int)(size < 64 ? size : 64), text ? text : "", model, config->vocab);
-}
-
-mm_status mm_tokenizers_check(const char *model_path, const mm_config *config, const char *data,
-                              mm_dataset *dataset, const mm_tokenizer *tokenizer, mm_error *error) {
-    mm_status status = check_same(model_path, data, tokenizer, error);
-    return status ? status : mm_tokenizers_fit(config, model_path, data, dataset, tokenizer, error);
 }
 
 static void pair_token(mm_json_writer *w, const char *key, const mm_tokenizer *tokenizer, int32_t id) {
@@ -82,14 +74,16 @@ static const mm_json *default_template(const mm_json *value) {
     return NULL;
 }
 
-static mm_status template_of_config(const char *path, mm_text *out, mm_error *error) {
+static mm_status template_of_config(const char *folder, mm_text *out, mm_error *error) {
     mm_json_document *config;
     mm_error found;
-    mm_status status = mm_json_read(path, TEMPLATE_MOST, &config, &found);
+    mm_status status =
+        mm_json_read_inside(folder, "tokenizer_config.json", MM_TOKENIZER_CONFIG_MOST, &config, &found);
     if (status)
         return mm_fail(error, status,
                        "%s; the model's chat template is read from it: repair it, or move it away",
                        found.text);
+    if (!config) return MM_OK;
     size_t size;
     const char *text =
         mm_json_string(default_template(mm_json_get(mm_json_root(config), "chat_template")), &size);
@@ -99,18 +93,17 @@ static mm_status template_of_config(const char *path, mm_text *out, mm_error *er
 }
 
 mm_status mm_tokenizers_template(const char *folder, mm_text *out, mm_error *error) {
-    char jinja[PATH_MAX], config[PATH_MAX], *text;
+    char jinja[PATH_MAX], *text;
     size_t size;
     mm_text_clear(out);
     mm_status status = mm_path_join(jinja, sizeof jinja, folder, "chat_template.jinja", error);
-    if (!status) status = mm_path_join(config, sizeof config, folder, "tokenizer_config.json", error);
     if (!status && mm_is_there(jinja)) {
-        status = mm_read_file(jinja, TEMPLATE_MOST, &text, &size, error);
+        status = mm_read_file(jinja, MM_TOKENIZER_CONFIG_MOST, &text, &size, error);
         if (status) return status;
         mm_text_add(out, text, size);
         free(text);
-    } else if (!status && mm_is_there(config)) {
-        status = template_of_config(config, out, error);
+    } else if (!status) {
+        status = template_of_config(folder, out, error);
     }
     if (!status && out->failed) status = mm_trouble(error, "%s: no memory for its chat template", folder);
     return status;

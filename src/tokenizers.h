@@ -11,9 +11,9 @@
 // and `data` are what messages call them. See mm_dataset_fit.
 MM_CHECKED mm_status mm_tokenizers_fit(const mm_config *config, const char *model, const char *data,
                                        mm_dataset *dataset, const mm_tokenizer *tokenizer, mm_error *error);
-// The same, and if the model's tokenizer (where there is one beside it) is not the dataset's.
-MM_CHECKED mm_status mm_tokenizers_check(const char *model_path, const mm_config *config, const char *data,
-                                         mm_dataset *dataset, const mm_tokenizer *tokenizer, mm_error *error);
+// Trouble that names both if the model's tokenizer (where there is one beside it) is not the dataset's.
+MM_CHECKED mm_status mm_tokenizers_check_same(const char *model_path, const char *data,
+                                              const mm_tokenizer *tokenizer, mm_error *error);
 
 // tokenizer_config.json's text: transformers' AutoTokenizer needs it beside tokenizer.json, or takes a class
 // by the model's kind that cuts text in its own way. A token that is -1 is left out; pad is the

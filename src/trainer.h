@@ -125,8 +125,10 @@ MM_CHECKED mm_status mm_trainer_check_initial(const mm_trainer *t, const mm_run_
 // src/facts.c. What run.json says; free it with mm_run_facts_free.
 MM_CHECKED mm_status mm_trainer_facts(const mm_trainer *t, int argc, char *const *argv, mm_run_facts *facts,
                                       mm_error *error);
-// Puts into run.json that this program goes on with the run from here, if the steps before are another's.
-MM_CHECKED mm_status mm_trainer_keep_program(const mm_trainer *t, mm_run_facts *facts, mm_error *error);
+// Puts into the facts that this program goes on with the run from here, if the steps before are another's;
+// then *changed is set.
+MM_CHECKED mm_status mm_trainer_keep_program(const mm_trainer *t, mm_run_facts *facts, bool *changed,
+                                             mm_error *error);
 
 // src/train.c. One step, all its stages: t->step is one more after it.
 MM_CHECKED mm_status mm_trainer_step(mm_trainer *t, mm_metrics_row *row, mm_error *error);

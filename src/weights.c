@@ -72,23 +72,16 @@ static mm_status check_own(const mm_parameters *p, int i, const mm_tensor_files 
 }
 
 // transformers writes a model without its head (Qwen3Model) under names without "model.", and opens them.
-static const char *held_name(const char *name, bool bare) {
-    static const char prefix[] = "model.";
-    return bare && strncmp(name, prefix, strlen(prefix)) == 0 ? name + strlen(prefix) : name;
-}
-
-static bool is_bare(const mm_parameters *p, mm_tensor_files *files) {
+static void find_prefix(const mm_parameters *p, mm_tensor_files *files) {
     const char *embedding = p->tensors[p->embedding].name;
-    if (mm_tensor_files_find(files, embedding).entry ||
-        !mm_tensor_files_find(files, held_name(embedding, true)).entry)
-        return false;
+    if (mm_tensor_files_find(files, embedding).entry) return;
     mm_tensor_files_drop(files, "model.");
-    return true;
+    if (!mm_tensor_files_find(files, embedding).entry) mm_tensor_files_drop(files, NULL);
 }
 
-static bool is_own(const mm_parameters *p, const char *name, bool bare) {
+static bool is_own(const mm_parameters *p, const mm_tensor_files *files, const char *name) {
     for (int i = 0; i < p->count; i++)
-        if (strcmp(held_name(p->tensors[i].name, bare), name) == 0) return true;
+        if (strcmp(mm_tensor_files_held_name(files, p->tensors[i].name), name) == 0) return true;
     return false;
 }
 
@@ -96,14 +89,14 @@ mm_status mm_weights_open(const mm_parameters *p, const char *folder, mm_tensor_
                           mm_error *error) {
     mm_status status = mm_tensor_files_open(folder, files, error);
     if (status) return status;
-    bool bare = is_bare(p, *files);
+    find_prefix(p, *files);
     mm_tensor_place place;
     for (int i = 0; !status && i < p->count; i++) status = check_own(p, i, *files, error);
     for (int i = 0; !status && i < mm_tensor_files_count(*files); i++) {
         place = mm_tensor_files_at(*files, i);
         const char *name = place.entry->tensor.name;
         // Old models hold it for each layer; it follows from rope_theta.
-        if (ends_with(name, ".rotary_emb.inv_freq") || is_own(p, name, bare)) continue;
+        if (ends_with(name, ".rotary_emb.inv_freq") || is_own(p, *files, name)) continue;
         status = check_other(p, *files, place, error);
     }
     if (!status) return MM_OK;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 // A tokenizer.json of 250,000 tokens has 20 MB; what is larger is taken for something else.
-enum { MOST_FILE_BYTES = 1 << 28, MOST_CONFIG_BYTES = 1 << 24 };
+enum { MOST_FILE_BYTES = 1 << 28 };
 
 void mm_tokenizer_close(mm_tokenizer *tokenizer) {
     if (!tokenizer) return;
@@ -88,13 +88,11 @@ static mm_status config_tokens(mm_tokenizer *tokenizer, const mm_json_document *
 }
 
 static mm_status read_config(mm_tokenizer *tokenizer, const char *folder, mm_error *error) {
-    char path[PATH_MAX];
-    mm_status status = mm_path_join(path, sizeof path, folder, "tokenizer_config.json", error);
     // Whatever has the name must be the file: without it texts would begin and end otherwise.
-    if (status != MM_OK || !mm_is_there(path)) return status;
     mm_json_document *config;
-    status = mm_json_read(path, MOST_CONFIG_BYTES, &config, error);
-    if (status != MM_OK) return status;
+    mm_status status =
+        mm_json_read_inside(folder, "tokenizer_config.json", MM_TOKENIZER_CONFIG_MOST, &config, error);
+    if (status != MM_OK || !config) return status;
     status = config_tokens(tokenizer, config, error);
     mm_json_free(config);
     return status;

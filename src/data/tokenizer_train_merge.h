@@ -32,8 +32,8 @@ typedef struct mm_learned_merge {
 // Adds tokens to `vocab`, which holds the byte symbols (byte_ids), until it has `wanted`, and says by which
 // merges. Most frequent pair first; of equal ones that with the smaller first id, then the smaller second. A
 // merge may make a token that another merge has made already. `name` is what messages call the text. *merges
-// is malloc'ed. A text that gives too
-// few is trouble where `exactly` so many are wanted. *stop (may be NULL) true: soon ends with MM_INTERRUPTED.
+// is malloc'ed. A text that gives too few is trouble where `exactly` so many are wanted. *stop (may be NULL)
+// true: soon ends with MM_INTERRUPTED.
 MM_CHECKED mm_status mm_learn_merges(const mm_word_counts *words, const char *name,
                                      const int32_t byte_ids[256], int32_t wanted, bool exactly,
                                      mm_vocab *vocab, mm_learned_merge **merges, size_t *count,

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -225,6 +226,15 @@ mm_status mm_json_read(const char *path, size_t limit, mm_json_document **docume
     status = mm_json_parse(text, size, path, document, error);
     free(text);
     return status;
+}
+
+mm_status mm_json_read_inside(const char *folder, const char *name, size_t limit, mm_json_document **document,
+                              mm_error *error) {
+    char path[PATH_MAX];
+    *document = NULL;
+    mm_status status = mm_path_join(path, sizeof path, folder, name, error);
+    if (status != MM_OK || !mm_is_there(path)) return status;
+    return mm_json_read(path, limit, document, error);
 }
 
 void mm_json_free(mm_json_document *document) {

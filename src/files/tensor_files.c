@@ -44,10 +44,13 @@ void mm_tensor_files_drop(mm_tensor_files *files, const char *prefix) {
     files->dropped = prefix;
 }
 
-mm_tensor_place mm_tensor_files_find(const mm_tensor_files *files, const char *name) {
+const char *mm_tensor_files_held_name(const mm_tensor_files *files, const char *name) {
     size_t drop = files->dropped ? strlen(files->dropped) : 0;
-    if (drop && strncmp(name, files->dropped, drop) == 0) name += drop;
-    mm_safetensors_entry entry = {.tensor.name = name};
+    return drop && strncmp(name, files->dropped, drop) == 0 ? name + drop : name;
+}
+
+mm_tensor_place mm_tensor_files_find(const mm_tensor_files *files, const char *name) {
+    mm_safetensors_entry entry = {.tensor.name = mm_tensor_files_held_name(files, name)};
     mm_tensor_place wanted = {NULL, &entry}, none = {NULL, NULL};
     const mm_tensor_place *found =
         files->count ? bsearch(&wanted, files->by_name, (size_t)files->count, sizeof wanted, by_name) : NULL;

@@ -354,16 +354,14 @@ static mm_status read_file(const char *path, mm_config *config, mm_error *error)
 
 // Whatever has the name must be the file: without it the model would end its texts at other tokens.
 static mm_status read_generation(const char *folder, mm_config *config, mm_error *error) {
-    char path[PATH_MAX];
     mm_json_document *document;
-    mm_status status = mm_path_join(path, sizeof path, folder, "generation_config.json", error);
-    if (status || !mm_is_there(path)) return status;
-    status = mm_json_read(path, MM_CONFIG_JSON_MOST, &document, error);
-    if (status) return status;
+    mm_status status =
+        mm_json_read_inside(folder, "generation_config.json", MM_CONFIG_JSON_MOST, &document, error);
+    if (status || !document) return status;
     reading r = {document, mm_json_root(document), error};
     if (mm_json_kind_of(r.root) != MM_JSON_OBJECT)
-        status = mm_trouble(error, "%s: found %s, expected an object; restore it or move it away", path,
-                            mm_json_kind_name(mm_json_kind_of(r.root)));
+        status = mm_trouble(error, "%s: found %s, expected an object; restore it or move it away",
+                            mm_json_name(document), mm_json_kind_name(mm_json_kind_of(r.root)));
     if (!status && has(r.root, "eos_token_id")) status = read_eos(&r, config);
     mm_json_free(document);
     return status;

@@ -129,6 +129,13 @@ mm_status mm_settings_take(mm_settings *to, const mm_field *field, const mm_sett
     return MM_OK;
 }
 
+const char *mm_settings_option(const char *key, char out[MM_OPTION_NAME]) {
+    snprintf(out, MM_OPTION_NAME, "%s", key);
+    for (char *c = out; *c; c++)
+        if (*c == '_') *c = '-';
+    return out;
+}
+
 static bool is_utf8(const char *text) {
     bool whole = true;
     while (*text && whole) text += mm_utf8_sequence(text, strlen(text), &whole);
@@ -139,14 +146,11 @@ mm_status mm_settings_check_text(const mm_settings *settings, mm_error *error) {
     for (const mm_field *f = mm_settings_fields; f->key; f++) {
         const char *text = f->kind == MM_FIELD_STRING ? *(char *const *)const_slot_of(settings, f) : NULL;
         if (!text || is_utf8(text)) continue;
-        char option[32];
-        snprintf(option, sizeof option, "%s", f->key);
-        for (char *c = option; *c; c++)
-            if (*c == '_') *c = '-';
+        char option[MM_OPTION_NAME];
         return mm_trouble(error,
                           "%s (--%s): found bytes that are not UTF-8, with which run.json cannot name it; "
                           "write it in UTF-8, or rename what it leads to",
-                          text, option);
+                          text, mm_settings_option(f->key, option));
     }
     return MM_OK;
 }

@@ -23,8 +23,12 @@ MM_CHECKED mm_status mm_json_parse(const char *text, size_t size, const char *na
 // is null. *guilty after trouble: the text is what is wrong. Memory that ran out is not the text's fault.
 MM_CHECKED mm_status mm_json_parse_line(const char *text, size_t size, const char *name,
                                         mm_json_document **document, bool *guilty, mm_error *error);
-enum { MM_CONFIG_JSON_MOST = 1 << 20 }; // bytes of a model's config.json, whoever reads it
-// A file of at most `limit` bytes.
+// Bytes of a model's config.json and of a tokenizer_config.json, whoever reads them.
+enum { MM_CONFIG_JSON_MOST = 1 << 20, MM_TOKENIZER_CONFIG_MOST = 1 << 24 };
+// A file of at most `limit` bytes; mm_json_read_inside: of that name in the folder, and *document NULL where
+// nothing has the name.
+MM_CHECKED mm_status mm_json_read_inside(const char *folder, const char *name, size_t limit,
+                                         mm_json_document **document, mm_error *error);
 MM_CHECKED mm_status mm_json_read(const char *path, size_t limit, mm_json_document **document,
                                   mm_error *error);
 void mm_json_free(mm_json_document *document);

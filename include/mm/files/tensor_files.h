@@ -31,9 +31,11 @@ typedef struct mm_tensor_place {
 // Tensors of all files, in the order of the shards' names and within a file of their bytes.
 int mm_tensor_files_count(const mm_tensor_files *files);
 mm_tensor_place mm_tensor_files_at(const mm_tensor_files *files, int index);
-// From here on a name that begins with `prefix` (a constant) is looked for without it. Before any other
-// thread has the files.
+// From here on a name that begins with `prefix` (a constant; NULL: none) is looked for without it. Before any
+// other thread has the files.
 void mm_tensor_files_drop(mm_tensor_files *files, const char *prefix);
+// A part of `name`: as it is looked for.
+const char *mm_tensor_files_held_name(const mm_tensor_files *files, const char *name);
 mm_tensor_place mm_tensor_files_find(const mm_tensor_files *files, const char *name);
 
 // The place of the tensor `wanted` (its data are not looked at): trouble if there is none of that name, or it

@@ -57,6 +57,9 @@ typedef struct mm_field {
 // NULL-key-terminated.
 extern const mm_field mm_settings_fields[];
 const mm_field *mm_settings_field(const char *key);
+enum { MM_OPTION_NAME = 64 };
+// "seed-policy", as the command line has the key; returns `out`.
+const char *mm_settings_option(const char *key, char out[MM_OPTION_NAME]);
 
 // All zero is unset; mm_train_resolve fills defaults.
 void mm_settings_free(mm_settings *settings);
