@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <mm/base/par.h>
 #include <mm/files/publish.h>
+#include <mm/ops/attention.h>
 #include <mm/optim/clip.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,10 +149,24 @@ static mm_status cut_pieces(mm_trainer *t, mm_error *error) {
     return t->piece_sums ? MM_OK : out_of_memory("table of pieces", error);
 }
 
+// Has a stream the numbers that a leaf's masks draw? Those of attention are the most.
+static mm_status check_draws(const mm_settings *s, const mm_config *config, mm_error *error) {
+    const uint64_t samples = s->seed_policy == MM_SEED_POLICY_SAMPLE ? 1 : (uint64_t)s->micro_batch;
+    const uint64_t each = mm_attention_mask_elements(config->heads, s->seq_len);
+    if (s->dropout <= 0 || each <= MM_STREAM_ELEMENTS / samples) return MM_OK;
+    return mm_trouble(
+        error,
+        "--seq-len %lld with --micro-batch %lld and the model's %d heads: dropout draws more numbers for "
+        "a leaf than the 2^46 of a stream; give a smaller --seq-len%s, or --dropout 0",
+        (long long)s->seq_len, (long long)s->micro_batch, config->heads,
+        samples > 1 ? " or --micro-batch" : "");
+}
+
 // Its shape; no weights yet.
 static mm_status open_model(mm_trainer *t, mm_error *error) {
     mm_config config;
     mm_status status = choose_config(t, &config, error);
+    if (!status) status = check_draws(&t->settings, &config, error);
     if (!status)
         status = mm_model_open(&t->model, &config, t->kernels, t->gemm, t->settings.seq_len, NULL, error);
     return status;

@@ -49,5 +49,14 @@ probe optim src/optim/clip.c
 probe record src/record/run.c
 probe run src/train.c
 probe tools tools/main.c
+# What lets a compiler change sums is refused, by meson and by the sources.
+if CFLAGS=-ffast-math meson setup "$scratch/fast" "$root" >"$scratch/said" 2>&1 || ! grep -q 'CFLAGS have -ffast-math' "$scratch/said"; then
+    printf 'CFLAGS=-ffast-math: expected to be refused\n'
+    failed=1
+fi
+if "${compiler[@]}" -Ofast -I"$root/include" -E "$root/include/mm/base/mathfn.h" >"$scratch/said" 2>&1; then
+    printf 'mathfn.h with -Ofast: expected an error\n'
+    failed=1
+fi
 [ "$failed" -eq 0 ] && echo "every folder finds the headers that it may use, and no other"
 exit "$failed"

@@ -8,6 +8,7 @@
 
 #include "../src/base/limit.h"
 #include <cmocka.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fenv.h>
 #include <float.h>
@@ -43,6 +44,25 @@ static void check_every_worker_runs_once(void) {
 static void every_worker_runs_once(void **state) {
     (void)state;
     check_every_worker_runs_once();
+}
+
+static int count_threads(void) {
+    DIR *tasks = opendir("/proc/self/task");
+    int count = 0;
+    while (tasks && readdir(tasks)) count++;
+    if (tasks) closedir(tasks);
+    return count;
+}
+
+// Threads that went could not always be made again.
+static void threads_stay(void **state) {
+    (void)state;
+    int calls[7] = {0};
+    mm_par_run(7, count, calls);
+    int before = count_threads();
+    mm_par_run(2, count, calls);
+    assert_int_equal(count_threads(), before);
+    assert_true(calls[0] == 2 && calls[1] == 2 && calls[2] == 1);
 }
 
 static void run_inside(void *self, int worker) {
@@ -314,6 +334,7 @@ int main(int argc, char **argv) {
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_worker_runs_once),
+        cmocka_unit_test(threads_stay),
         cmocka_unit_test(a_worker_may_launch_workers),
         cmocka_unit_test(a_team_waits_for_all),
         cmocka_unit_test(a_team_splits_into_parts),

@@ -176,11 +176,26 @@ static void bits_are_the_same_everywhere(void **state) {
     }
 }
 
+// Else weights of 1e20 would train to the end, each step with the loss of knowing nothing.
+static void squares_beyond_float_are_no_zero(void **state) {
+    (void)state;
+    float x[20] = {0}, y[20], w[20] = {0}, rstd;
+    for (mm_isa isa = MM_ISA_BASELINE; isa <= mm_isa_best(); isa++) {
+        x[3] = 0x1p63f;
+        mm_kernels_for(isa)->rmsnorm->forward(y, 20, x, 20, w, &rstd, 1, 1, 20, 1e-6f);
+        assert_true(isfinite(rstd) && rstd > 0 && y[0] == 0);
+        x[3] = 0x1p64f;
+        mm_kernels_for(isa)->rmsnorm->forward(y, 20, x, 20, w, &rstd, 1, 1, 20, 1e-6f);
+        assert_true(isnan(rstd) && isnan(y[0]) && isnan(y[3]));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradient_is_the_central_difference),
         cmocka_unit_test(kernels_are_the_reference),
         cmocka_unit_test(bits_are_the_same_everywhere),
+        cmocka_unit_test(squares_beyond_float_are_no_zero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

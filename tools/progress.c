@@ -1,4 +1,5 @@
 #include "progress.h"
+#include <errno.h>
 #include <mm/base/clock.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,15 +20,21 @@ static struct {
     volatile sig_atomic_t expected_size;
 } state;
 
+// A terminal that knows no escape sequences, as an editor's, is written to as a pipe is.
+static bool is_terminal(void) {
+    const char *term = getenv("TERM");
+    return isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb") != 0;
+}
+
 static bool wants_colour(void) {
-    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-    return !(no && *no) && term && *term && strcmp(term, "dumb") != 0;
+    const char *no = getenv("NO_COLOR");
+    return !(no && *no);
 }
 
 static void look(void) {
     if (state.known) return;
     state.known = true;
-    state.terminal = isatty(STDERR_FILENO);
+    state.terminal = is_terminal();
     state.colour = state.terminal && wants_colour();
 }
 
@@ -93,8 +100,11 @@ static void disarm(void) {
 
 static void on_alarm(int signal) {
     (void)signal;
+    const int kept = errno;
     size_t size = (size_t)state.expected_size;
-    if (size && write(STDERR_FILENO, state.expected, size) < 0) return;
+    ssize_t wrote = size ? write(STDERR_FILENO, state.expected, size) : 0;
+    (void)wrote; // nobody listens
+    errno = kept;
 }
 
 static void arm(const char *what) {

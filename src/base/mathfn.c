@@ -109,7 +109,7 @@ static double cosine_of(pair r) {
 }
 
 void mm_sincos(double x, double *sine, double *cosine) {
-    assert(!(fabs(x) >= 0x1p30));
+    assert(!(fabs(x) > 0x1p30));
     if (x != x || fabs(x) < 0x1p-27) {
         *sine = x;
         *cosine = x != x ? x : 1.0;

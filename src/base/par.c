@@ -80,7 +80,6 @@ static int try_threads(int threads) {
     return count;
 }
 
-// libgomp ends the process where it cannot make a thread, so it is asked for no more than were made here.
 int mm_par_threads(int workers) {
     static atomic_int asked = 1, had = 1;
     if (workers > asked) {
@@ -90,13 +89,23 @@ int mm_par_threads(int workers) {
     return workers < had ? workers : had;
 }
 
+// As many threads as ever were. libgomp lets threads go where it is asked for fewer, makes them again where
+// it is asked for more, and ends the process where it then cannot.
+static int kept_threads(int threads) {
+    static atomic_int most = 1;
+    if (threads > most) most = threads;
+    return most;
+}
+
 void mm_par_run(int workers, void (*work)(void *self, int worker), void *self) {
     assert(workers >= 1);
     omp_set_dynamic(0);
-#pragma omp parallel num_threads(mm_par_threads(workers))
+    const int wanted = mm_par_threads(workers);
+#pragma omp parallel num_threads(kept_threads(wanted))
     {
-        int threads = omp_get_num_threads();
-        for (int worker = omp_get_thread_num(); worker < workers; worker += threads) {
+        const int there = omp_get_num_threads(), threads = wanted < there ? wanted : there;
+        const int mine = omp_get_thread_num();
+        for (int worker = mine; mine < threads && worker < workers; worker += threads) {
             mm_par_ieee();
             mm_profile_enter(worker);
             work(self, worker);
@@ -198,13 +207,17 @@ void mm_par_team(int workers, void (*work)(void *self, const mm_team *team, int 
     barrier_open(&whole, looks);
     for (int i = 0; i < workers; i++) barrier_open(&parts[i], looks);
     omp_set_dynamic(0);
-#pragma omp parallel num_threads(mm_par_threads(workers))
+    const int wanted = mm_par_threads(workers);
+#pragma omp parallel num_threads(kept_threads(wanted))
     {
-        const mm_team team = {.workers = omp_get_num_threads(), .barrier = &whole, .parts = parts};
-        mm_par_ieee();
-        mm_profile_enter(omp_get_thread_num());
-        work(self, &team, omp_get_thread_num());
-        mm_profile_leave();
+        const int there = omp_get_num_threads(), mine = omp_get_thread_num();
+        const mm_team team = {.workers = wanted < there ? wanted : there, .barrier = &whole, .parts = parts};
+        if (mine < team.workers) {
+            mm_par_ieee();
+            mm_profile_enter(mine);
+            work(self, &team, mine);
+            mm_profile_leave();
+        }
     }
     mm_profile_joined();
     for (int i = 0; i < workers; i++) barrier_close(&parts[i]);

@@ -11,8 +11,7 @@ mm_stream mm_stream_of(const mm_draw *draw, mm_purpose purpose, int layer, uint6
     assert((unsigned)purpose < 256 && layer >= 0 && layer < 4096);
     uint64_t room = (per_sample + 63) / 64 * 64, origin;
     bool overflow = __builtin_mul_overflow(room, draw->sample, &origin);
-    // A block's number has 44 bits.
-    assert(!overflow && origin < (uint64_t)1 << 46 && room <= ((uint64_t)1 << 46) - origin);
+    assert(!overflow && origin < MM_STREAM_ELEMENTS && room <= MM_STREAM_ELEMENTS - origin);
     (void)overflow;
     return (mm_stream){
         .key = draw->key,

@@ -171,7 +171,9 @@ static mm_status choose_best(mm_error *error) {
     return failed ? mm_trouble_errno(error, "BLIS_ARCH_TYPE", "set it") : MM_OK;
 }
 
-enum { CHECK_M = 37, CHECK_N = 29, CHECK_K = 600 };
+// More rows and columns than the widest kernels take at once (skx: 32, and BLIS may turn the product about),
+// and not in whole tiles.
+enum { CHECK_M = 67, CHECK_N = 41, CHECK_K = 600 };
 
 static void fill(float *x, int64_t n, uint32_t seed) {
     for (int64_t i = 0; i < n; i++) {
@@ -180,7 +182,7 @@ static void fill(float *x, int64_t n, uint32_t seed) {
     }
 }
 
-// Is alpha times a product, of more than two chunks and of no whole tiles, as defined? Or added to C.
+// Is alpha times a product, of more than two chunks, as defined? Or added to C.
 static bool meets_definition(const mm_gemm *gemm, float alpha, bool add, float *room) {
     enum { M = CHECK_M, N = CHECK_N, K = CHECK_K };
     float *a = room, *b = a + M * K, *c = b + K * N, *before = c + M * N;

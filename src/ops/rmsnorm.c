@@ -13,6 +13,12 @@ static float sum_squares(const float *restrict x, int64_t n) {
     return mm_lane_sum(sums);
 }
 
+// NaN of an infinite mean: 0, which that gives, would hide it, and all that comes after would be finite.
+MM_INLINE float rstd_of(float mean) {
+    const float r = 1.0f / sqrtf(mean);
+    return r == 0.0f ? NAN : r;
+}
+
 // Asks for a group of a later row: the first at least MM_AHEAD floats further on.
 MM_INLINE void fetch(const float *x, int64_t ld, int64_t row, int64_t rows, int64_t column, int64_t n) {
     const int64_t ahead = (MM_AHEAD + ld - 1) / ld;
@@ -27,7 +33,7 @@ static void forward(float *y, int64_t ldy, const float *x, int64_t ldx, const fl
             float *to = y + row * ldy + head * n;
             fetch(x, ldx, row, rows, head * n, n);
             fetch(y, ldy, row, rows, head * n, n);
-            const float r = 1.0f / sqrtf(sum_squares(from, n) / (float)n + eps);
+            const float r = rstd_of(sum_squares(from, n) / (float)n + eps);
             rstd[row * heads + head] = r;
             MM_ELEMENTWISE
             for (int64_t i = 0; i < n; i++) to[i] = w[i] * (from[i] * r);

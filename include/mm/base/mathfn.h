@@ -3,9 +3,20 @@
 #ifndef MM_BASE_MATHFN_H
 #define MM_BASE_MATHFN_H
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error                                                                                                       \
+    "bits need IEEE arithmetic: build without options that loosen it, to be fast or for finite numbers only"
+#endif
+#if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
+#error                                                                                                       \
+    "a float must be evaluated as a float: build for a CPU with SSE2 (-msse2 -mfpmath=sse), not for the x87"
+#endif
+_Static_assert(sizeof(long) == 8 && sizeof(void *) == 8, "mm is for 64-bit systems");
 
 enum { MM_LANES = 16 }; // a sum's lanes: element i goes to lane i mod 16, the tail is filled with +0
 
@@ -116,6 +127,6 @@ static inline double mm_log(double x) {
 double mm_exp(double x);             // 0 below -708, infinity above 709.78
 double mm_pow(double x, double y);   // x > 0: mm_exp(y * mm_log(x)), the relative error grows with |y log x|
 double mm_powi(double x, int64_t n); // n >= 0, by repeated squaring
-void mm_sincos(double x, double *sine, double *cosine); // |x| < 2^30
+void mm_sincos(double x, double *sine, double *cosine); // |x| <= 2^30
 
 #endif

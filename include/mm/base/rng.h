@@ -36,6 +36,9 @@ typedef struct mm_stream {
     uint64_t origin;              // element number of the first element; a multiple of 64
 } mm_stream;
 
+// What a leaf's samples draw together: a block's number has 44 bits.
+#define MM_STREAM_ELEMENTS ((uint64_t)1 << 46)
+
 // The stream of one purpose and layer for one sample, whose elements are `per_sample` in number (rounded up
 // to a multiple of 64, so that every sample starts at a block).
 mm_stream mm_stream_of(const mm_draw *draw, mm_purpose purpose, int layer, uint64_t per_sample);
