@@ -120,6 +120,8 @@ static void reason_weights(const diffing *d, mm_text *out) {
     if (!by) return;
     mm_text_add_string(out, by == seed ? "; run B drew it with " : "; run B has ");
     add_fact(d, by, out);
+    if (by == seed && d->parting.stages == MM_STAGE_BATCH && (seed->stages & MM_STAGE_BATCH))
+        mm_text_add_string(out, ", and its inputs as well");
 }
 
 static void reason_data(const diffing *d, const diff_replay *replay, mm_text *out) {

@@ -34,7 +34,8 @@ static bool changes_anything(const mm_facts_diff *f) {
 static bool worth_running(const diffing *d) {
     const diff_parting *p = &d->parting;
     if (!p->step || d->options->no_replay || d->result->facts.initial) return false;
-    if (diff_explaining(d, MM_FACT_DATA)) return false;
+    // Without records of the step, data that are read later would explain it as well.
+    if (p->stages != DIFF_ANY_STAGE && diff_explaining(d, MM_FACT_DATA)) return false;
     bool explained = diff_explaining(d, MM_FACT_SEED) || diff_explaining(d, MM_FACT_OPTION);
     if (!explained) return true;
     bool fine = p->a.step && p->b.step && mm_trace_step_level(&p->a) == MM_LEVEL_OP &&
@@ -238,5 +239,8 @@ mm_status diff_run_again(diffing *d, diff_replay *replay, mm_error *error) {
     if (!worth_running(d)) return MM_OK;
     bool traced = d->parting.a.step && d->parting.b.step && d->parting.stages != DIFF_ANY_STAGE;
     if (!traced) return run_untraced(d, replay);
-    return changes_anything(&d->result->facts) ? run_both(d, replay, error) : run_one(d, replay, error);
+    // Other ranks keep other sums of the same bits.
+    bool alike =
+        d->a.facts.settings.ranks == d->b.facts.settings.ranks && !changes_anything(&d->result->facts);
+    return alike ? run_one(d, replay, error) : run_both(d, replay, error);
 }

@@ -40,9 +40,39 @@ parts hardware 4 "the learning rate was 1.0003 (run A: 0.0003), though the setti
 # --- seeds
 train large --seed 0xfedcba9876543210
 parts weights 1 "--seed 18364758544493064720 (run A: 1337)" base large
-has out '"key": "seed", "a": 1337, "b": "fedcba9876543210"'
+has out '"key": "seed", "a": 1337, "b": "0xfedcba9876543210"'
 train two --seed-policy shared --dropout 0.3
 parts seed 1 "--seed-policy shared (run A: rank); run B also has --dropout 0.3 (run A: 0.2), which may explain it as well" base two
+train seven --seed 7
+parts weights 1 "in the inputs that were read|run B drew it with --seed 7 (run A: 1337), and its inputs as well." base seven
+
+# A seed explains nothing where one of the runs does not draw by it.
+train hashed-order --seed-policy hashed --order sequential
+parts configuration 1 "in the inputs that were read|: run B has --order sequential (run A: shuffled)." base hashed-order
+train ranks-order --ranks 2 --order sequential
+parts configuration 1 "in the inputs that were read|: run B has --order sequential (run A: shuffled)." base ranks-order
+train still --dropout 0
+train moving --dropout 0.1 --seed-policy hashed
+parts configuration 1 "embedding_dropout|: run B has --dropout 0.1 (run A: 0)." still moving
+train fixed --model base/model --order sequential --dropout 0
+train noisy --model base/model --order sequential --dropout 0 --seed 7 --token-noise 0.1
+parts configuration 1 "in the inputs that were read|: run B has --token-noise 0.1 (run A: 0)." fixed noisy
+train other-seed --model base/model --order sequential --dropout 0 --seed 7
+same fixed other-seed "--seed"
+expect 0 diff --json fixed other-seed && grep -q '"key": "seed", "a": 1337, "b": 7, "may_change_bits": false' out ||
+    fail "a seed that nobody draws by may change bits: $(head -c 600 out)"
+train alone --ranks 1 --seed-policy rank
+train alone-shared --ranks 1 --seed-policy shared
+same alone alone-shared "--seed-policy"
+expect 0 diff --json alone alone-shared
+has out '"key": "seed_policy", "a": "rank", "b": "shared", "may_change_bits": false'
+
+# Of runs with other ranks each is run again: they keep other sums.
+train still-two --dropout 0 --ranks 2
+copy still-two && record '/"step":3,.*"leaf":5.*"op":"loss"/s/"xxh128":".../"xxh128":"000/'
+rm -r B/checkpoints/step-000004 && ln -sfn checkpoints/step-000002 B/model
+parts hardware 3 "this machine repeats run A but not run B" still B
+parts hardware 3 "this machine repeats run B but not run A" B still
 
 # --- data
 sed '5,300s/^../zu/' words.txt >other.txt && run pack --tokenizer tokenizer.json --out other other.txt
@@ -51,6 +81,12 @@ parts data 1 "they differ first in document 0, token|run B also has --order sequ
 train batch16 --batch 16 --data other --seed-policy shared --dropout 0.3 --beta1 0.8
 parts configuration 1 "run B has --batch 16 (run A: 8); their leaves hold other samples, so that it cannot be told apart from data.xxh128" base batch16
 has out "), --seed-policy shared (run A: rank), --dropout 0.3 (run A: 0.2)\""
+
+# Without a trace data that are read later explain nothing.
+{ cat words.txt; echo ba; } >longer.txt && run pack --tokenizer tokenizer.json --out longer longer.txt
+train first-part --order sequential --steps 2 --trace off
+train later-data --order sequential --steps 2 --trace off --data longer --dropout 0.3
+parts configuration 1 "run B has --dropout 0.3 (run A: 0.2)" first-part later-data
 
 # The same tokens in other shards are no other data.
 awk '{ print; if (NR % 10 == 0) print "%" }' words.txt >split.txt

@@ -137,7 +137,7 @@ static void what_run_json_says_comes_back(void **state) {
     char *text_again = fixture_read(fixture_path(path, second, "run.json"), &again_size);
     assert_string_equal(text, text_again);
     assert_non_null(strstr(text, "\"policy\": \"hashed\""));
-    assert_non_null(strstr(text, "\"seed\": \"fedcba9876543210\""));
+    assert_non_null(strstr(text, "\"seed\": \"0xfedcba9876543210\""));
     assert_non_null(strstr(text, "\"val_data\": null"));
     free(text);
     free(text_again);

@@ -215,11 +215,26 @@ static void seeds_are_integers_as_far_as_json_holds_them(void **state) {
     } cases[] = {{0, "\"seed\": 0,"},
                  {1337, "\"seed\": 1337,"},
                  {1ULL << 53, "\"seed\": 9007199254740992,"},
-                 {(1ULL << 53) + 1, "\"seed\": \"0020000000000001\","},
-                 {UINT64_MAX, "\"seed\": \"ffffffffffffffff\","}};
+                 {(1ULL << 53) + 1, "\"seed\": \"0x0020000000000001\","},
+                 {UINT64_MAX, "\"seed\": \"0xffffffffffffffff\","}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char *text = write_settings(&(mm_settings){.seed = cases[i].seed});
+        uint64_t draws = 1;
+        mm_settings s = {0};
+        for (const mm_field *f = mm_settings_fields; f->key; f++) draw_field(&s, f, &draws);
+        s.seed = cases[i].seed;
+        char *text = write_settings(&s);
+        mm_settings_free(&s);
         if (!strstr(text, cases[i].text)) fail_msg("%s: not in %s", cases[i].text, text);
+        mm_settings read;
+        assert_int_equal(read_settings(text, &read, NULL), MM_OK);
+        assert_true(read.seed == cases[i].seed);
+        mm_settings_free(&read);
+        // Without 0x, as runs once had it, it is hexadecimal too.
+        char *sign = strstr(text, "\"0x");
+        if (sign) memmove(sign + 1, sign + 3, strlen(sign + 3) + 1);
+        assert_int_equal(read_settings(text, &read, NULL), MM_OK);
+        assert_true(read.seed == cases[i].seed);
+        mm_settings_free(&read);
         free(text);
     }
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POLICY_SAMPLE = 3, SCHEDULE_CONSTANT = 1 }; // in the order of the choices' names
+enum { POLICY_SAMPLE = 3, SCHEDULE_CONSTANT = 1, ORDER_SHUFFLED = 0 }; // in the order of the choices' names
 
 enum { ANYWHERE = MM_STAGE_BATCH | MM_STAGE_LEAF | MM_STAGE_MERGE | MM_STAGE_UPDATE };
 
@@ -98,34 +98,54 @@ static bool same_setting(const mm_settings *a, const mm_settings *b, const mm_fi
     return x == y || (x && y && strcmp(x, y) == 0);
 }
 
-static unsigned stages_of(const char *key) {
+// Where both runs draw by key. What one of them alone draws, another option explains.
+static unsigned drawing_stages(const comparing *c, const char *key) {
+    const mm_settings *a = &c->a->settings, *b = &c->b->settings;
+    bool shuffled = a->order == ORDER_SHUFFLED && b->order == ORDER_SHUFFLED && strcmp(key, "seed") == 0;
+    bool noise = a->token_noise > 0 && b->token_noise > 0, dropout = a->dropout > 0 && b->dropout > 0;
+    return (noise || shuffled ? MM_STAGE_BATCH : 0U) | (dropout ? MM_STAGE_LEAF : 0U);
+}
+
+static bool draws_by_key(const char *key) {
+    return strcmp(key, "ranks") == 0 || strcmp(key, "seed") == 0 || strcmp(key, "seed_policy") == 0;
+}
+
+static unsigned stages_of(const comparing *c, const char *key) {
     static const struct {
         const char *key;
         unsigned stages;
     } table[] = {
-        {"ranks", MM_STAGE_BATCH | MM_STAGE_LEAF},
         {"preset", MM_STAGE_LEAF},
         {"steps", MM_STAGE_UPDATE},
         {"batch", MM_STAGE_BATCH | MM_STAGE_LEAF | MM_STAGE_MERGE},
         {"micro_batch", MM_STAGE_BATCH | MM_STAGE_LEAF | MM_STAGE_MERGE},
         {"seq_len", MM_STAGE_BATCH | MM_STAGE_LEAF | MM_STAGE_MERGE},
         {"packing", MM_STAGE_BATCH | MM_STAGE_LEAF | MM_STAGE_MERGE},
-        {"seed", MM_STAGE_BATCH | MM_STAGE_LEAF},
-        {"seed_policy", MM_STAGE_BATCH | MM_STAGE_LEAF},
         {"dropout", MM_STAGE_LEAF},
         {"token_noise", MM_STAGE_BATCH},
         {"order", MM_STAGE_BATCH},
     };
+    if (draws_by_key(key)) return drawing_stages(c, key);
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (strcmp(table[i].key, key) == 0) return table[i].stages;
     return MM_STAGE_UPDATE;
+}
+
+static bool same_keys(const mm_run_facts *a, const mm_run_facts *b) {
+    if (a->stream_count != b->stream_count) return false;
+    for (int i = 0; i < a->stream_count; i++)
+        if (a->streams[i].key != b->streams[i].key) return false;
+    return true;
 }
 
 // Does the option matter to these two runs at all?
 static bool moves_bits(const comparing *c, const mm_field *f) {
     const mm_settings *a = &c->a->settings, *b = &c->b->settings;
     bool draws = a->dropout > 0 || a->token_noise > 0 || b->dropout > 0 || b->token_noise > 0;
-    if (strcmp(f->key, "seed_policy") == 0) return draws;
+    bool by_sample = a->seed_policy == POLICY_SAMPLE || b->seed_policy == POLICY_SAMPLE;
+    if (strcmp(f->key, "seed_policy") == 0) return draws && (by_sample || !same_keys(c->a, c->b));
+    if (strcmp(f->key, "seed") == 0)
+        return draws || !a->model || !b->model || a->order == ORDER_SHUFFLED || b->order == ORDER_SHUFFLED;
     if (strcmp(f->key, "ranks") == 0)
         return draws && !(a->seed_policy == POLICY_SAMPLE && b->seed_policy == POLICY_SAMPLE);
     if (strcmp(f->key, "steps") == 0)
@@ -139,7 +159,7 @@ static void compare_settings(comparing *c) {
         if (same_setting(a, b, f)) continue;
         bool bits = moves_bits(c, f), seed = strncmp(f->key, "seed", 4) == 0;
         mm_fact_kind kind = seed ? MM_FACT_SEED : f->changes_bits ? MM_FACT_OPTION : MM_FACT_PLACE;
-        add(c, f->key, kind, bits ? stages_of(f->key) : 0, bits, setting(c, a, f), setting(c, b, f));
+        add(c, f->key, kind, bits ? stages_of(c, f->key) : 0, bits, setting(c, a, f), setting(c, b, f));
     }
 }
 

@@ -265,16 +265,22 @@ bool mm_settings_batch_fits(const mm_settings *s) {
 // --- run.json
 
 void mm_settings_write_seed(uint64_t seed, const char *key, mm_json_writer *w) {
-    if (seed <= exact_integers)
+    if (seed <= exact_integers) {
         mm_json_pair_integer(w, key, (int64_t)seed);
-    else
-        mm_json_pair_hex64(w, key, seed);
+        return;
+    }
+    char text[24];
+    snprintf(text, sizeof text, "0x%016llx", (unsigned long long)seed);
+    mm_json_pair_string(w, key, text);
 }
 
 static mm_status read_seed(uint64_t *slot, const char *key, const mm_json_document *document,
                            const mm_json *object, mm_error *error) {
-    if (mm_json_kind_of(mm_json_get(object, key)) == MM_JSON_STRING)
-        return mm_json_need_hex64(document, object, key, slot, error);
+    const char *text = mm_json_string(mm_json_get(object, key), NULL);
+    char name[256];
+    snprintf(name, sizeof name, "%s: %s", mm_json_name(document), key);
+    if (text && strncmp(text, "0x", 2) == 0) return parse_seed(slot, name, text, error);
+    if (text) return mm_json_need_hex64(document, object, key, slot, error);
     int64_t number = 0;
     mm_status status =
         mm_json_need_integer(document, object, key, 0, (int64_t)exact_integers, &number, error);

@@ -76,7 +76,8 @@ MM_CHECKED mm_status mm_settings_parse(mm_settings *settings, const mm_field *fi
 // Does each rank have a power of two of micro-batches, so that its gradient is one node of the tree? The
 // three are at least 1.
 bool mm_settings_batch_fits(const mm_settings *settings);
-// A member of an open object: an integer up to 2^53, else a string of 16 hex digits.
+// A member of an open object: an integer up to 2^53, else a string as --seed takes it, "0x" and 16 hex
+// digits.
 void mm_settings_write_seed(uint64_t seed, const char *key, mm_json_writer *w);
 // As members of an open object, in the table's order.
 void mm_settings_write(const mm_settings *settings, mm_json_writer *w);
