@@ -44,7 +44,8 @@ static mm_status load_model(eval_session *e, const char *path, int64_t seq_len, 
 static mm_status load_data(eval_session *e, const mm_eval_request *r, int64_t seq_len, mm_error *error) {
     const char *path = r->data_path, *name = r->data_name ? r->data_name : path;
     mm_status status = mm_dataset_open(path, &e->dataset, error);
-    if (!status) status = mm_plan_make(&e->plan, e->dataset, MM_PACKING_WINDOW, seq_len, false, 0, error);
+    mm_packing packing = r->documents ? MM_PACKING_DOCUMENT : MM_PACKING_WINDOW;
+    if (!status) status = mm_plan_make(&e->plan, e->dataset, packing, seq_len, false, 0, error);
     mm_tokenizer *tokenizer = NULL;
     if (!status) status = mm_tokenizer_open(path, &tokenizer, error);
     if (!status) status = mm_tokenizers_check_same(r->model_path, name, tokenizer, error);
@@ -117,7 +118,8 @@ static mm_status evaluate(eval_session *e, const mm_eval_request *r, mm_eval_res
 static void fill_result(const eval_session *e, mm_eval_result *result) {
     static const double ln_2 = 0.693147180559945309417;
     result->perplexity = mm_exp(result->loss);
-    result->text_bytes = (int64_t)mm_dataset_text_bytes(e->dataset);
+    bool whole = e->plan.packing == MM_PACKING_WINDOW;
+    result->text_bytes = whole ? (int64_t)mm_dataset_text_bytes(e->dataset) : 0;
     result->bits_per_byte =
         result->text_bytes ? result->loss * (double)result->tokens / ln_2 / (double)result->text_bytes : NAN;
 }

@@ -13,6 +13,11 @@ void mm_pace_mark(mm_pace *p, mm_pace_part part, double now) {
     p->counts[part]++;
 }
 
+void mm_pace_step(mm_pace *p, int64_t tokens, double now) {
+    p->tokens[p->counts[MM_PACE_STEP] % MM_PACE_WINDOW] = tokens;
+    mm_pace_mark(p, MM_PACE_STEP, now);
+}
+
 static int by_size(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -27,10 +32,14 @@ static int64_t window(int64_t steps) {
     return n < steps ? n : steps;
 }
 
+static int64_t counted(int64_t steps) {
+    int64_t n = window(steps);
+    return n == steps && steps > 1 ? n - 1 : n;
+}
+
 double mm_pace_step_seconds(const mm_pace *p) {
     enum { OUTLIER = 3 };
-    int64_t steps = p->counts[MM_PACE_STEP], n = window(steps);
-    if (n == steps && steps > 1) n--;
+    int64_t steps = p->counts[MM_PACE_STEP], n = counted(steps);
     if (n == 0) return 0;
     double seconds[MM_PACE_WINDOW];
     for (int64_t i = 0; i < n; i++) seconds[i] = p->steps[(steps - n + i) % MM_PACE_WINDOW];
@@ -38,6 +47,13 @@ double mm_pace_step_seconds(const mm_pace *p) {
     double most = OUTLIER * seconds[n / 2], sum = 0;
     for (int64_t i = 0; i < n; i++) sum += seconds[i] < most ? seconds[i] : most;
     return sum / (double)n;
+}
+
+double mm_pace_tokens_per_second(const mm_pace *p) {
+    int64_t steps = p->counts[MM_PACE_STEP], n = counted(steps), sum = 0;
+    if (n == 0) return 0;
+    for (int64_t i = 0; i < n; i++) sum += p->tokens[(steps - n + i) % MM_PACE_WINDOW];
+    return (double)sum / ((double)n * mm_pace_step_seconds(p));
 }
 
 // How many times a part comes after the steps first + 1 to last.

@@ -21,18 +21,23 @@ typedef struct mm_pace {
     mm_pace_cost costs[MM_PACE_PARTS]; // but of steps
     double began, marked;
     int64_t counts[MM_PACE_PARTS];
-    double sums[MM_PACE_PARTS];   // seconds
-    double steps[MM_PACE_WINDOW]; // seconds of the last steps: step i of the process at i mod window
+    double sums[MM_PACE_PARTS];     // seconds
+    double steps[MM_PACE_WINDOW];   // seconds of the last steps: step i of the process at i mod window
+    int64_t tokens[MM_PACE_WINDOW]; // and their targets
 } mm_pace;
 
 // Begins at `now`, after step `first`; the costs are set before.
 void mm_pace_begin(mm_pace *pace, double now);
 // The time since the last mark went to this part, which is at its end.
 void mm_pace_mark(mm_pace *pace, mm_pace_part part, double now);
+// The same of a step, with its targets.
+void mm_pace_step(mm_pace *pace, int64_t tokens, double now);
 // Seconds of a step: the mean over the last ones, of which the first of the process does not count and none
 // for more than three times the median: a page of memory that is touched the first time, or another program,
 // takes once what it takes. 0 before the first.
 double mm_pace_step_seconds(const mm_pace *pace);
+// Targets a second over the same steps; 0 before the first.
+double mm_pace_tokens_per_second(const mm_pace *pace);
 // Seconds until the run's end; negative before the third step.
 double mm_pace_left(const mm_pace *pace);
 

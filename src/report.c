@@ -3,6 +3,8 @@
 #include <mm/base/clock.h>
 #include <mm/base/mathfn.h>
 #include <mm/base/par.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 void mm_report_doing(const mm_trainer *t, const char *what) {
     if (t->watch && t->watch->doing) t->watch->doing(t->watch->self, what, -1);
@@ -49,10 +51,28 @@ void mm_report_step(const mm_trainer *t, const mm_pace *p, const mm_metrics_row 
                            .val_loss = row->val_loss,
                            .seconds = seconds,
                            .tokens = row->tokens,
-                           .tokens_per_second = (double)row->tokens / mm_pace_step_seconds(p),
+                           .tokens_per_second = mm_pace_tokens_per_second(p),
                            .seconds_left = left,
                            .seconds_whole = left < 0 ? -1 : mm_clock_seconds() - p->began + left};
     t->watch->step(t->watch->self, &shown);
+}
+
+// Who starts several by mpirun may take them for the ranks of one run. (A sweep may be started so, too.)
+static void warn_of_processes(const mm_trainer *t) {
+    static const char *const sizes[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const char *value = getenv(sizes[i]);
+        long processes = value ? strtol(value, NULL, 10) : 0;
+        if (processes < 2 || !t->watch->warning) continue;
+        char sentence[256];
+        snprintf(sentence, sizeof sentence,
+                 "%ld processes were started (%s), and each trains a run of its own, since ranks are threads "
+                 "here; "
+                 "for one data-parallel run of them: one process with --ranks %ld",
+                 processes, sizes[i], processes);
+        t->watch->warning(t->watch->self, sentence);
+        return;
+    }
 }
 
 void mm_report_header(const mm_trainer *t) {
@@ -85,4 +105,5 @@ void mm_report_header(const mm_trainer *t) {
                               .resumed_step = t->step,
                               .again = t->recalled && t->step == 0};
     t->watch->header(t->watch->self, &header);
+    warn_of_processes(t);
 }

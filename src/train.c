@@ -52,7 +52,7 @@ static mm_status after_step(mm_trainer *t, mm_pace *p, mm_metrics_row *row, doub
                             mm_train_result *result, mm_error *error) {
     const mm_settings *s = &t->settings;
     double seconds = mm_clock_seconds() - began;
-    mm_pace_mark(p, MM_PACE_STEP, mm_clock_seconds());
+    mm_pace_step(p, row->tokens, mm_clock_seconds());
     mm_timing_row timing = mm_report_timing(row, seconds);
     if (t->val.dataset && due(row->step, s->val_every, s->steps)) {
         mm_report_doing(t, "evaluating");
@@ -145,6 +145,8 @@ static mm_status finish(mm_trainer *t, mm_train_result *result, mm_status status
         snprintf(result->model_path, sizeof result->model_path, "%.*s/model", PATH_MAX - 8,
                  mm_run_path(t->run));
         const mm_settings *s = &t->settings;
+        result->seq_len = s->seq_len;
+        result->documents = s->packing == MM_PACKING_DOCUMENT;
         const char *data = s->val_data && s->val_every ? s->val_data : s->data;
         if (mm_is_folder(data)) snprintf(result->data_path, sizeof result->data_path, "%s", data);
     }

@@ -32,7 +32,13 @@ grep -qF "${escape}[2m" plain && fail "colour in spite of NO_COLOR"
 terminal empty "NO_COLOR= '$mm' $small --steps 2 --out c"
 grep -qF "${escape}[2m" empty || fail "an empty NO_COLOR took the colour"
 terminal dumb "TERM=dumb '$mm' $small --steps 2 --out d"
-grep -qF "${escape}[2m" dumb && fail "colour in spite of TERM=dumb"
+grep -qF "$escape" dumb && fail "escape sequences in spite of TERM=dumb"
+has dumb "step    2/2"
+
+# The time left is to be seen on a terminal of 80 columns, with all that stands before it.
+TERM=xterm script -qec "stty cols 80; '$mm' $small --val-data data --val-every 10 --steps 60 --out timed" clock >/dev/null </dev/null
+tr '\r' '\n' <clock | grep -E '^[^0-9]*step' | sed 1,10d | grep -qE 'val [0-9.]+  [0-9,]+ tok/s  eta [0-9hms.]+ of [0-9hms.]+  ' ||
+    fail "no time left on a terminal: $(tail -c 900 clock)"
 
 # A redrawn line is cut to the terminal's width; lines that stay are whole.
 tr '\r' '\n' <coloured | sed "s/${escape}\[[0-9;]*[A-Za-z]//g" | grep '^step' | sed '$d' |
@@ -130,4 +136,17 @@ wait_for said "counting words ..."
 exec 9>&-
 wait "$pid"
 [ $? = 2 ] || fail "an empty standard input: not exit 2"
+
+# What another made meanwhile stays, and a refusal leaves nothing.
+"$mm" tokenizer train --vocab-size 300 --out taken.json - <silent >/dev/null 2>said &
+pid=$!
+exec 9>silent
+wait_for said "counting words ..."
+echo mine >taken.json
+cat text.txt >&9
+exec 9>&-
+wait "$pid"
+[ $? = 2 ] || fail "tokenizer train over a file that came meanwhile: not exit 2"
+[ "$(cat taken.json)" = mine ] || fail "tokenizer train replaced a file that came meanwhile"
+find . -name '.*.tmp-*' | grep -q . && fail "tokenizer train left $(find . -name '.*.tmp-*')"
 finish

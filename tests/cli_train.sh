@@ -13,9 +13,10 @@ small=(--seq-len 16 --batch 8 --micro-batch 1 --threads 4)
 # A run in a pipe: the header says what it is, lines are plain, the end says what to do next.
 expect 0 train --data data "${small[@]}" --workers 3 --steps 4 --val-every 2 --out run
 has err "tiny (qwen3)" "parameters" "vocabulary 300" "tokens" "documents" "4 ranks on 3 workers" "8 sequences in 8 leaves" \
-    "GEMM" "policy rank" "memory" "ln(300) = 5.70" "step    1/4" "step    4/4" "100%" "loss" "val" "norm" "lr" "tok/s" \
-    "done: step 4" "run/model" "eval --model run/model --data data/val" "inspect run"
-[ -s out ] && fail "train wrote to stdout: $(head -c 300 out)"
+    "GEMM" "policy rank" "memory" "ln(300) = 5.70" "step    1/4" "step    4/4" "100%" "loss" "val" "norm" "lr" "tok/s"
+# Progress is standard error's, the result standard output's.
+has out "done: step 4" "model    run/model" "eval --model run/model --data data/val --seq-len 16" "inspect run"
+[ "$(wc -l <out)" = 4 ] || fail "train wrote more than its result to stdout: $(head -c 600 out)"
 grep -q $'[\r\033]' err && fail "a pipe got escape sequences"
 for file in run.json metrics.jsonl timing.jsonl trace.jsonl.gz checkpoints/step-000004/state.json model/config.json \
     model/model.safetensors model/tokenizer.json checkpoints/step-000004/optimizer.safetensors; do
@@ -31,7 +32,8 @@ cmp -s run/metrics.jsonl again/metrics.jsonl || fail "metrics differ between 3 w
 cmp -s run/model/model.safetensors again/model/model.safetensors || fail "models differ between 3 workers and 1"
 
 # Standard streams that are closed lend their numbers to no file of the run, and are no place to write to.
-"$mm" --data data "${small[@]}" --workers 1 --steps 4 --val-every 2 --out mute <&- >&- 2>&- || fail "closed streams: exit $?"
+"$mm" --data data "${small[@]}" --workers 1 --steps 4 --val-every 2 --out mute <&- >&- 2>&-
+[ $? = 2 ] || fail "a result that nobody takes: not exit 2"
 [ -s mute/lock ] && fail "what was to be said landed in the lock: $(head -c 300 mute/lock)"
 cmp -s run/metrics.jsonl mute/metrics.jsonl || fail "closed streams: other metrics: $(head -c 300 mute/metrics.jsonl)"
 expect 0 verify mute
@@ -50,14 +52,39 @@ has err "where the time went" "on 3 workers" "attention" "adamw" "trace" "valida
 awk '/^  (forward|backward|step) / { seen++; sub(/%.*/, ""); sum += $NF } END { exit !(seen == 3 && sum > 99.9 && sum < 100.1) }' err ||
     fail "forward, backward and step are not all of the steps: $(cat err)"
 
+# What is to be done next takes the run's validation loss again, to the bit.
+val_loss() { tail -n 1 "$1/metrics.jsonl" | grep -o '"val_loss": [0-9.e-]*' | cut -d' ' -f2; }
+next() { # RUN [WORDS]
+    grep -oF "eval --model $1/model --data data/val --seq-len 16$2" out >next || fail "what is next: $(cat out)"
+    # shellcheck disable=SC2046
+    expect 0 $(cat next) --json
+    has out "\"loss\": $(val_loss "$1"),"
+}
+expect 0 --resume run
+next run ""
+expect 0 --data data "${small[@]}" --steps 2 --packing document --out papers
+next papers " --packing document"
+has out '"bits_per_byte": null'
+trouble '--logits with --packing document' eval --model run/model --data data/val --packing document --logits x.safetensors
+
 # Runs are numbered, found by $MM_DATA, and nothing is overwritten.
 MM_DATA=data expect 0 "${small[@]}" --steps 1
 MM_DATA=data expect 0 "${small[@]}" --steps 1
 [ -f runs/0001/run.json ] || fail "no runs/0001"
 [ -f runs/0002/run.json ] || fail "runs are not numbered: $(ls runs)"
+rm -r runs/0001
+PMI_SIZE=4 MM_DATA=data expect 0 "${small[@]}" --steps 1
+has err "warning: 4 processes were started (PMI_SIZE)" "--ranks 4"
+[ -f runs/0003/run.json ] || fail "a later run has a smaller number: $(ls runs)"
+trouble 'data: exists and holds|name another --out' --data data --out data
+grep -q -- --resume err && fail "a dataset is taken for a run: $(cat err)"
 state_of run >before
 trouble 'run|exists|--resume' --data data "${small[@]}" --steps 1 --out run
 state_of run | cmp -s - before || fail "a refused run changed what was there"
+
+# More masks than a stream has numbers.
+trouble '--seq-len 1048576 with --micro-batch 64|4 heads|2^46|--dropout 0' --data data --seq-len 1048576 --micro-batch 64 \
+    --batch 64 --threads 1 --out masks
 
 # inspect
 expect 0 inspect run
@@ -106,8 +133,7 @@ expect 0 --data text.txt "${small[@]}" --model run/model --steps 1 --out fromtex
 # --resume: what may be given, and what may not.
 state_of run >before
 expect 0 --resume run
-has err "at its end"
-has err "eval --model run/model --data data/val"
+has out "at its end" "eval --model run/model --data data/val"
 state_of run | cmp -s - before || fail "resuming a run at its end changed it"
 
 # It needs no data for that. What was brought back to it stays; only what a kill kept its last save from doing is done.
@@ -118,8 +144,8 @@ cp -r ended/checkpoints/step-000002 ended/checkpoints/.step-000002.tmp-1-0
 ln -sfn checkpoints/step-000002 ended/model
 cp -r ended/checkpoints/step-000002 ended/checkpoints/step-000001
 expect 0 --resume ended
-has err "at its end" "inspect ended"
-grep -qF "mm eval" err && fail "a run whose data are gone names them to evaluate on: $(cat err)"
+has out "at its end" "inspect ended"
+grep -qF "mm eval" out && fail "a run whose data are gone names them to evaluate on: $(cat out)"
 names=$(find ended/checkpoints -mindepth 1 -maxdepth 1 -printf '%f\n' | LC_ALL=C sort | xargs)
 [ "$names" = "step-000001 step-000002 step-000003" ] || fail "resuming a run at its end left $names"
 [ "$(readlink ended/model)" = checkpoints/step-000003 ] || fail "resuming a run at its end left model at $(readlink ended/model)"
@@ -164,11 +190,11 @@ trouble '--steps 1|brief|step 2|at least 2' --resume brief --steps 1
 trouble '--steps 3|grow|step 4|at least 4' --resume grow --steps 3
 state_of brief | cmp -s - before || fail "a refused --steps changed the run"
 expect 0 --resume brief --steps 2
-has err "ends at step 2 now"
+has out "ends at step 2 now"
 grep -qF '"steps": 2,' brief/run.json || fail "the run's new end is not kept: $(grep steps brief/run.json)"
 [ "$(wc -l <brief/metrics.jsonl)" = 2 ] || fail "a run that ends at step 2 has $(wc -l <brief/metrics.jsonl) rows"
 expect 0 --resume brief
-has err "at its end (step 2); nothing was changed"
+has out "at its end (step 2); nothing was changed"
 expect 0 verify brief
 
 # A run that has saved does not begin again where its checkpoints were removed; one that has not says so.

@@ -10,7 +10,7 @@ cp out overview
 expect 0 help
 cmp -s out overview || fail "mm help and mm --help differ"
 expect 0 --version
-grep -qE '^mm [0-9]+\.[0-9]+\.[0-9]+\+(unknown|[0-9a-f]{12}(\.changed)?)$' out || fail "--version: found $(cat out)"
+grep -qE '^mm [0-9]+\.[0-9]+\.[0-9]+\+(unknown|[0-9a-f]{12}(\.changed-[0-9a-f]{8})?)$' out || fail "--version: found $(cat out)"
 expect 0 train --help
 has out "--seed-policy rank|shared|hashed|sample" "--resume RUN" "--trace off|step|layer|op" "Examples:"
 cp out train_help
@@ -46,7 +46,22 @@ complete_words() {
 [ "$(complete_words mm tokenizer en)" = "encode" ] || fail "completion of a second word"
 [ "$(complete_words mm ins)" = "inspect" ] || fail "completion of a command"
 [ "$(complete_words mm --thr)" = "--threads" ] || fail "completion without a command"
+[ "$(complete_words mm train --seed-policy = sh)" = "shared" ] || fail "completion of --option=value"
+[ "$(complete_words mm export --dtype b)" = "bf16" ] || fail "completion of a choice that is no setting"
+[ "$(complete_words mm --preset mini)" = "minimind-3" ] || fail "completion of a preset"
+[ "$(complete_words mm help tr)" = "train" ] || fail "completion of a command to be helped with"
+touch "my book.txt" && mkdir export
+[ "$(complete_words mm pack my)" = "my book.txt" ] || fail "completion of a file: $(complete_words mm pack my)"
+[ "$(bash -c 'source out; COMP_WORDS=(mm pack my) COMP_CWORD=2; _mm; echo ${#COMPREPLY[@]}')" = 1 ] || fail "a name with a blank is completed as two"
+[ "$(complete_words mm exp)" = "export" ] || fail "a folder takes a command's name"
 trouble "fish|bash" help --completion fish
+trouble '--man, --completion and a command' help --man train
+expect 0 --help eval
+cp out eval_help
+expect 0 help eval
+cmp -s out eval_help || fail "mm --help eval is not mm help eval"
+expect 0 eval --seq-len abc --help
+cmp -s out eval_help || fail "a value is checked before help is given"
 
 # Wrong words and options.
 trouble 'unknown option --stesp|did you mean --steps' --stesp 3
@@ -62,6 +77,11 @@ trouble 'nosuchthing' help nosuchthing
 trouble '--steps|found nothing' --steps
 trouble '--data|found the option --steps' --data --steps 3
 trouble '"stray"|options only' train stray
+trouble '--model: found an empty value, expected DIR' eval --model '' --data d
+trouble '--data: found an empty value' eval --model d --data=
+trouble 'found an empty path' diff '' d
+trouble '--tokens and --json' tokenizer show --tokenizer d --tokens --json
+trouble '--seed 5 and --trials 1,2' seeds --seed 5 --trials 1,2
 trouble '--tokenizer is missing' pack --out d in
 trouble '--model is missing' eval --data d
 trouble 'mm inspect: found no name|PATH' inspect
@@ -92,7 +112,7 @@ expect 1 seeds --ranks 2 --seed-policy shared --json
 has out '"streams"' '"shared"' '"holds": false' '"purpose": "embedding_dropout", "trial": 1337, "rank": 1, "key": "0000000000000539"' \
     '"purpose": "initial_weights", "trial": 1337, "rank": null' '"across": "ranks"' '"members"'
 expect 0 seeds --json --ranks 1 --seed 9007199254740993
-has out '"holds": true' '"trial": "0020000000000001"'
+has out '"holds": true' '"trial": "0x0020000000000001"'
 # A trial is written as --seed is.
 expect 1 seeds --ranks 1 --trials 017,17
 expect 1 seeds --ranks 1 --trials 0x11,17

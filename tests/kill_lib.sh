@@ -42,5 +42,5 @@ go_on() {
     [ "$status" = 0 ] || fail "$run: going on: exit $status: $(tail -n 1 err)"
     keep=$(sed -n 's/^ *"keep": \([0-9]*\),$/\1/p' "$run/run.json")
     saved=("$run"/checkpoints/step-*)
-    if grep -qF 'at its end' err && ((keep && ${#saved[@]} == keep + 1)); then rm -r "${saved[0]}"; fi
+    if grep -qF 'at its end' out && ((keep && ${#saved[@]} == keep + 1)); then rm -r "${saved[0]}"; fi
 }

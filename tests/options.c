@@ -17,7 +17,7 @@ static const option_row rows[] = {
      .help = "how many",
      .least = 1,
      .most = 100},
-    {.name = "split", .kind = OPTION_TEXT, .argument = "LINE", .help = "where"},
+    {.name = "split", .kind = OPTION_TEXT, .argument = "LINE", .help = "where", .may_be_empty = true},
     {.name = "share", .kind = OPTION_NUMBER, .argument = "X", .help = "of it", .most = 1, .standard = "0"},
     {.name = "json", .letter = 'j', .kind = OPTION_FLAG, .help = "as JSON"},
     {.name = "seed-policy", .kind = OPTION_SETTING, .help = "which"},
@@ -154,6 +154,7 @@ static void numbers_out_of_range_are_refused(void **state) {
     refuses(&work, LINE("--share", "-0.1"), LINE("--share -0.1", "from 0 to 1"));
     refuses(&work, LINE("--share", "nan"), LINE("--share nan"));
     refuses(&work, LINE("--share", "0.5x"), LINE("--share 0.5x"));
+    refuses(&grow, LINE("--out", ""), LINE("--out", "empty value", "expected F"));
 }
 
 static void stray_and_missing_words_are_named(void **state) {

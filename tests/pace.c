@@ -135,11 +135,24 @@ static void nothing_is_said_before_the_third_step(void **state) {
     assert_true(mm_pace_left(&p) == 7);
 }
 
+// Documents are of many lengths, and so are batches of them: the rate is not one step's.
+static void tokens_a_second_are_those_of_many_steps(void **state) {
+    (void)state;
+    mm_pace p = {.last = 100};
+    mm_pace_begin(&p, 0);
+    assert_true(mm_pace_tokens_per_second(&p) == 0);
+    mm_pace_step(&p, 30, 3);
+    assert_true(mm_pace_tokens_per_second(&p) == 10);
+    for (int step = 1; step <= 40; step++) mm_pace_step(&p, step % 2 ? 10 : 1990, 3 + 2 * step);
+    assert_true(mm_pace_tokens_per_second(&p) == 500);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_constant_speed_is_told_within_a_tenth),
         cmocka_unit_test(a_change_of_speed_is_followed),
         cmocka_unit_test(nothing_is_said_before_the_third_step),
+        cmocka_unit_test(tokens_a_second_are_those_of_many_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

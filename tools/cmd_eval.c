@@ -7,6 +7,7 @@
 #include <math.h>
 #include <mm/base/clock.h>
 #include <mm/base/par.h>
+#include <mm/data/plan.h>
 #include <mm/files/json.h>
 #include <mm/files/publish.h>
 #include <mm/run/eval.h>
@@ -14,6 +15,7 @@
 #include <mm/run/runnable.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 static const option_row options[] = {
     {.name = "model",
@@ -35,6 +37,12 @@ static const option_row options[] = {
      .most = 1 << 20,
      .help = "tokens of a sequence",
      .standard = "256"},
+    {.name = "packing",
+     .kind = OPTION_SETTING,
+     .help =
+         "window: documents one after another, cut every seq-len tokens; document: one a sample, of which "
+         "the first seq-len tokens count",
+     .standard = "window"},
     {.name = "workers",
      .kind = OPTION_INTEGER,
      .argument = "W",
@@ -64,12 +72,28 @@ static void show_preparing(void *self, const char *what, double share) {
     progress_share(what, share);
 }
 
+static mm_status read_packing(const args *given, bool *documents, mm_error *error) {
+    mm_settings settings;
+    bool set[SETTINGS_MOST];
+    mm_status status = args_settings(given, &settings, set, error);
+    *documents = settings.packing == MM_PACKING_DOCUMENT;
+    if (!status && *documents && args_text(given, "logits"))
+        status =
+            mm_trouble(error, "--logits with --packing document: expected windows, which hold every target "
+                              "of the data once; leave one of them away");
+    return status;
+}
+
 static mm_status evaluate(const args *given, const char *data, const volatile sig_atomic_t *stop,
                           mm_eval_result *result, mm_error *error) {
+    bool documents;
+    mm_status status = read_packing(given, &documents, error);
+    if (status) return status;
     mm_eval_request request = {.model_path = args_text(given, "model"),
                                .data_path = data,
                                .data_name = args_text(given, "data"),
                                .seq_len = args_integer(given, "seq-len", 0),
+                               .documents = documents,
                                .workers = (int)args_integer(given, "workers", mm_par_cores()),
                                .logits_path = args_text(given, "logits"),
                                .progress = show_evaluating,
@@ -125,10 +149,12 @@ static void result_text(mm_text *out, const mm_eval_result *r, bool json) {
 static mm_status run_eval(const args *given, mm_error *error) {
     mm_eval_result result = {0};
     const char *data = args_text(given, "data");
+    struct stat info;
+    if (stat(data, &info)) return mm_trouble_errno(error, data, "open it (--data)");
     progress_expect("evaluating");
     const volatile sig_atomic_t *stop = stop_watch("stopping ...\n");
-    mm_status status = mm_is_file(data) ? evaluate_text(given, data, stop, &result, error)
-                                        : evaluate(given, data, stop, &result, error);
+    mm_status status = S_ISDIR(info.st_mode) ? evaluate(given, data, stop, &result, error)
+                                             : evaluate_text(given, data, stop, &result, error);
     progress_clear();
     if (status) return status;
     mm_text out = {0};
@@ -150,7 +176,10 @@ const command cmd_eval = {
         "document "
         "its text and its eos, and its bos but for the first document's. Loss is the mean over the targets, "
         "in "
-        "nats. Bits per byte are the targets' losses together, in bits, over the bytes of the text that the "
+        "nats. With --packing document each document begins with its bos, and what is beyond --seq-len "
+        "tokens of it "
+        "is left out, as in a run with that option. Bits per byte are the targets' losses together, in bits, "
+        "over the bytes of the text that the "
         "dataset was packed from, so that models with different tokenizers compare; a dataset that does not "
         "know "
         "them has none (null).",

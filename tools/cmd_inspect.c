@@ -52,9 +52,15 @@ static mm_status inspect_folder(mm_text *out, const char *path, bool json, bool 
         path);
 }
 
-// dataset.json, run.json, config.json and state.json speak for their folder.
+// These speak for their folder.
 static const char *folder_of(const char *path, char folder[PATH_MAX]) {
-    static const char *const names[] = {"dataset.json", "run.json", "config.json", "state.json"};
+    static const char *const names[] = {"dataset.json",
+                                        "run.json",
+                                        "config.json",
+                                        "state.json",
+                                        "generation_config.json",
+                                        "tokenizer_config.json",
+                                        "model.safetensors.index.json"};
     const char *name = strrchr(path, '/');
     name = name ? name + 1 : path;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

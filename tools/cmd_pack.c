@@ -101,7 +101,8 @@ static void result_words(mm_text *out, const mm_pack_result *r, const mm_text_so
     repaired_line(out, r->repaired);
     text_inputs_left_out(out, source);
     add_label(out, "next");
-    mm_text_format(out, "%s train --data ", program);
+    add_word(out, program);
+    mm_text_add_string(out, " train --data ");
     add_path_word(out, path);
     mm_text_add_string(out, "\n");
 }

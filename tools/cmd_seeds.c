@@ -82,6 +82,10 @@ static mm_status read_question(const args *given, question *q, mm_error *error) 
     q->policy = settings.seed_policy;
     q->trials = 0;
     const char *trials = args_text(given, "trials");
+    if (!status && trials && args_text(given, "seed"))
+        status =
+            mm_trouble(error, "--seed %s and --trials %s: give one of them; --trials names each base seed",
+                       args_text(given, "seed"), trials);
     if (!status && trials) status = read_trials(trials, q, error);
     if (!status && !trials) q->seeds[q->trials++] = settings.seed;
     mm_settings_free(&settings);

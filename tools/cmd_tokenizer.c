@@ -6,6 +6,7 @@
 #include "text_inputs.h"
 #include "tokenizer_show.h"
 #include <errno.h>
+#include <limits.h>
 #include <mm/data/tokenizer.h>
 #include <mm/data/tokenizer_train.h>
 #include <mm/files/json.h>
@@ -62,35 +63,56 @@ static void show_merging(void *self, long done, long wanted) {
     progress_share("merging pairs", wanted ? (double)done / (double)wanted : -1);
 }
 
-// An empty file may be replaced: mktemp makes one.
-static mm_status check_free(const char *path, mm_error *error) {
+// The place of the result, taken before the work. *draft NULL: it is an empty file that is replaced, as
+// mktemp makes one.
+static mm_status open_out(const char *path, mm_draft **draft, mm_error *error) {
     struct stat info;
-    if (lstat(path, &info) || (S_ISREG(info.st_mode) && info.st_size == 0)) return MM_OK;
-    return mm_trouble(
-        error, "--out %s: already there, expected a new file; choose another name, or move it away", path);
+    *draft = NULL;
+    if (!lstat(path, &info)) {
+        if (S_ISREG(info.st_mode) && info.st_size == 0) return MM_OK;
+        return mm_trouble(
+            error, "--out %s: already there, expected a new file; choose another name, or move it away",
+            path);
+    }
+    mm_status status = mm_make_parent(path, error);
+    return status ? status : mm_draft_begin_swept(path, draft, error);
+}
+
+// Takes the draft.
+static mm_status write_out(const char *path, mm_draft *draft, const mm_text *json, mm_error *error) {
+    char inside[PATH_MAX];
+    if (!draft) return mm_publish_file(path, json->data, json->size, error);
+    mm_status status = mm_path_join(inside, sizeof inside, mm_draft_path(draft), "tokenizer.json", error);
+    if (!status) status = mm_publish_file(inside, json->data, json->size, error);
+    if (!status) return mm_draft_commit_file(draft, "tokenizer.json", error);
+    mm_draft_abandon(draft);
+    return status;
 }
 
 static mm_status train_tokenizer(const args *given, mm_tokenizer_trainer *trainer, mm_text_source *source,
                                  const volatile sig_atomic_t *stop, mm_error *error) {
+    mm_draft *draft;
     mm_text json = {0};
-    mm_status status = count_words(given, trainer, source, stop, error);
+    mm_status status = open_out(args_text(given, "out"), &draft, error);
+    if (status) return status;
+    status = count_words(given, trainer, source, stop, error);
     if (!status)
         status = mm_tokenizer_trainer_finish(trainer, (int)args_integer(given, "vocab-size", 0), &json, stop,
                                              show_merging, NULL, error);
-    if (!status) status = mm_publish_file(args_text(given, "out"), json.data, json.size, error);
+    if (!status)
+        status = write_out(args_text(given, "out"), draft, &json, error);
+    else
+        mm_draft_abandon(draft);
     mm_text_free(&json);
     return status;
 }
 
 static mm_status run_train(const args *given, mm_error *error) {
-    mm_status status = check_free(args_text(given, "out"), error);
-    if (!status) status = mm_make_parent(args_text(given, "out"), error);
-    if (status) return status;
     const volatile sig_atomic_t *stop = stop_watch("stopping ...\n");
     progress_expect("counting words");
     mm_text_source *source = NULL;
     mm_tokenizer_trainer *trainer = NULL;
-    status = text_inputs_open(given, stop, &source, error);
+    mm_status status = text_inputs_open(given, stop, &source, error);
     if (!status) status = mm_tokenizer_trainer_new(&trainer, error);
     if (!status) status = train_tokenizer(given, trainer, source, stop, error);
     mm_tokenizer_trainer_free(trainer);
@@ -103,7 +125,8 @@ static mm_status run_train(const args *given, mm_error *error) {
     mm_text_add_string(&out, " entries\n");
     if (source) text_inputs_left_out(&out, source);
     add_label(&out, "next");
-    mm_text_format(&out, "%s pack --tokenizer ", given->program);
+    add_word(&out, given->program);
+    mm_text_add_string(&out, " pack --tokenizer ");
     add_path_word(&out, args_text(given, "out"));
     mm_text_add_string(&out, " --out DIR INPUT...\n");
     mm_text_close(source);
@@ -300,6 +323,10 @@ static void list_tokens(mm_text *out, const mm_tokenizer *t) {
 
 static mm_status run_show(const args *given, mm_error *error) {
     mm_tokenizer *tokenizer;
+    if (args_flag(given, "tokens") && args_flag(given, "json"))
+        return mm_trouble(error,
+                          "--tokens and --json: expected one of them; --tokens writes each token's text as "
+                          "JSON");
     mm_status status = mm_tokenizer_open(args_text(given, "tokenizer"), &tokenizer, error);
     if (status) return status;
     mm_text out = {0};

@@ -29,7 +29,7 @@ static const option_row options[] = {
     {SETTING("order", "shuffled: another permutation in each epoch; sequential: as the data lie",
              "shuffled")},
     {SETTING("preset", "model of random weights: tiny (1.7M), small (26M), minimind-3 (64M)", "tiny"),
-     .argument = "NAME", .group = "Model"},
+     .argument = "tiny|small|minimind-3", .group = "Model"},
     {SETTING("model",
              "start from this model directory (config.json, model.safetensors or its shards) instead", NULL),
      .argument = "DIR"},
@@ -148,10 +148,12 @@ static mm_status run_train(const args *given, mm_error *error) {
     mm_text text = {0};
     if (!status) {
         train_end_text(&text, &result, given->program);
-        progress_show(&text, true);
+        progress_clear();
+        status = print_text(&text, error);
     } else if (result.interrupted) {
-        mm_text_format(&text, "stopped after step %lld, saved; go on with: %s --resume ",
-                       (long long)result.step, given->program);
+        mm_text_format(&text, "stopped after step %lld, saved; go on with: ", (long long)result.step);
+        add_word(&text, given->program);
+        mm_text_add_string(&text, " --resume ");
         add_path_word(&text, result.run_path);
         status = mm_fail(error, MM_INTERRUPTED, "%s", text.data ? text.data : "stopped and saved");
     }

@@ -13,6 +13,7 @@ static const char twice[] = "An option given twice counts as it was given last."
 static const char *const environment[][2] = {
     {"MM_DATA", "dataset to train on where --data is not given"},
     {"NO_COLOR", "no colour on a terminal, if set and not empty"},
+    {"TMPDIR", "where mm eval packs a text for as long as it needs it, instead of /tmp"},
     {"BLIS_ARCH_TYPE",
      "number of the BLIS kernel to use instead of what is picked for this CPU, such as 3 for haswell; all "
      "give the same bits"},
@@ -96,13 +97,15 @@ static void add_usage(mm_text *out, const command *of, const char *program) {
     mm_text_add_string(out, "\n");
 }
 
-// Each line of the examples, with the program's name in place of "mm " at its start or after a pipe.
+// Each line of the examples, with the program's name in place of "mm " where a command begins.
 static void add_examples(mm_text *out, const char *examples, const char *program, const char *indent) {
     while (*examples) {
         int length = (int)strcspn(examples, "\n");
         mm_text_add_string(out, indent);
         for (const char *at = examples, *end = examples + length; at < end; at++) {
-            bool begins = at == examples || (at - examples > 2 && strncmp(at - 2, "| ", 2) == 0);
+            bool begins =
+                at == examples ||
+                (at - examples > 2 && (strncmp(at - 2, "| ", 2) == 0 || strncmp(at - 2, "<(", 2) == 0));
             if (begins && strncmp(at, "mm ", 3) == 0) {
                 mm_text_add_string(out, program);
                 at += 1;
@@ -229,6 +232,7 @@ static void roff_command(mm_text *out, const command *of) {
     if (of->about) mm_text_format(&line, "%s\n", of->about);
     roff(out, line.data ? line.data : "");
     for (const option_row *option = of->options; option->name; option++) roff_option(out, option);
+    roff_option(out, &option_help);
     if (of->examples) {
         mm_text_clear(&line);
         mm_text_add_string(&line, of->examples);
@@ -246,6 +250,7 @@ void help_man(mm_text *out, const command *const *table) {
                             "[\\fBtrain\\fR] [\\fIOPTION\\fR...]\n.br\n\\fBmm\\fR \\fICOMMAND\\fR "
                             "[\\fIOPTION\\fR...]\n.SH COMMANDS\n");
     for (; *table; table++) roff_command(out, *table);
+    mm_text_add_string(out, ".SS mm \\-\\-version\nSays which mm this is.\n");
     mm_text_add_string(out, ".SH NOTES\n");
     roff(out, twice);
     mm_text_add_string(out, "\n.SH ENVIRONMENT\n");
@@ -261,14 +266,16 @@ void help_man(mm_text *out, const command *const *table) {
 
 // --- completion
 
-// The words that may follow an option, if it has choices.
+// The words that may follow an option, if it has choices: as help has them, "f32|bf16|f16". What stands for
+// a value of the user's is in capitals.
 static void bash_choices(mm_text *out, const command *of) {
     for (const option_row *option = of->options; option->name; option++) {
-        const mm_field *field = option_field(option);
-        if (!field || !field->choices) continue;
-        mm_text_format(out, "    '%s --%s') words='", of->name, option->name);
-        for (int i = 0; field->choices[i]; i++) mm_text_format(out, "%s%s", i ? " " : "", field->choices[i]);
-        mm_text_add_string(out, "' ;;\n");
+        char choices[ARGUMENT_TEXT];
+        option_argument(option, choices);
+        if (!strchr(choices, '|') || strpbrk(choices, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")) continue;
+        for (char *c = choices; *c; c++)
+            if (*c == '|') *c = ' ';
+        mm_text_format(out, "    '%s --%s') words='%s' ;;\n", of->name, option->name, choices);
     }
 }
 
@@ -298,8 +305,14 @@ void help_bash(mm_text *out, const command *const *table) {
     mm_text_add_string(out,
                        "# bash completion of mm: source <(mm help --completion bash)\n_mm() {\n"
                        "    local word=\"${COMP_WORDS[COMP_CWORD]}\" before=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
+                       "    # Of --option=value bash makes three words.\n"
+                       "    [[ $before = = ]] && before=\"${COMP_WORDS[COMP_CWORD-2]}\"\n"
+                       "    [[ $word = = ]] && word=''\n"
                        "    local command=\"${COMP_WORDS[1]}\" words=''\n    case \"$command\" in\n"
-                       "    -*) command=train ;;\n");
+                       "    -*) command=train ;;\n"
+                       "    help) ((COMP_CWORD == 2)) && [[ $word != -* ]] && words='");
+    bash_words(out, table, NULL);
+    mm_text_add_string(out, "' ;;\n");
     for (const command *const *c = table; *c; c++) {
         size_t length = strcspn((*c)->name, " ");
         if (!(*c)->name[length] || (c > table && strncmp(c[-1]->name, (*c)->name, length + 1) == 0)) continue;
@@ -315,7 +328,9 @@ void help_bash(mm_text *out, const command *const *table) {
     for (const command *const *c = table; *c; c++) bash_choices(out, *c);
     mm_text_add_string(out, "    esac\n    [[ $words ]] || [[ $word != -* ]] || case \"$command\" in\n");
     for (const command *const *c = table; *c; c++) bash_options(out, *c);
-    mm_text_add_string(out, "    esac\n    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
-                            "    [[ ${COMPREPLY[*]} ]] || COMPREPLY=($(compgen -f -- \"$word\"))\n}\n"
-                            "complete -o filenames -F _mm mm\n");
+    mm_text_add_string(out, "    esac\n    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n"
+                            "    ((${#COMPREPLY[@]})) && return\n"
+                            "    compopt -o filenames 2>/dev/null\n"
+                            "    mapfile -t COMPREPLY < <(compgen -f -- \"$word\")\n}\n"
+                            "complete -F _mm mm\n");
 }

@@ -22,6 +22,10 @@ static const option_row help_options[] = {
 
 static mm_status run_help(const args *given, mm_error *error) {
     const char *shell = args_text(given, "completion");
+    const bool man = args_flag(given, "man");
+    if ((shell != NULL) + man + (given->operand_count > 0) > 1)
+        return mm_trouble(error, "mm help: found more than one of --man, --completion and a command, "
+                                 "expected one; ask for each alone");
     if (shell && strcmp(shell, "bash") != 0)
         return mm_trouble(error, "--completion %s: expected bash, the only shell that there is a script for",
                           shell);
@@ -29,7 +33,7 @@ static mm_status run_help(const args *given, mm_error *error) {
     mm_status status = MM_OK;
     if (shell)
         help_bash(&out, commands);
-    else if (args_flag(given, "man"))
+    else if (man)
         help_man(&out, commands);
     else
         status = help_about(&out, commands, given->program, given->operand_count, given->operands, error);
@@ -80,9 +84,11 @@ static bool is_help(const char *word) {
 static mm_status run_whole(const char *program, int count, char *const *words, bool *asked, mm_error *error) {
     mm_text out = {0};
     *asked = true;
-    if (count == 1 && is_help(words[0])) {
-        help_overview(&out, commands, program);
-        return say(&out, error);
+    // "mm --help eval" asks what "mm help eval" does; with other options train is meant.
+    if (is_help(words[0]) && (count == 1 || words[1][0] != '-')) {
+        mm_status status =
+            help_about(&out, commands, program, count - 1, (const char *const *)(words + 1), error);
+        return status ? status : say(&out, error);
     }
     if (count == 1 && strcmp(words[0], "--version") == 0) {
         mm_text_format(&out, "mm %s\n", mm_build_version());

@@ -157,13 +157,17 @@ static mm_status take_number(const option_row *o, option_value *value, mm_error 
     return mm_trouble(error, "--%s %s: expected a number of at least %g", o->name, value->text, o->least);
 }
 
-static mm_status take_value(args *given, int index, const char *text, mm_error *error) {
+// What was given last counts. Settings are parsed by args_settings.
+static mm_status take_value(args *given, int index, mm_error *error) {
     const option_row *option = &given->command->options[index];
     option_value *value = &given->values[index];
-    value->text = text ? text : "";
+    if (!value->text) return MM_OK;
     if (option->kind == OPTION_INTEGER) return take_integer(option, value, error);
     if (option->kind == OPTION_NUMBER) return take_number(option, value, error);
-    return MM_OK; // settings are parsed by args_settings
+    if (option->kind != OPTION_TEXT || *value->text || option->may_be_empty) return MM_OK;
+    char argument[ARGUMENT_TEXT];
+    return mm_trouble(error, "--%s: found an empty value, expected %s; is a variable of the shell not set?",
+                      option->name, option_argument(option, argument));
 }
 
 // --- getopt_long beneath
@@ -237,7 +241,8 @@ static mm_status take_code(args *given, int code, const char *word, mm_error *er
     if (refused) return mm_trouble(error, "%s: --%s takes no value; give it alone", word, option->name);
     bool apart = optarg && optarg == given->argv[optind - 1];
     if (apart && is_known_option(of, optarg)) return missing_argument(given, option, optarg, error);
-    return take_value(given, index, optarg, error);
+    given->values[index].text = optarg ? optarg : "";
+    return MM_OK;
 }
 
 static mm_status check_operands(const args *given, mm_error *error) {
@@ -279,6 +284,10 @@ static mm_status scan(args *given, mm_error *error) {
         if (status || given->help) return status;
     }
     while (optind < given->argc) given->operands[given->operand_count++] = given->argv[optind++];
+    for (int i = 0; given->command->options[i].name; i++) {
+        mm_status status = take_value(given, i, error);
+        if (status) return status;
+    }
     return check_operands(given, error);
 }
 

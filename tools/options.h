@@ -27,6 +27,7 @@ typedef struct option_row {
     const char *group;    // starts a group of options under this heading; NULL: goes on with the last
     double least, most;   // of numbers and integers that are not settings; most 0: no limit above
     bool required;
+    bool may_be_empty; // of texts
 } option_row;
 
 // --help, which every command has.
@@ -51,7 +52,7 @@ typedef struct args {
     option_value values[OPTIONS_MOST];
     const char **operands; // owned
     int operand_count;
-    bool help; // --help was given: nothing else was checked
+    bool help; // --help was given: no value was checked
 } args;
 
 struct command {

@@ -66,23 +66,28 @@ void add_path(mm_text *text, const char *path) {
     add_name(text, from_here(path));
 }
 
-void add_path_word(mm_text *text, const char *path) {
+void add_word(mm_text *text, const char *word) {
     static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+,:@%";
-    path = from_here(path);
-    if (*path && path[strspn(path, safe)] == 0) {
-        mm_text_add_string(text, path);
+    if (*word && word[strspn(word, safe)] == 0) {
+        mm_text_add_string(text, word);
         return;
     }
     size_t from = text->size;
     mm_text_add_string(text, "'");
-    for (; *path; path++) {
-        if (*path == '\'')
+    for (; *word; word++) {
+        if (*word == '\'')
             mm_text_add_string(text, "'\\''");
         else
-            mm_text_add(text, path, 1);
+            mm_text_add(text, word, 1);
     }
     mm_text_add_string(text, "'");
     mm_text_flatten(text, from);
+}
+
+void add_path_word(mm_text *text, const char *path) {
+    path = from_here(path);
+    if (*path == '-') mm_text_add_string(text, "./");
+    add_word(text, path);
 }
 
 void add_label(mm_text *text, const char *label) {

@@ -25,7 +25,9 @@ void add_count(mm_text *text, int64_t count, const char *one);
 void add_name(mm_text *text, const char *name);
 // The path from the current folder, if it lies beneath it.
 void add_path(mm_text *text, const char *path);
-// The same as a word of a shell command.
+// A word of a shell command.
+void add_word(mm_text *text, const char *word);
+// A path as one: an option it never looks like.
 void add_path_word(mm_text *text, const char *path);
 // "name       " for the lines of a summary.
 void add_label(mm_text *text, const char *label);

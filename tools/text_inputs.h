@@ -9,10 +9,10 @@
 #define TEXT_SPLIT_OPTION                                                                                    \
     .name = "split", .kind = OPTION_TEXT, .argument = "LINE",                                                \
     .help = "in .txt, a document is what stands between lines equal to LINE",                                \
-    .standard = "a file is a document"
+    .standard = "a file is a document", .may_be_empty = true
 #define TEXT_FIELD_OPTION                                                                                    \
     .name = "field", .kind = OPTION_TEXT, .argument = "NAME",                                                \
-    .help = "in JSON Lines, the member that holds the text", .standard = "text"
+    .help = "in JSON Lines, the member that holds the text", .standard = "text", .may_be_empty = true
 #define TEXT_SKIP_BAD_OPTION                                                                                 \
     .name = "skip-bad", .kind = OPTION_FLAG,                                                                 \
     .help = "in JSON Lines, leave bad lines out and say how many there were"

@@ -137,17 +137,38 @@ void train_step_text(mm_text *out, const mm_train_step *s, bool has_val, double 
     mm_text_format(out, "step %*lld/%s %3d%%  loss %.4f", width > 4 ? width : 4, (long long)s->step, total,
                    (int)(100 * s->step / s->steps), s->loss);
     if (has_val) mm_text_format(out, "  val %.4f", val_loss);
-    mm_text_format(out, s->grad_norm >= 0.005 ? "  norm %.2f" : "  norm %.1e", s->grad_norm);
-    mm_text_format(out, "  lr %.1e  ", s->lr);
+    mm_text_add_string(out, "  ");
     mm_text_add_grouped(out, (long long)(s->tokens_per_second + 0.5));
     mm_text_add_string(out, " tok/s");
     char left[16];
-    if (s->seconds_left < 0 || s->step >= s->steps) return;
-    mm_text_format(out, "  eta %s", mm_clock_print(s->seconds_left, left));
-    mm_text_format(out, " of %s", mm_clock_print(s->seconds_whole, left));
+    if (s->seconds_left >= 0 && s->step < s->steps) {
+        mm_text_format(out, "  eta %s", mm_clock_print(s->seconds_left, left));
+        mm_text_format(out, " of %s", mm_clock_print(s->seconds_whole, left));
+    }
+    // Last, since a narrow terminal cuts the line.
+    mm_text_format(out, s->grad_norm >= 0.005 ? "  norm %.2f" : "  norm %.1e", s->grad_norm);
+    mm_text_format(out, "  lr %.1e", s->lr);
 }
 
 // --- the end
+
+// A line of the result, which is standard output's and has no colour.
+static void begin_result(mm_text *out, const char *label) {
+    mm_text_format(out, "  %-9s", label);
+}
+
+// The command that takes the validation loss again, where mm eval has its windows.
+static void add_eval(mm_text *out, const mm_train_result *r, const char *program) {
+    add_word(out, program);
+    mm_text_add_string(out, " eval --model ");
+    add_path_word(out, r->model_path);
+    mm_text_add_string(out, " --data ");
+    add_path_word(out, r->data_path);
+    mm_text_format(out, " --seq-len %lld", (long long)r->seq_len);
+    if (r->documents) mm_text_add_string(out, " --packing document");
+    mm_text_add_string(out, "\n");
+    begin_result(out, "");
+}
 
 void train_end_text(mm_text *out, const mm_train_result *r, const char *program) {
     char took[16];
@@ -161,20 +182,15 @@ void train_end_text(mm_text *out, const mm_train_result *r, const char *program)
         if (r->has_val) mm_text_format(out, ", val %.4f", r->val_loss);
         mm_text_add_string(out, "\n");
     }
-    begin_line(out, "model");
+    begin_result(out, "model");
     add_path(out, r->model_path);
     mm_text_add_string(out, "\n");
-    begin_line(out, "next");
-    if (r->data_path[0]) {
-        mm_text_format(out, "%s eval --model ", program);
-        add_path_word(out, r->model_path);
-        mm_text_add_string(out, " --data ");
-        add_path_word(out, r->data_path);
-        mm_text_add_string(out, "\n");
-        begin_line(out, "");
-    }
-    mm_text_format(out, "%s inspect ", program);
+    begin_result(out, "next");
+    if (r->data_path[0]) add_eval(out, r, program);
+    add_word(out, program);
+    mm_text_add_string(out, " inspect ");
     add_path_word(out, r->run_path);
+    mm_text_add_string(out, "\n");
 }
 
 // --- the watch

@@ -51,7 +51,8 @@ mm_status mm_open_stream(const char *path, FILE **stream, mm_error *error) {
 
 mm_status mm_path_join(char *out, size_t size, const char *folder, const char *name, mm_error *error) {
     size_t length = strlen(folder);
-    const char *slash = length > 0 && folder[length - 1] == '/' ? "" : "/";
+    if (!length) return mm_trouble(error, "found an empty path for %s, expected a folder", name);
+    const char *slash = folder[length - 1] == '/' ? "" : "/";
     int wanted = snprintf(out, size, "%s%s%s", folder, slash, name);
     if (wanted >= 0 && (size_t)wanted < size) return MM_OK;
     return mm_trouble(error, "%s/%s: the path is too long, expected less than %zu bytes", folder, name, size);

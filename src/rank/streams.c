@@ -8,6 +8,7 @@ const mm_stream_purpose mm_stream_purposes[MM_STREAM_PURPOSES] = {
     {"attention_dropout", MM_PURPOSE_ATTENTION_DROPOUT, true, true},
     {"output_dropout", MM_PURPOSE_OUTPUT_DROPOUT, true, true},
     {"token_noise", MM_PURPOSE_TOKEN_NOISE, true, true},
+    {"samples", MM_PURPOSE_GENERATE, false, false},
 };
 
 uint64_t mm_rank_key(mm_seed_policy policy, uint64_t seed, int rank) {

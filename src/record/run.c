@@ -1,6 +1,7 @@
 // run.json and the run's folder.
 #include "append.h"
 #include "run_json.h"
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -140,16 +141,34 @@ const char *mm_run_path(const mm_run *run) {
     return run->path;
 }
 
+// The largest number of a run in the folder, so that a later run never has a smaller one; 0: there is none.
+static int last_number(DIR *folder) {
+    int last = 0;
+    for (struct dirent *e; (e = readdir(folder));) {
+        char *end;
+        long number = strtol(e->d_name, &end, 10);
+        if (isdigit((unsigned char)e->d_name[0]) && !*end && number > last && number <= RUNS_MOST)
+            last = (int)number;
+    }
+    return last;
+}
+
 static mm_status next_number(char *out, size_t size, mm_error *error) {
     mm_status status = mm_make_folders("runs", error);
-    for (int number = 1; !status && number <= RUNS_MOST; number++) {
+    DIR *runs = status ? NULL : opendir("runs");
+    if (!status && !runs) return mm_trouble_errno(error, "runs", "look for the next number in it");
+    const int last = runs ? last_number(runs) : 0;
+    if (runs) closedir(runs);
+    for (int number = last + 1; !status && number <= RUNS_MOST; number++) {
         snprintf(out, size, "runs/%04d", number);
         if (mkdir(out, 0777) == 0) return mm_sync_folder("runs", error);
         if (errno != EEXIST) return mm_trouble_errno(error, out, "make it");
     }
-    return status ? status
-                  : mm_trouble(error, "runs: all numbers up to %d are taken; name the run with --out",
-                               RUNS_MOST);
+    return status
+               ? status
+               : mm_trouble(error,
+                            "runs: number %d is taken, and there is none after it; name the run with --out",
+                            RUNS_MOST);
 }
 
 static bool is_one_of(const char *name, const char *const *names) {
@@ -180,13 +199,14 @@ static mm_status check_unused(const char *path, mm_error *error) {
     if (!folder) return mm_trouble_errno(error, path, "open it as the run's folder");
     mm_status status = MM_OK;
     const bool packed = was_packing(path);
+    char run_json[PATH_MAX];
+    const bool is_run =
+        !mm_path_join(run_json, sizeof run_json, path, "run.json", NULL) && mm_is_file(run_json);
     for (struct dirent *e; !status && (e = readdir(folder));)
         if (!may_be_there(e->d_name, packed))
             status =
-                mm_trouble(error,
-                           "%s: exists and holds %s; nothing is overwritten: go on with it by --resume, or "
-                           "name another --out",
-                           path, e->d_name);
+                mm_trouble(error, "%s: exists and holds %s; nothing is overwritten: %sname another --out",
+                           path, e->d_name, is_run ? "go on with it by --resume, or " : "");
     closedir(folder);
     return status;
 }

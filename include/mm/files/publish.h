@@ -57,7 +57,8 @@ bool mm_is_file(const char *path);
 bool mm_is_there(const char *path);
 // *there: is it a regular file? Trouble where that cannot be seen, as in a folder that may not be entered.
 MM_CHECKED mm_status mm_find_file(const char *path, bool *there, mm_error *error);
-// "a/b" of at most PATH_MAX bytes into `out`; trouble if it does not fit.
+// "a/b" of at most PATH_MAX bytes into `out`; trouble if it does not fit, or where the folder is "", which
+// would mean the root.
 MM_CHECKED mm_status mm_path_join(char *out, size_t size, const char *folder, const char *name,
                                   mm_error *error);
 

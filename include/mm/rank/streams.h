@@ -13,14 +13,15 @@ typedef enum mm_seed_policy {
     MM_SEED_POLICY_SAMPLE  // hash(base seed); streams belong to samples
 } mm_seed_policy;
 
-// What is drawn, in the order that run.json and mm seeds list it.
+// What is drawn, in the order that run.json and mm seeds list it; the last, what --sample-every writes, moves
+// no weight.
 typedef struct mm_stream_purpose {
     const char *name;
     mm_purpose purpose;
     bool of_rank; // else the same for all ranks, as it must be
     bool repeats; // drawn again each epoch
 } mm_stream_purpose;
-enum { MM_STREAM_PURPOSES = 6 };
+enum { MM_STREAM_PURPOSES = 7 };
 extern const mm_stream_purpose mm_stream_purposes[MM_STREAM_PURPOSES];
 
 // The key of a rank's streams.

@@ -1,19 +1,21 @@
-// Loss of a model over a dataset: every token of it but the first is a target once, in windows, in order, no
-// dropout; the same bits for any workers.
+// Loss of a model over a dataset: every token of it but the first is a target once, in windows or by
+// document, in order, no dropout; the same bits for any workers.
 #ifndef MM_RUN_EVAL_H
 #define MM_RUN_EVAL_H
 
 #include <mm/base/status.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct mm_eval_request {
     const char *model_path, *data_path;
     const char *data_name; // what messages call the data; NULL: data_path
     int64_t seq_len;       // of a window; 0: 256
+    bool documents; // a document a sample, as --packing document has it: of each its first seq_len targets
     int workers;
-    // If not NULL, a .safetensors file that is made: "targets" I32 {tokens} and "logits" F32 {tokens,
-    // vocabulary}, of each target in the data's order.
+    // Of windows: if not NULL, a .safetensors file that is made: "targets" I32 {tokens} and "logits" F32
+    // {tokens, vocabulary}, of each target in the data's order.
     const char *logits_path;
     void (*progress)(void *self, uint64_t done, uint64_t total); // windows; may be NULL
     void *self;
@@ -24,9 +26,10 @@ typedef struct mm_eval_result {
     double loss; // nats, the mean over the targets
     double perplexity;
     int64_t tokens;     // targets counted: each document's eos is one, and its bos but for the first's
-    int64_t text_bytes; // of the text that the dataset was packed from; 0: it does not know
+    int64_t text_bytes; // of the text that the dataset was packed from; 0: it does not know, or was not
+                        // evaluated whole
     // loss * tokens / ln 2 / text_bytes: what the model needs for a byte of text with all that stands about
-    // it. NaN where text_bytes is 0.
+    // it. NaN where text_bytes is 0, and of documents, which may be cut.
     double bits_per_byte;
     double seconds;
 } mm_eval_result;

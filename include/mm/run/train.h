@@ -61,6 +61,8 @@ typedef struct mm_train_result {
     char run_path[4096];
     char model_path[4096]; // the newest checkpoint's link
     char data_path[4096];  // what to evaluate on: the validation data, else the data; empty if they are gone
+    int64_t seq_len;       // and how, as mm_eval_request has it
+    bool documents;
 } mm_train_result;
 
 // What the model of a step says to the prompt.
