@@ -196,6 +196,9 @@ static mm_status compare_step(diffing *d, bool same, bool was_traced, mm_error *
     if (traced && !same) {
         mm_status status = compare_traces(d, error);
         if (status) return status;
+        bool alike = d->a.has_row && d->b.has_row && same_but_rate(&d->a.row, &d->b.row);
+        if (alike) mm_trace_pairs_promised(&p->pairs, &d->a.row);
+        if (!p->pairs.count) p->lacks = NULL;
     }
     if (traced && p->pairs.count) {
         const mm_trace_record *first = p->pairs.pairs[0].a;

@@ -289,6 +289,9 @@ static mm_cause cause_of(const diffing *d, const diff_replay *replay) {
     if (vocabulary_of_data(d)) return MM_CAUSE_DATA;
     if (d->result->facts.initial) return MM_CAUSE_WEIGHTS;
     if (!d->parting.step) return MM_CAUSE_NONE;
+    // Run side by side to the step, they parted nowhere: no setting explains it, nor do data read later.
+    bool nowhere = replay->ran_a && replay->ran_b && d->parting.stages == DIFF_ANY_STAGE;
+    if (nowhere) return cause_of_fault(d, replay);
     if (diff_explaining(d, MM_FACT_DATA)) return MM_CAUSE_DATA;
     if (d->parting.stages == MM_STAGE_BATCH && no_batch_option(d)) return MM_CAUSE_DATA;
     bool options_cannot = replay->ran_a && replay->ran_b && replay->repeats_a != replay->repeats_b;

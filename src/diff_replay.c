@@ -86,7 +86,8 @@ static mm_status same_records(const diffing *d, const mm_side *side, const rerun
     mm_status status = MM_OK;
     if (own->step) {
         bool lacks;
-        status = mm_replay_compare(own, &r->step, &first, &lacks, error);
+        bool has_row = side == &d->a ? p->has_row_a : p->has_row_b;
+        status = mm_replay_compare(own, &r->step, has_row ? &r->row : NULL, &first, &lacks, error);
     } else if (mm_side_has_checkpoint(side, p->step)) {
         mm_side then = *side; // as it was at that step
         then.steps = p->step;

@@ -196,3 +196,14 @@ mm_status mm_nonfinite_update(mm_trainer *t, mm_error *error) {
     assert(false && "a piece that is not finite belongs to a tensor");
     return MM_OK;
 }
+
+mm_status mm_nonfinite_validation(const mm_trainer *t, double loss, mm_error *error) {
+    mm_text said = {0};
+    mm_text_format(&said, "step %lld: the validation loss is %g, though parameters and gradients are finite",
+                   (long long)t->step, shown(loss));
+    say_way_out(&said, t);
+    mm_status status =
+        mm_fail(error, MM_NONFINITE, "%s", said.failed ? "the validation loss is not finite" : said.data);
+    mm_text_free(&said);
+    return status;
+}

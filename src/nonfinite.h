@@ -11,5 +11,7 @@ MM_CHECKED mm_status mm_nonfinite_gradients(mm_trainer *t, const mm_partial *sum
 // After mm_step_update: MM_NONFINITE with the first tensor of parameters or optimizer state that is not
 // finite.
 MM_CHECKED mm_status mm_nonfinite_update(mm_trainer *t, mm_error *error);
+// After a validation: MM_NONFINITE with the step that was done and its loss, which is not finite.
+MM_CHECKED mm_status mm_nonfinite_validation(const mm_trainer *t, double loss, mm_error *error);
 
 #endif

@@ -37,23 +37,38 @@ static int64_t counted(int64_t steps) {
     return n == steps && steps > 1 ? n - 1 : n;
 }
 
-double mm_pace_step_seconds(const mm_pace *p) {
+// The seconds and targets of n steps together, of which none counts for more than three times the median, nor
+// its targets then.
+static void sum_up(const mm_pace *p, int64_t n, double *seconds, double *tokens) {
     enum { OUTLIER = 3 };
-    int64_t steps = p->counts[MM_PACE_STEP], n = counted(steps);
+    const int64_t first = p->counts[MM_PACE_STEP] - n;
+    double sorted[MM_PACE_WINDOW];
+    for (int64_t i = 0; i < n; i++) sorted[i] = p->steps[(first + i) % MM_PACE_WINDOW];
+    qsort(sorted, (size_t)n, sizeof *sorted, by_size);
+    const double most = OUTLIER * sorted[n / 2];
+    *seconds = *tokens = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const double took = p->steps[(first + i) % MM_PACE_WINDOW];
+        const double share = took > most ? most / took : 1;
+        *seconds += share * took;
+        *tokens += share * (double)p->tokens[(first + i) % MM_PACE_WINDOW];
+    }
+}
+
+double mm_pace_step_seconds(const mm_pace *p) {
+    int64_t n = counted(p->counts[MM_PACE_STEP]);
+    double seconds, tokens;
     if (n == 0) return 0;
-    double seconds[MM_PACE_WINDOW];
-    for (int64_t i = 0; i < n; i++) seconds[i] = p->steps[(steps - n + i) % MM_PACE_WINDOW];
-    qsort(seconds, (size_t)n, sizeof *seconds, by_size);
-    double most = OUTLIER * seconds[n / 2], sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += seconds[i] < most ? seconds[i] : most;
-    return sum / (double)n;
+    sum_up(p, n, &seconds, &tokens);
+    return seconds / (double)n;
 }
 
 double mm_pace_tokens_per_second(const mm_pace *p) {
-    int64_t steps = p->counts[MM_PACE_STEP], n = counted(steps), sum = 0;
+    int64_t n = counted(p->counts[MM_PACE_STEP]);
+    double seconds, tokens;
     if (n == 0) return 0;
-    for (int64_t i = 0; i < n; i++) sum += p->tokens[(steps - n + i) % MM_PACE_WINDOW];
-    return (double)sum / ((double)n * mm_pace_step_seconds(p));
+    sum_up(p, n, &seconds, &tokens);
+    return tokens / seconds;
 }
 
 // How many times a part comes after the steps first + 1 to last.

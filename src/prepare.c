@@ -1,4 +1,5 @@
 // --data FILE: a tokenizer is trained on the text, and the text packed with it.
+#include <mm/base/par.h>
 #include <mm/data/pack.h>
 #include <mm/data/tokenizer_train.h>
 #include <mm/run/prepare.h>
@@ -72,6 +73,7 @@ mm_status mm_prepare_text(const char *input, const char *tokenizer_path, int voc
     if (!status) status = mm_pack(out, source, tokenizer, &options, &result, error);
     mm_tokenizer_close(tokenizer);
     mm_text_close(source);
+    mm_par_let_go();
     if (status == MM_INTERRUPTED)
         return mm_fail(error, status, "stopped while packing %s; nothing was kept", input);
     return status;

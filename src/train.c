@@ -70,9 +70,7 @@ static mm_status after_step(mm_trainer *t, mm_pace *p, mm_metrics_row *row, doub
     mm_report_step(t, p, row, seconds);
     mm_profile_mark(MM_PROFILE_METRICS, MM_PASS_NONE);
     if (status || !row->has_val || isfinite(row->val_loss)) return status;
-    return mm_fail(error, MM_NONFINITE,
-                   "step %lld: the validation loss is %g, though parameters and gradients are finite",
-                   (long long)row->step, row->val_loss);
+    return mm_nonfinite_validation(t, row->val_loss, error);
 }
 
 // A step that failed has its row too; the sentence in `error` stays.

@@ -74,7 +74,9 @@ static mm_status check_step(verification *v, mm_error *error) {
     mm_status status = mm_replay_step(v->replay, level, &v->again, &row, &finite, error);
     const mm_trace_record *first = NULL;
     bool lacks = false;
-    if (!status && traced) status = mm_replay_compare(&side->step, &v->again, &first, &lacks, error);
+    if (!status && traced)
+        status =
+            mm_replay_compare(&side->step, &v->again, side->has_row ? &row : NULL, &first, &lacks, error);
     if (status) return status;
     if (first) return record_differs(v, first, lacks);
     row.has_val = finite && side->has_row && side->row.has_val;

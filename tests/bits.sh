@@ -29,8 +29,12 @@ same() {
     passed=$((passed + 1))
 }
 
+# differ WHAT BITS NAME OPTIONS...: a run of that name and these options has others.
 differ() {
-    test "$2" != "$3" || { echo "FAILED: $1: the same bits"; exit 1; }
+    what=$1 bits=$2
+    shift 2
+    other=$(train "$@") || { echo "$other"; exit 1; }
+    test "$bits" != "$other" || { echo "FAILED: $what: the same bits"; exit 1; }
     passed=$((passed + 1))
 }
 
@@ -104,11 +108,11 @@ done <<END
 END
 same 'BLIS_ARCH_TYPE empty counts as unset' "$base" "$(BLIS_ARCH_TYPE= train blis-empty $everything)"
 
-differ 'dropout changes the bits' "$plain" "$(train drop --dropout 0.1 --ranks 1)"
-differ 'token noise changes the bits' "$plain" "$(train noise --dropout 0 --token-noise 0.1 --ranks 1)"
-differ 'the seed changes the bits' "$base" "$(train seed $everything --seed 1338)"
+differ 'dropout changes the bits' "$plain" drop --dropout 0.1 --ranks 1
+differ 'token noise changes the bits' "$plain" noise --dropout 0 --token-noise 0.1 --ranks 1
+differ 'the seed changes the bits' "$base" seed $everything --seed 1338
 for policy in shared hashed sample; do
-    differ "policy $policy changes the bits" "$base" "$(train "$policy" $everything --seed-policy $policy)"
+    differ "policy $policy changes the bits" "$base" "$policy" $everything --seed-policy $policy
 done
-differ 'the order changes the bits' "$base" "$(train order $everything --order sequential)"
+differ 'the order changes the bits' "$base" order $everything --order sequential
 echo "$passed comparisons hold"

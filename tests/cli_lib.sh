@@ -77,6 +77,16 @@ make_text() {
     }'
 }
 
+# wait_for FILE TEXT: until it stands there.
+wait_for() {
+    local tries=0
+    until grep -qF -- "$2" "$1" 2>/dev/null; do
+        tries=$((tries + 1))
+        [ "$tries" -gt 1200 ] && fail "$1 never said \"$2\": $(head -c 600 "$1")" && return 1
+        sleep 0.05
+    done
+}
+
 finish() {
     [ "$failed" = 0 ] && echo ok
     exit "$failed"

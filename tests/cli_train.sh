@@ -26,6 +26,18 @@ done
 cmp -s run/model/tokenizer.json tokenizer.json || fail "the tokenizer was not copied byte for byte"
 find run -name '*.tmp-*' | grep -q . && fail "the run holds a temporary"
 
+# What is not given: the same on every machine, but for workers, which are no more than usable cores.
+expect 0 --data data --seq-len 8 --steps 1 --out plain
+has plain/run.json '"threads": 8,' '"ranks": 8,' '"batch": 32,' '"micro_batch": 4,' '"packing": "window",' '"seed": 1337,' \
+    '"seed_policy": "rank",' '"dropout": 0.1,' '"token_noise": 0.0,' '"order": "shuffled",' '"lr": 0.003,' '"schedule": "minimind",' \
+    '"warmup": 20,' '"weight_decay": 0.01,' '"beta1": 0.9,' '"beta2": 0.999,' '"eps": 1e-08,' '"clip": 1.0,' '"preset": "tiny",' \
+    '"val_every": 50,' '"save_every": 100,' '"keep": 3,' '"sample_every": 0,' '"trace": "step"'
+expect 0 --data data --model plain/model --steps 1 --ranks 3 --out thirds
+has thirds/run.json '"threads": 3,' '"batch": 48,' '"seq_len": 256,' '"lr": 0.0005,' '"warmup": 0,'
+first_core=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')
+taskset -c "$first_core" "$mm" --data data "${small[@]}" --steps 1 --out one >out 2>err </dev/null || fail "on one core: $(tail -n 1 err)"
+has err "4 ranks on 1 worker (1 core)"
+
 # The same again with other workers: the same bits.
 expect 0 --data data "${small[@]}" --workers 1 --steps 4 --val-every 2 --out again
 cmp -s run/metrics.jsonl again/metrics.jsonl || fail "metrics differ between 3 workers and 1"

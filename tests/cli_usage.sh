@@ -10,7 +10,7 @@ cp out overview
 expect 0 help
 cmp -s out overview || fail "mm help and mm --help differ"
 expect 0 --version
-grep -qE '^mm [0-9]+\.[0-9]+\.[0-9]+\+(unknown|[0-9a-f]{12}(\.changed-[0-9a-f]{8})?)$' out || fail "--version: found $(cat out)"
+grep -qE '^mm [0-9]+\.[0-9]+\.[0-9]+\+(unknown|[0-9a-f]{12})(\.(changed|tree)-[0-9a-f]{8})?$' out || fail "--version: found $(cat out)"
 expect 0 train --help
 has out "--seed-policy rank|shared|hashed|sample" "--resume RUN" "--trace off|step|layer|op" "Examples:"
 cp out train_help

@@ -88,6 +88,12 @@ train first-part --order sequential --steps 2 --trace off
 train later-data --order sequential --steps 2 --trace off --data longer --dropout 0.3
 parts configuration 1 "run B has --dropout 0.3 (run A: 0.2)" first-part later-data
 
+# Run side by side they part nowhere: a line was changed.
+train first-longer --order sequential --steps 2 --trace off --data longer
+copy first-longer && sed -i '2s/"loss": 5/"loss": 4/' B/metrics.jsonl
+rm -r B/checkpoints B/model
+parts hardware 2 "this machine repeats run A but not run B" first-part B
+
 # The same tokens in other shards are no other data.
 awk '{ print; if (NR % 10 == 0) print "%" }' words.txt >split.txt
 run pack --tokenizer tokenizer.json --split % --out whole split.txt

@@ -20,12 +20,12 @@ planted() {
     status=$?
 }
 
-# refused FAULT CALL REASON ARGUMENT...: exit 2, one line that says why.
+# refused FAULT CALL REASON ARGUMENT...: exit 2, a line that says where and why.
 refused() {
     planted "$1:call=$2" "${@:4}"
     [ "$status" = 2 ] || fail "$1 at $2: mm ${*:4}: exit $status, expected 2: $(tail -n 2 err)"
     tail -n 1 err >said
-    has said "mm: " "$3"
+    has said "mm: " "$3" made
     count=$((count + 1))
 }
 

@@ -144,7 +144,10 @@ for type in bf16 f16; do
     expect 0 eval --model wide-$type --data held --json
     cmp -s out loss || fail "$type is not what it is as f32"
     cmp -s out eval-run && fail "$type has the loss of f32 to the bit"
-    awk -F '[:,]' 'NR == FNR {a = $2; next} {exit !(a / $2 < 1.01 && a / $2 > 0.99)}' loss eval-run || fail "$type: $(cat loss)"
+    # Weights rounded to 8 and 11 bits: measured 6.5e-5 and 7.0e-6 off.
+    case $type in bf16) off=2e-4 ;; f16) off=3e-5 ;; esac
+    awk -F '[:,]' -v off=$off 'NR == FNR {a = $2; next} {d = a / $2 - 1; exit !(d < off && d > -off)}' loss eval-run ||
+        fail "$type: $(cat loss), of f32: $(cat eval-run)"
 done
 has bf16/config.json '"torch_dtype": "bfloat16"' '"dtype": "bfloat16"'
 has f16/config.json '"torch_dtype": "float16"'

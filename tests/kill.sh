@@ -24,7 +24,7 @@ nap() {
     read -r -t "$text" -u "$never"
 }
 
-now() { microseconds=${EPOCHREALTIME/./}; }
+now() { microseconds=${EPOCHREALTIME//[!0-9]/}; } # whatever the locale's point
 
 # start COMMAND...: in the background, as $pid.
 start() {

@@ -34,6 +34,15 @@ stops 'step 2, rank 0, leaf 0|pass of |is nan|checkpoint of step 1|--model|--lr'
 [ "$(wc -l <far/metrics.jsonl)" = 2 ] || fail "the failed step has no row: $(cat far/metrics.jsonl)"
 tail -n 1 far/metrics.jsonl >row
 has row '{"step": 2, "loss": null' '"nonfinite": ["loss", "grad_norm"]}'
+# A NaN's sign is the kernels': bits are promised of finite numbers.
+expect 0 verify far
+MM_ISA=baseline expect 3 train "${small[@]}" --lr 1e30 --clip 0 --steps 5 --save-every 1 --out far-baseline
+expect 0 diff far far-baseline
+has out "where both end at a number that is not finite"
+expect 0 verify far-baseline
+cp -r far forged && zcat far/trace.jsonl.gz | sed '/"step":2,.*"op":"batch"/s/"xxh128":".../"xxh128":"000/' | gzip >forged/trace.jsonl.gz
+expect 1 diff far forged
+has out "part at step 2, in the samples that were read"
 grep -qi '[:,] *-\?nan\|inf[,}]' row && fail "not JSON: $(cat row)"
 [ "$(ls far/checkpoints)" = step-000001 ] || fail "checkpoints: $(ls far/checkpoints)"
 zcat far/trace.jsonl.gz >trace || fail "the trace is not whole"

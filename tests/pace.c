@@ -145,6 +145,9 @@ static void tokens_a_second_are_those_of_many_steps(void **state) {
     assert_true(mm_pace_tokens_per_second(&p) == 10);
     for (int step = 1; step <= 40; step++) mm_pace_step(&p, step % 2 ? 10 : 1990, 3 + 2 * step);
     assert_true(mm_pace_tokens_per_second(&p) == 500);
+    // A step of 9 times as many targets in 9 times the time is no other rate, though it counts for less.
+    mm_pace_step(&p, 9 * 1000, 83 + 18);
+    assert_true(mm_pace_tokens_per_second(&p) == 500);
 }
 
 int main(void) {

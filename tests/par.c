@@ -62,7 +62,9 @@ static void threads_stay(void **state) {
     int before = count_threads();
     mm_par_run(2, count, calls);
     assert_int_equal(count_threads(), before);
-    assert_true(calls[0] == 2 && calls[1] == 2 && calls[2] == 1);
+    mm_par_run(1, count, calls);
+    assert_int_equal(count_threads(), before);
+    assert_true(calls[0] == 3 && calls[1] == 2 && calls[2] == 1);
 }
 
 static void run_inside(void *self, int worker) {

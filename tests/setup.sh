@@ -29,7 +29,7 @@ prepare() {
     stub id <<<'echo 0'
     stub cc <<<''
     stub pkg-config <<<''
-    stub dpkg-query <<<"for p; do :; done; grep -qx \"\$p\" '$folder/absent' && exit 1; echo installed"
+    stub dpkg-query <<<"for p; do :; done; grep -qx \"\$p\" '$folder/absent' && exit 1; echo installed; echo installed" # of two architectures
     stub apt-cache <<<''
     stub apt-get <<<''
     stub ninja <<'END'
@@ -78,6 +78,14 @@ called '^mm (pack|tokenizer)' && fail "again: the data were made twice"
 setup --force-data
 called '^mm pack' || fail "--force-data made nothing"
 [ -f "$folder/tree/data/default.old/dataset.json" ] || fail "--force-data lost the old data"
+
+# A build that a copy of the checkout brought along is of the other's paths.
+mkdir -p "$folder/tree/build/roots/base/mm/base" "$folder/tree/include/mm/base"
+setup
+called '^meson setup --wipe build' || fail "a copied build was taken for this place's"
+rm -r "$folder/tree/build/roots/base/mm/base" && ln -s "$folder/tree/include/mm/base" "$folder/tree/build/roots/base/mm/base"
+setup
+called '^meson' && fail "this place's build was taken for another's"
 
 # Stopped half-way: no half data, and the next one makes them.
 prepare

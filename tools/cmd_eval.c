@@ -72,45 +72,35 @@ static void show_preparing(void *self, const char *what, double share) {
     progress_share(what, share);
 }
 
-static mm_status read_packing(const args *given, bool *documents, mm_error *error) {
+static mm_status read_request(const args *given, const volatile sig_atomic_t *stop, mm_eval_request *request,
+                              mm_error *error) {
     mm_settings settings;
     bool set[SETTINGS_MOST];
     mm_status status = args_settings(given, &settings, set, error);
-    *documents = settings.packing == MM_PACKING_DOCUMENT;
-    if (!status && *documents && args_text(given, "logits"))
-        status =
-            mm_trouble(error, "--logits with --packing document: expected windows, which hold every target "
-                              "of the data once; leave one of them away");
+    *request = (mm_eval_request){.model_path = args_text(given, "model"),
+                                 .data_path = args_text(given, "data"),
+                                 .data_name = args_text(given, "data"),
+                                 .seq_len = args_integer(given, "seq-len", 0),
+                                 .documents = settings.packing == MM_PACKING_DOCUMENT,
+                                 .workers = (int)args_integer(given, "workers", mm_par_cores()),
+                                 .logits_path = args_text(given, "logits"),
+                                 .progress = show_evaluating,
+                                 .stop = stop};
+    if (!status && request->documents && request->logits_path)
+        status = mm_trouble(error,
+                            "--logits with --packing document: expected windows, which hold every target of "
+                            "the data once; leave one of them away");
     return status;
 }
 
-static mm_status evaluate(const args *given, const char *data, const volatile sig_atomic_t *stop,
-                          mm_eval_result *result, mm_error *error) {
-    bool documents;
-    mm_status status = read_packing(given, &documents, error);
-    if (status) return status;
-    mm_eval_request request = {.model_path = args_text(given, "model"),
-                               .data_path = data,
-                               .data_name = args_text(given, "data"),
-                               .seq_len = args_integer(given, "seq-len", 0),
-                               .documents = documents,
-                               .workers = (int)args_integer(given, "workers", mm_par_cores()),
-                               .logits_path = args_text(given, "logits"),
-                               .progress = show_evaluating,
-                               .stop = stop};
-    return mm_eval(&request, result, error);
-}
-
 // A text is packed into a folder that lives as long as the command.
-static mm_status evaluate_text(const args *given, const char *file, const volatile sig_atomic_t *stop,
-                               mm_eval_result *result, mm_error *error) {
+static mm_status evaluate_text(mm_eval_request *request, mm_eval_result *result, mm_error *error) {
     char folder[PATH_MAX], packed[PATH_MAX], tokenizer[PATH_MAX];
-    const char *root = getenv("TMPDIR");
+    const char *root = getenv("TMPDIR"), *file = request->data_path;
     // A text is packed for a model that will be taken.
-    mm_status status = mm_model_runnable(args_text(given, "model"), error);
+    mm_status status = mm_model_runnable(request->model_path, error);
     if (!status)
-        status =
-            mm_path_join(tokenizer, sizeof tokenizer, args_text(given, "model"), "tokenizer.json", error);
+        status = mm_path_join(tokenizer, sizeof tokenizer, request->model_path, "tokenizer.json", error);
     if (status) return status;
     if (!mm_is_file(tokenizer))
         return mm_trouble(
@@ -120,8 +110,10 @@ static mm_status evaluate_text(const args *given, const char *file, const volati
     if (status) return status;
     if (!mkdtemp(folder)) return mm_trouble_errno(error, folder, "make a temporary folder");
     status = mm_path_join(packed, sizeof packed, folder, "data", error);
-    if (!status) status = mm_prepare_text(file, tokenizer, 0, packed, show_preparing, NULL, stop, error);
-    if (!status) status = evaluate(given, packed, stop, result, error);
+    if (!status)
+        status = mm_prepare_text(file, tokenizer, 0, packed, show_preparing, NULL, request->stop, error);
+    request->data_path = packed;
+    if (!status) status = mm_eval(request, result, error);
     mm_status removed = mm_remove_folder(folder, status ? NULL : error);
     return status ? status : removed;
 }
@@ -147,14 +139,16 @@ static void result_text(mm_text *out, const mm_eval_result *r, bool json) {
 }
 
 static mm_status run_eval(const args *given, mm_error *error) {
+    mm_eval_request request;
     mm_eval_result result = {0};
     const char *data = args_text(given, "data");
     struct stat info;
     if (stat(data, &info)) return mm_trouble_errno(error, data, "open it (--data)");
     progress_expect("evaluating");
-    const volatile sig_atomic_t *stop = stop_watch("stopping ...\n");
-    mm_status status = S_ISDIR(info.st_mode) ? evaluate(given, data, stop, &result, error)
-                                             : evaluate_text(given, data, stop, &result, error);
+    mm_status status = read_request(given, stop_watch("stopping ...\n"), &request, error);
+    if (!status)
+        status = S_ISDIR(info.st_mode) ? mm_eval(&request, &result, error)
+                                       : evaluate_text(&request, &result, error);
     progress_clear();
     if (status) return status;
     mm_text out = {0};
@@ -163,8 +157,8 @@ static mm_status run_eval(const args *given, mm_error *error) {
     mm_text_free(&out);
     if (status || isfinite(result.loss)) return status;
     return mm_fail(error, MM_NONFINITE,
-                   "%s: its loss over %s is %g, expected a finite number; its weights are spoilt",
-                   args_text(given, "model"), data, result.loss);
+                   "%s: its loss over %s is %s, expected a finite number; its weights are spoilt",
+                   args_text(given, "model"), data, isnan(result.loss) ? "nan" : "infinite");
 }
 
 const command cmd_eval = {

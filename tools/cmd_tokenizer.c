@@ -83,7 +83,10 @@ static mm_status write_out(const char *path, mm_draft *draft, const mm_text *jso
     char inside[PATH_MAX];
     if (!draft) return mm_publish_file(path, json->data, json->size, error);
     mm_status status = mm_path_join(inside, sizeof inside, mm_draft_path(draft), "tokenizer.json", error);
-    if (!status) status = mm_publish_file(inside, json->data, json->size, error);
+    mm_error found = {0};
+    if (!status && mm_publish_file(inside, json->data, json->size, &found) != MM_OK)
+        status = mm_trouble(error, "--out %s%s", path,
+                            found.text + strcspn(found.text, ":")); // not the draft's name
     if (!status) return mm_draft_commit_file(draft, "tokenizer.json", error);
     mm_draft_abandon(draft);
     return status;

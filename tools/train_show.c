@@ -137,15 +137,15 @@ void train_step_text(mm_text *out, const mm_train_step *s, bool has_val, double 
     mm_text_format(out, "step %*lld/%s %3d%%  loss %.4f", width > 4 ? width : 4, (long long)s->step, total,
                    (int)(100 * s->step / s->steps), s->loss);
     if (has_val) mm_text_format(out, "  val %.4f", val_loss);
-    mm_text_add_string(out, "  ");
-    mm_text_add_grouped(out, (long long)(s->tokens_per_second + 0.5));
-    mm_text_add_string(out, " tok/s");
     char left[16];
     if (s->seconds_left >= 0 && s->step < s->steps) {
         mm_text_format(out, "  eta %s", mm_clock_print(s->seconds_left, left));
         mm_text_format(out, " of %s", mm_clock_print(s->seconds_whole, left));
     }
-    // Last, since a narrow terminal cuts the line.
+    // Behind it, since a narrow terminal cuts the line.
+    mm_text_add_string(out, "  ");
+    mm_text_add_grouped(out, (long long)(s->tokens_per_second + 0.5));
+    mm_text_add_string(out, " tok/s");
     mm_text_format(out, s->grad_norm >= 0.005 ? "  norm %.2f" : "  norm %.1e", s->grad_norm);
     mm_text_format(out, "  lr %.1e", s->lr);
 }

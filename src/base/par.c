@@ -89,19 +89,25 @@ int mm_par_threads(int workers) {
     return workers < had ? workers : had;
 }
 
-// As many threads as ever were. libgomp lets threads go where it is asked for fewer, makes them again where
-// it is asked for more, and ends the process where it then cannot.
-static int kept_threads(int threads) {
-    static atomic_int most = 1;
-    if (threads > most) most = threads;
-    return most;
+static atomic_int kept = 1;
+
+void mm_par_let_go(void) {
+    kept = 1;
+}
+
+// Of a team that becomes smaller libgomp lets threads go, makes them again for a larger one, and ends the
+// process where it then cannot. One worker alone is no team to it.
+static int team_size(int threads) {
+    if (threads == 1) return 1;
+    if (threads > kept) kept = threads;
+    return kept;
 }
 
 void mm_par_run(int workers, void (*work)(void *self, int worker), void *self) {
     assert(workers >= 1);
     omp_set_dynamic(0);
     const int wanted = mm_par_threads(workers);
-#pragma omp parallel num_threads(kept_threads(wanted))
+#pragma omp parallel num_threads(team_size(wanted))
     {
         const int there = omp_get_num_threads(), threads = wanted < there ? wanted : there;
         const int mine = omp_get_thread_num();
@@ -208,7 +214,7 @@ void mm_par_team(int workers, void (*work)(void *self, const mm_team *team, int 
     for (int i = 0; i < workers; i++) barrier_open(&parts[i], looks);
     omp_set_dynamic(0);
     const int wanted = mm_par_threads(workers);
-#pragma omp parallel num_threads(kept_threads(wanted))
+#pragma omp parallel num_threads(team_size(wanted))
     {
         const int there = omp_get_num_threads(), mine = omp_get_thread_num();
         const mm_team team = {.workers = wanted < there ? wanted : there, .barrier = &whole, .parts = parts};

@@ -4,7 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POLICY_SAMPLE = 3, SCHEDULE_CONSTANT = 1, ORDER_SHUFFLED = 0 }; // in the order of the choices' names
+enum {
+    POLICY_RANK = 0,
+    POLICY_SHARED = 1,
+    POLICY_SAMPLE = 3,
+    SCHEDULE_CONSTANT = 1,
+    ORDER_SHUFFLED = 0
+}; // in the order of the choices' names
 
 enum { ANYWHERE = MM_STAGE_BATCH | MM_STAGE_LEAF | MM_STAGE_MERGE | MM_STAGE_UPDATE };
 
@@ -131,19 +137,16 @@ static unsigned stages_of(const comparing *c, const char *key) {
     return MM_STAGE_UPDATE;
 }
 
-static bool same_keys(const mm_run_facts *a, const mm_run_facts *b) {
-    if (a->stream_count != b->stream_count) return false;
-    for (int i = 0; i < a->stream_count; i++)
-        if (a->streams[i].key != b->streams[i].key) return false;
-    return true;
+// One rank, whose key is the base seed by either of these policies.
+static bool is_alone(const mm_settings *s) {
+    return s->ranks == 1 && (s->seed_policy == POLICY_RANK || s->seed_policy == POLICY_SHARED);
 }
 
 // Does the option matter to these two runs at all?
 static bool moves_bits(const comparing *c, const mm_field *f) {
     const mm_settings *a = &c->a->settings, *b = &c->b->settings;
     bool draws = a->dropout > 0 || a->token_noise > 0 || b->dropout > 0 || b->token_noise > 0;
-    bool by_sample = a->seed_policy == POLICY_SAMPLE || b->seed_policy == POLICY_SAMPLE;
-    if (strcmp(f->key, "seed_policy") == 0) return draws && (by_sample || !same_keys(c->a, c->b));
+    if (strcmp(f->key, "seed_policy") == 0) return draws && !(is_alone(a) && is_alone(b));
     if (strcmp(f->key, "seed") == 0)
         return draws || !a->model || !b->model || a->order == ORDER_SHUFFLED || b->order == ORDER_SHUFFLED;
     if (strcmp(f->key, "ranks") == 0)

@@ -1,4 +1,5 @@
 // Two steps of two traces, record by record: in order while both have the same places, else by place.
+#include <math.h>
 #include <mm/record/trace_step.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,4 +176,17 @@ mm_status mm_trace_step_compare(const mm_trace_step *a, const mm_trace_step *b, 
     }
     mm_trace_pairs_free(out);
     return mm_trouble(error, "comparing traces: out of memory");
+}
+
+void mm_trace_pairs_promised(mm_trace_pairs *pairs, const mm_metrics_row *row) {
+    const bool passed = isfinite(row->loss) && isfinite(row->grad_norm);
+    size_t kept = 0;
+    if (passed && !row->spoiled) return;
+    for (size_t i = 0; i < pairs->count; i++) {
+        const mm_trace_pair *pair = &pairs->pairs[i];
+        const char *operation = pair->a->operation;
+        bool finite = strcmp(operation, "batch") == 0 || (passed && strcmp(operation, "adamw") != 0);
+        if (finite || !pair->b) pairs->pairs[kept++] = *pair;
+    }
+    pairs->count = kept;
 }

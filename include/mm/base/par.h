@@ -10,6 +10,11 @@ int mm_par_cores(void);
 // them, when a larger number than before is: before other threads ask.
 int mm_par_threads(int workers);
 
+// Threads stay from the first call of the two below that has so many workers, since those that went might not
+// be had again; idle ones cost time in every call. This lets them go at the next call with several workers,
+// as when a run follows the packing of its text.
+void mm_par_let_go(void);
+
 // Calls work(self, w) once for each worker w in 0..workers-1, on as many threads as the system gives (the
 // caller's is one of them), and returns when all have returned. A thread may run several workers one after
 // another where the system gives fewer, so workers must not wait for each other. Every worker starts with

@@ -3,6 +3,7 @@
 #define MM_RECORD_TRACE_STEP_H
 
 #include <mm/base/text.h>
+#include <mm/record/metrics.h>
 #include <mm/record/trace.h>
 
 // The records of one step; {0} is none. A record's strings lie in `text`.
@@ -44,6 +45,10 @@ typedef struct mm_trace_pairs {
     size_t compared; // places that both have
 } mm_trace_pairs;
 void mm_trace_pairs_free(mm_trace_pairs *pairs);
+// Takes out what no promise binds: bits are promised of finite numbers, and in the step of `row`, if that
+// ended its run, what was computed from others has NaNs, whose sign is the CPU's. Samples and missing records
+// stay.
+void mm_trace_pairs_promised(mm_trace_pairs *pairs, const mm_metrics_row *row);
 // The places whose records differ. Places that only one has are passed over (another level, other ranks), but
 // those of the model's passes that only `a` has count as differing where both have one level, and with
 // `whole` all that only `a` has. Without `leaves`, leaves and nodes below the root are passed over: they hold

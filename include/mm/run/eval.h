@@ -12,7 +12,8 @@ typedef struct mm_eval_request {
     const char *model_path, *data_path;
     const char *data_name; // what messages call the data; NULL: data_path
     int64_t seq_len;       // of a window; 0: 256
-    bool documents; // a document a sample, as --packing document has it: of each its first seq_len targets
+    bool documents; // a document a sample, as --packing document has it: cut to seq_len targets of which the
+                    // last is eos
     int workers;
     // Of windows: if not NULL, a .safetensors file that is made: "targets" I32 {tokens} and "logits" F32
     // {tokens, vocabulary}, of each target in the data's order.
