@@ -128,9 +128,14 @@ static void read_weights(bench *b, const mm_safetensors *file) {
     }
 }
 
-// Each gradient tensor within 1e-5 in norm of float64's: the bound; float32 rounding of sums of some
-// hundred terms leaves about 1e-6 (measured: tests/golden/README.md has PyTorch's own float32 distances).
-static void compare_gradients(const bench *b, const mm_safetensors *file) {
+// How far float32 may be: four times what the golden model's PyTorch is in float32 (tests/golden/README.md),
+// whose sums have another order.
+static double float32_of(const mm_json *root, const char *what) {
+    return 4 * mm_json_number(mm_json_get(mm_json_get(root, "float32"), what));
+}
+
+// Each gradient tensor, in norm.
+static void compare_gradients(const bench *b, const mm_safetensors *file, double tolerance) {
     double worst = 0;
     for (int i = 0; i < b->model.parameters.count; i++) {
         mm_tensor t = mm_parameter_in(&b->model.parameters, i, b->gradient);
@@ -148,10 +153,10 @@ static void compare_gradients(const bench *b, const mm_safetensors *file) {
         free(golden);
         double relative = sqrt(off / norm);
         worst = relative > worst ? relative : worst;
-        if (!(relative < 1e-5))
+        if (!(relative < tolerance))
             fail_msg("%s: gradient of %s is %.2g off", mm_safetensors_path(file), t.name, relative);
     }
-    print_message("%s: worst gradient tensor %.2g\n", mm_safetensors_path(file), worst);
+    print_message("%s: worst gradient tensor %.2g of %.2g\n", mm_safetensors_path(file), worst, tolerance);
 }
 
 static void expect_near(double found, double expected, double relative, const char *what, int step) {
@@ -159,7 +164,7 @@ static void expect_near(double found, double expected, double relative, const ch
         fail_msg("%s of step %d: %.10g, expected %.10g within %.1g", what, step, found, expected, relative);
 }
 
-// AdamW with PyTorch: loss within 5e-6 and norm within 5e-5 (the bounds over 30 steps).
+// AdamW with PyTorch.
 static void compare_steps(bench *b, const mm_json *root) {
     const mm_json *options = mm_json_get(root, "adamw"), *steps = mm_json_get(root, "steps");
     mm_adamw adamw = {
@@ -169,8 +174,10 @@ static void compare_steps(bench *b, const mm_json *root) {
     for (size_t s = 0; s < mm_json_size(steps); s++) {
         const mm_json *golden = mm_json_at(steps, s);
         double loss = mean_loss(b), norm = gradient_norm(b);
-        expect_near(loss, mm_json_number(mm_json_get(golden, "loss")), 5e-6, "loss", (int)s + 1);
-        expect_near(norm, mm_json_number(mm_json_get(golden, "grad_norm")), 5e-5, "norm", (int)s + 1);
+        expect_near(loss, mm_json_number(mm_json_get(golden, "loss")), float32_of(root, "worst_step_loss"),
+                    "loss", (int)s + 1);
+        expect_near(norm, mm_json_number(mm_json_get(golden, "grad_norm")),
+                    float32_of(root, "worst_step_grad_norm"), "norm", (int)s + 1);
         double scale = mm_clip_scale(norm, 1.0);
         for (int i = 0; i < p->count; i++) {
             double decay = p->tensors[i].dims == 2 ? 0.01 : 0;
@@ -204,7 +211,7 @@ static void one_golden(const char *name) {
     read_weights(&b, file);
     // One pass's loss: PyTorch's float32 stays within 2e-7 of its float64.
     expect_near(mean_loss(&b), mm_json_number(mm_json_get(root, "loss")), 4e-7, "loss", 0);
-    compare_gradients(&b, file);
+    compare_gradients(&b, file, float32_of(root, "worst_gradient"));
     compare_steps(&b, root);
     mm_safetensors_close(file);
     close_bench(&b);
@@ -440,13 +447,36 @@ static void samples_are_apart(void **state) {
     close_bench(&b);
 }
 
+// N(0, 0.02) where there are two dimensions, norms 1, biases 0; mean and variance within six of their
+// deviations.
+static void initial_weights_are_as_designed(void **state) {
+    (void)state;
+    mm_parameters p;
+    OK(mm_parameters_make(&p, &odd, &error));
+    for (int i = 0; i < p.count; i++) {
+        const int64_t n = mm_tensor_count(&p.tensors[i]);
+        float *x = malloc((size_t)n * sizeof *x);
+        double sum = 0, squares = 0;
+        mm_parameter_initial(&p, i, 7, x);
+        for (int64_t j = 0; j < n; j++) {
+            sum += (double)x[j];
+            squares += (double)x[j] * (double)x[j];
+            if (p.tensors[i].dims == 1)
+                assert_true(x[j] == (strstr(p.tensors[i].name, ".bias") ? 0.0f : 1.0f));
+        }
+        free(x);
+        if (p.tensors[i].dims == 1) continue;
+        assert_true(fabs(sum / (double)n) <= 6 * 0.02 / sqrt((double)n));
+        assert_true(fabs(squares / (double)n / 4e-4 - 1) <= 6 * sqrt(2 / (double)n));
+    }
+    mm_parameters_free(&p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_models),
-        cmocka_unit_test(builds_agree_to_the_bit),
-        cmocka_unit_test(teams_agree_to_the_bit),
-        cmocka_unit_test(loss_alone_is_the_same),
-        cmocka_unit_test(gradient_predicts_the_loss_under_dropout),
+        cmocka_unit_test(golden_models),           cmocka_unit_test(initial_weights_are_as_designed),
+        cmocka_unit_test(builds_agree_to_the_bit), cmocka_unit_test(teams_agree_to_the_bit),
+        cmocka_unit_test(loss_alone_is_the_same),  cmocka_unit_test(gradient_predicts_the_loss_under_dropout),
         cmocka_unit_test(samples_are_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

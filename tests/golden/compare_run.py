@@ -7,8 +7,9 @@ The run must have begun from a model directory, without dropout and token noise,
     tests/golden/compare_run.py RUN
 
 It reads run.json, the initial model, the dataset's shards and metrics.jsonl; trains in float64, and in float32 to show
-how far PyTorch's own rounding reaches; exits 1 if a loss is 5e-6 off, or a norm 5e-5. Needs torch, transformers,
-safetensors and numpy.
+how far PyTorch's own rounding reaches; exits 1 if a loss is 5e-6 off, or a norm 5e-5. With --golden it prints loss and
+norm of each step in float64, a line each: what golden/train.txt has of the run that eval_golden.sh makes. Needs torch,
+transformers, safetensors and numpy.
 """
 import argparse
 import gzip
@@ -66,6 +67,7 @@ def train(settings, tokens, dtype):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=pathlib.Path)
+    parser.add_argument("--golden", action="store_true", help="print PyTorch's float64 loss and norm of each step, no more")
     parser.add_argument("--no-float32", action="store_true", help="leave out PyTorch's own float32")
     arguments = parser.parse_args()
     settings = json.loads((arguments.run / "run.json").read_text())["configuration"]
@@ -76,6 +78,9 @@ def main():
     tokens = read_tokens(pathlib.Path(settings["data"]))
     settings["steps"] = len(rows)
     exact = list(train(settings, tokens, torch.float64))
+    if arguments.golden:
+        print("\n".join(f"{loss:.12f} {norm:.12f}" for loss, norm in exact))
+        return 0
     single = exact if arguments.no_float32 else list(train(settings, tokens, torch.float32))
     worst = [0.0] * 4
     for row, (loss, norm), (loss32, norm32) in zip(rows, exact, single):
