@@ -7,6 +7,7 @@
 // One thread at a time.
 typedef struct mm_sampler mm_sampler;
 
+// *sampler is NULL after trouble.
 MM_CHECKED mm_status mm_sampler_open(const mm_sampling *sampling, int vocab, mm_sampler **sampler,
                                      mm_error *error);
 void mm_sampler_close(mm_sampler *sampler);

@@ -15,7 +15,13 @@ enum {
 
 // Of a step's trace: its records, and their lines before they are packed.
 static double trace_bytes(const mm_trainer *t, const mm_settings *s, double leaves) {
-    enum { OF_LEAF = 4, OF_LAYER = 3, OF_OPERATIONS = 50, LINE_BYTES = 180, LIST_BYTES = 4096 };
+    enum {
+        OF_LEAF = 4,        // positions, inputs, targets, loss
+        OF_LAYER = 3,       // at level layer: 2 of a layer, 3 of what is outside of them
+        OF_OPERATIONS = 50, // at level op: some 45 of a layer
+        LINE_BYTES = 180,   // about what a record's line takes
+        LIST_BYTES = 4096   // a page, which a list's first records touch
+    };
     if (s->trace < MM_LEVEL_STEP) return 0;
     double layers = t->model.config.layers + 1, tensors = t->model.parameters.count;
     double of_leaf = OF_LEAF, record = sizeof(mm_trace_record);

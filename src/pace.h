@@ -8,11 +8,12 @@
 typedef enum mm_pace_part { MM_PACE_STEP, MM_PACE_VALIDATION, MM_PACE_SAMPLE, MM_PACE_SAVE } mm_pace_part;
 enum { MM_PACE_PARTS = 4, MM_PACE_WINDOW = 256 };
 
-// When a part comes besides the steps, and what it costs as long as none was seen.
+// When a part comes besides the steps, and what it costs each time as long as none was seen: as much as
+// `steps` steps, and `seconds` more.
 typedef struct mm_pace_cost {
     int64_t every; // steps; 0: never
     bool at_end;   // after the last step too
-    double steps;  // as many steps' time,
+    double steps;
     double seconds;
 } mm_pace_cost;
 
@@ -32,9 +33,9 @@ void mm_pace_begin(mm_pace *pace, double now);
 void mm_pace_mark(mm_pace *pace, mm_pace_part part, double now);
 // The same of a step, with its targets.
 void mm_pace_step(mm_pace *pace, int64_t tokens, double now);
-// Seconds of a step: the mean over the last ones, of which the first of the process does not count and none
-// for more than three times the median: a page of memory that is touched the first time, or another program,
-// takes once what it takes. 0 before the first.
+// Seconds of a step: the mean over the last ones. The process's first step is left out as soon as there is a
+// second, and none counts for more than three times the median: memory that is touched for the first time, or
+// another program, slows single steps. 0 before the first.
 double mm_pace_step_seconds(const mm_pace *pace);
 // Targets a second over the same steps; 0 before the first.
 double mm_pace_tokens_per_second(const mm_pace *pace);

@@ -17,10 +17,13 @@ mm_timing_row mm_report_timing(const mm_metrics_row *row, double seconds) {
                            .resident_bytes = mm_resident_bytes()};
 }
 
-// What parts cost before one was seen. Without a backward pass a row takes a third of a step's; a sample goes
-// token by token; a checkpoint is hashed and written.
+// Guesses of what parts cost, which hold until the first of each was seen.
 mm_pace mm_report_begin(const mm_trainer *t) {
-    enum { FORWARD_SHARE = 3, SAMPLE_SECONDS = 1, SAVE_BYTES_A_SECOND = 400000000 };
+    enum {
+        FORWARD_SHARE = 3,  // of a step: backward makes two products for each of forward's
+        SAMPLE_SECONDS = 1, // for 1e8 numbers: 64 tokens, each of which reads their 400 MB at 25 GB/s
+        SAVE_BYTES_A_SECOND = 400000000 // hashed and written
+    };
     const mm_settings *s = &t->settings;
     mm_pace p = {.first = t->step, .last = s->steps};
     double numbers = (double)t->model.parameters.floats;

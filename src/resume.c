@@ -22,7 +22,7 @@ static mm_status refuse(const mm_field *field, const char *out, mm_error *error)
         out, mm_settings_option(field->key, option));
 }
 
-// Takes the given fields from `given_settings` into the run's.
+// Takes the given fields of `from` into the run's.
 static mm_status take_given(mm_trainer *t, const mm_settings *from, const bool *given, mm_error *error) {
     mm_settings *s = &t->settings;
     bool changed = false;
@@ -92,7 +92,7 @@ static mm_status check_source(const mm_source *now, const mm_run_data *then, con
     return MM_OK;
 }
 
-// The data, the arithmetic and the initial weights are those that the run began with.
+// The data, the arithmetic and the streams are those that the run began with.
 mm_status mm_trainer_check_same(const mm_trainer *t, const mm_run_facts *facts, mm_error *error) {
     const char *run = t->settings.out;
     if (facts->arithmetic_version != MM_ARITHMETIC_VERSION || facts->streams_version != MM_STREAMS_VERSION)

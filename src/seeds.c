@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+// An epoch is compared with the next. How many steps it has changes no answer: what ranks draw is counted by
+// the step or the position, not by the epoch.
 enum { EPOCHS = 2, STEPS_OF_AN_EPOCH = 1000 };
 
 // The numbers that a member draws, by what makes them.

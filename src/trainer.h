@@ -71,11 +71,11 @@ typedef struct mm_trainer {
     mm_tree *tree;
     int64_t leaves, leaves_in_rank;
     mm_memory memory;       // planned
-    bool recalled;          // the settings are a run's
-    mm_config began_with;   // and its model's configuration
-    int64_t recalled_steps; // of its run.json; --steps may have moved the end
-    bool replays;           // and nobody chose its workers: as many as memory has room for
-    mm_worker *workers;     // as many as there are leaves have room for one; the others help them
+    bool recalled;          // the settings are those of a run that was begun before
+    mm_config began_with;   // its model's configuration, by its run.json
+    int64_t recalled_steps; // its steps, by its run.json; --steps may have moved the end
+    bool replays;           // opened for a replay: takes as many workers as memory allows
+    mm_worker *workers;     // settings.workers of them; the first mm_hosts() have room for a leaf
     mm_run *run;
     bool unborn; // the run's folder is made, its run.json not yet published
     bool packs;  // text is packed into the run, its run.json not yet published
@@ -101,8 +101,7 @@ MM_CHECKED mm_status mm_trainer_prepare(mm_trainer *t, const volatile sig_atomic
 MM_CHECKED mm_status mm_trainer_recall(mm_trainer *t, const mm_settings *settings, const bool *given,
                                        mm_error *error);
 
-// src/session.c. Opens everything from resolved settings; with `resume` the run of settings.out is gone on
-// with.
+// src/session.c. Opens data, model and state from t->settings, new or recalled.
 MM_CHECKED mm_status mm_trainer_open(mm_trainer *t, mm_error *error);
 void mm_trainer_close(mm_trainer *t);
 // Bytes of a worker's arena with the settings `s`; a host has room for a leaf.

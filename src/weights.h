@@ -17,13 +17,13 @@ mm_tensor *mm_weights_list(const mm_parameters *parameters, float *array);
 // embeddings the output's weights, if they are the embedding's. Else trouble names the tensor.
 MM_CHECKED mm_status mm_weights_open(const mm_parameters *parameters, const char *folder,
                                      mm_tensor_files **files, mm_error *error);
-// As mm_weights_open, for the parameters that follow from `config`. Close *files, which may be NULL, also
-// after trouble.
+// As mm_weights_open, for the parameters that follow from `config`. *files is NULL before the call; close it
+// (NULL is allowed) also after trouble.
 MM_CHECKED mm_status mm_weights_find(const mm_config *config, const char *folder, mm_tensor_files **files,
                                      mm_error *error);
 // Opens the model directory's model, with rope tables for so many positions, and its weights in `arena`. What
 // config.json says of sizes is believed when the weights' files say the same, and a checkpoint's weights must
-// be those of its state.json. Close both, also after trouble.
+// be those of its state.json. Model and arena are {0} before the call; close both, also after trouble.
 MM_CHECKED mm_status mm_weights_load(mm_model *model, const mm_config *config, const mm_kernels *kernels,
                                      const mm_gemm *gemm, int64_t positions, const char *folder,
                                      mm_arena *arena, mm_error *error);

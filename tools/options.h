@@ -46,8 +46,9 @@ enum { OPTIONS_MOST = 64 };
 
 typedef struct args {
     const command *command;
-    const char *program; // argv[0]
-    int argc;            // the whole command line
+    // The name of the program and the whole command line: main's, which sets them after args_read.
+    const char *program;
+    int argc;
     char *const *argv;
     option_value values[OPTIONS_MOST];
     const char **operands; // owned
@@ -81,8 +82,8 @@ const char *args_text(const args *given, const char *name);
 int64_t args_integer(const args *given, const char *name, int64_t otherwise);
 double args_number(const args *given, const char *name, double otherwise);
 bool args_flag(const args *given, const char *name);
-// Fills the settings that were given, and says which (indexed as mm_settings_fields, at least SETTINGS_MOST).
-enum { SETTINGS_MOST = 64 };
+enum { SETTINGS_MOST = 64 }; // room for all fields of mm_settings_fields
+// Fills the settings that were given, and says which in `set`, indexed as mm_settings_fields.
 MM_CHECKED mm_status args_settings(const args *given, mm_settings *settings, bool set[SETTINGS_MOST],
                                    mm_error *error);
 
@@ -94,8 +95,8 @@ const command *command_named(const command *const *table, const char *name);
 
 // The setting behind an option, NULL for others.
 const mm_field *option_field(const option_row *option);
-// What help calls the value ("N", "rank|shared|hashed|sample"), in `text`; "" for a flag. Returns `text`.
 enum { ARGUMENT_TEXT = 128 };
+// What help calls the value ("N", "rank|shared|hashed|sample"), in `text`; "" for a flag. Returns `text`.
 char *option_argument(const option_row *option, char text[ARGUMENT_TEXT]);
 
 // Number of insertions, deletions, changes and swaps of neighbours that make b of a.

@@ -27,7 +27,7 @@ void add_name(mm_text *text, const char *name);
 void add_path(mm_text *text, const char *path);
 // A word of a shell command.
 void add_word(mm_text *text, const char *word);
-// A path as one: an option it never looks like.
+// A path as a word of a shell command, with ./ where it would look like an option.
 void add_path_word(mm_text *text, const char *path);
 // "name       " for the lines of a summary.
 void add_label(mm_text *text, const char *label);

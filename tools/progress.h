@@ -9,7 +9,7 @@
 // Something will be said within a tenth of a second: at once on a terminal, elsewhere when work has lasted
 // that long (so that trouble found at once is the only line).
 void progress_expect(const char *what);
-// Is a line due that nobody would miss?
+// Is it time for a line that may as well be left out: 1/6 s after the last one on a terminal, 10 s elsewhere?
 bool progress_due(void);
 // Shows a line; `keep` leaves it and begins a new one. Calls without `keep` are due by progress_due.
 void progress_show(const mm_text *line, bool keep);

@@ -101,6 +101,8 @@ mm_matcher *mm_matcher_new(void) {
     if (!matcher) return NULL;
     matcher->data = pcre2_match_data_create(16, NULL);
     matcher->context = pcre2_match_context_create(NULL);
+    // From the 32 KiB that compiled code takes of the machine's stack where it has none of its own, to enough
+    // for most texts: beyond, the interpreter goes on.
     matcher->stack = pcre2_jit_stack_create(32 * 1024, 16 * 1024 * 1024, NULL);
     if (!matcher->data || !matcher->context || !matcher->stack) {
         mm_matcher_free(matcher);

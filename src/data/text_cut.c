@@ -2,9 +2,9 @@
 // follows a word's end does not depend on what stood before it:
 //
 // 1. behind a \n that stands alone, blanks neither before nor behind it. The word before ends at the \n or
-// takes
-//    it in as its last (Qwen's and Llama's " ?[^\s\p{L}\p{N}]+[\r\n]*"); else the \n is a word, of "\s+" in
-//    GPT-2's pattern, of "\s*[\r\n]+" in the others. Each does the same where the text ends behind the \n.
+//    takes it in as its last (Qwen's and Llama's " ?[^\s\p{L}\p{N}]+[\r\n]*"); else the \n is a word, of
+//    "\s+" in GPT-2's pattern, of "\s*[\r\n]+" in the others. Each does the same where the text ends behind
+//    the \n.
 // 2. between an ASCII letter or digit and \r\n. The word before ends with the letter in all of them, and no
 //    alternative looks further than the \r from there.
 //

@@ -62,6 +62,7 @@ typedef struct reading {
     mm_error *error;
 } reading;
 
+// With sizes up to 2^24, and what check_shape allows, the bytes of weights and moments stay below 2^63.
 static mm_status need_size(reading *r, const char *key, int *value) {
     int64_t found;
     mm_status status = mm_json_need_integer(r->document, r->root, key, 1, 1 << 24, &found, r->error);
@@ -223,6 +224,8 @@ static mm_status read_shape(reading *r, mm_config *config) {
     return maybe_size(r, "head_dim", otherwise, &config->head_dim);
 }
 
+// With these head sizes a worker's room for attention (mm_attention_scratch) is at most 1.75 GB. 256 layers
+// have at most 256 * 15 + 3 tensors, whose index must fit the 12 bits of a stream's layer (rng.h).
 static mm_status check_shape(reading *r, const mm_config *config) {
     const char *name = mm_json_name(r->document);
     if (config->heads % config->kv_heads)

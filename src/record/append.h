@@ -19,8 +19,9 @@ MM_CHECKED mm_status append_own(const char *path, int flags, int *fd, mm_error *
 MM_CHECKED mm_status append_check(const char *folder, const char *name, mm_error *error);
 // Opens `path` for appending, made if it is missing.
 MM_CHECKED mm_status append_open(append_file *file, const char *path, mm_error *error);
-// One write(), so that a kill cuts at most the last piece. Where the disk has no room for all of it, nothing
-// of it stays.
+// Writes all of it or, in trouble, nothing: the file is cut back to where it ended. A kill, or a cut that
+// fails, may leave a part of the last piece, which is dropped when the run goes on (mm_metrics_open,
+// mm_samples_open, mm_trace_open).
 MM_CHECKED mm_status append_add(append_file *file, const void *data, size_t size, mm_error *error);
 // Leaves the first `size` bytes, which the file must have.
 MM_CHECKED mm_status append_cut(append_file *file, uint64_t size, mm_error *error);

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECE = 1 << 16, LINE_LIMIT = 1 << 16, HEADERS_MOST = 256 }; // headers without a record between them
+// HEADERS_MOST: headers without a record between them. mm writes a few at most; more would only let a small
+// file grow, since each becomes a gzip member of its own when a trace is cut back.
+enum { PIECE = 1 << 16, LINE_LIMIT = 1 << 16, HEADERS_MOST = 256 };
 // Most bytes of a step, which readers hold whole: at least STEP_BYTES, and STEP_RATIO for each byte of the
 // file so far. Hashes hardly shrink, so a step that is packed more tightly was not written by mm.
 enum { STEP_BYTES = 1 << 24, STEP_RATIO = 64 };

@@ -22,6 +22,8 @@ mm_arena mm_arena_measure(void);
 
 // Maps `size` bytes of zeros (huge pages where the system gives them). MM_TROUBLE if memory is not to be had.
 MM_CHECKED mm_status mm_arena_open(mm_arena *arena, size_t size, mm_error *error);
+// Gives the memory back: all that was taken from it is gone. The arena is {0} then; closing {0} or a
+// measuring arena frees nothing.
 void mm_arena_close(mm_arena *arena);
 // What stays resident of an arena of `size` bytes that is used to its end: whole huge pages where the system
 // gives them, else whole pages.
@@ -31,9 +33,10 @@ size_t mm_arena_resident(size_t size);
 // measured before. NULL from a measuring arena.
 void *mm_arena_take(mm_arena *arena, size_t count, size_t bytes);
 
-// Bytes that this process may still take: the smaller of what the kernel says is available (swap included)
-// and the control groups' limits; infinity where nothing is said. Pages come when they are touched, so what
-// is planned in several pieces is to be compared as a whole.
+// Bytes that this process may still take: the smallest of what the kernel says is available (swap included)
+// and what the control groups' limits and mm_memory_limit leave beside what it has already; infinity where
+// nothing is said. Pages come when they are touched, so what is planned in several pieces is to be compared
+// as a whole.
 double mm_memory_available(void);
 // A bound of the user's for all that this process takes, in bytes. Before other threads are started.
 void mm_memory_limit(double bytes);

@@ -13,7 +13,7 @@ typedef enum mm_isa {
 
 // "baseline", "x86-64-v3", "x86-64-v4".
 const char *mm_isa_name(mm_isa isa);
-// Can this CPU (and its system) run it?
+// The best that this CPU (and its system) runs.
 mm_isa mm_isa_best(void);
 // The best, or the one that $MM_ISA names; trouble if that is no name or not to be run here. Empty counts as
 // unset.

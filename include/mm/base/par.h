@@ -6,8 +6,9 @@
 // least 1.
 int mm_par_cores(void);
 
-// How many of that many threads the system gives at once; the two below take no more. It is asked, by making
-// them, when a larger number than before is: before other threads ask.
+// How many of `workers` threads the system gives at once, the caller's among them; mm_par_run and mm_par_team
+// use no more. The first call with a number larger than any before starts that many threads to find out: make
+// it before other threads call these.
 int mm_par_threads(int workers);
 
 // Threads stay from the first call of the two below that has so many workers, since those that went might not

@@ -22,8 +22,10 @@ typedef struct mm_sight {
     int64_t ld;            // elements from one row to the next; equal to the last dimension when contiguous
 } mm_sight;
 
-// `see` is called in an order of its own, which stays whatever the program does first, by the thread that
-// runs the leaf. It must not change the tensor's numbers: some have been used, others stand for two tensors.
+// `see` is called by the thread of the leaf's first worker, in a fixed order that does not depend on the
+// order in which the program computes; the other workers wait for it. The sight and the tensor are valid
+// during the call only. It must not change the numbers: they may have been used already, and one array may be
+// seen as two tensors.
 typedef struct mm_probe {
     mm_level level; // see is called for sights up to this level
     void *self;

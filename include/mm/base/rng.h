@@ -36,7 +36,8 @@ typedef struct mm_stream {
     uint64_t origin;              // element number of the first element; a multiple of 64
 } mm_stream;
 
-// What a leaf's samples draw together: a block's number has 44 bits.
+// Most elements of a stream, which the samples of a leaf share: 4 for each of the 2^44 blocks that a counter
+// can name.
 #define MM_STREAM_ELEMENTS ((uint64_t)1 << 46)
 
 // The stream of one purpose and layer for one sample, whose elements are `per_sample` in number (rounded up

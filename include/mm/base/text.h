@@ -13,7 +13,7 @@ typedef struct mm_text {
 } mm_text;
 
 void mm_text_free(mm_text *text);
-// Empties it and keeps its memory.
+// Empties it, forgets `failed` and keeps its memory.
 void mm_text_clear(mm_text *text);
 void mm_text_add(mm_text *text, const void *bytes, size_t size);
 void mm_text_add_string(mm_text *text, const char *string);

@@ -1,4 +1,4 @@
-// The tokens of one leaf: its samples' real rows one after another, without padding.
+// The tokens of one leaf: its samples' real rows one after another, without padding. One thread's.
 #ifndef MM_DATA_BATCH_H
 #define MM_DATA_BATCH_H
 
@@ -15,10 +15,11 @@ typedef struct mm_batch {
     uint64_t *positions; // samples: its position in the endless sequence
 } mm_batch;
 
-// Room for `samples` samples of T rows (one token more each, for reading); works over a measuring arena.
+// Room for `samples` samples of T rows (one token more each, for reading), the arena's; works over a
+// measuring arena.
 void mm_batch_place(mm_batch *batch, int samples, int64_t seq_len, mm_arena *arena);
 
-// Fills it with positions [first, first + samples).
+// Fills it with positions [first, first + samples) of the endless sequence.
 MM_CHECKED mm_status mm_batch_fill(mm_batch *batch, const mm_plan *plan, mm_dataset_cursor *cursor,
                                    uint64_t first, int samples, mm_error *error);
 // The same with samples first.. of the plan in their own order (evaluation).

@@ -11,7 +11,8 @@
 
 enum { MM_DATASET_BLOCK_BYTES = 64000 };
 
-// Immutable: threads share it, each with its own cursor.
+// Immutable once fitted: threads share it, each with its own cursor. It must outlive its cursors, and its
+// strings are its own. *dataset is NULL after trouble.
 typedef struct mm_dataset mm_dataset;
 MM_CHECKED mm_status mm_dataset_open(const char *path, mm_dataset **dataset, mm_error *error);
 void mm_dataset_close(mm_dataset *dataset);
@@ -37,7 +38,8 @@ uint64_t mm_dataset_document_end(const mm_dataset *dataset, uint64_t document);
 void mm_dataset_shard(const mm_dataset *dataset, int shard, uint64_t *tokens, uint64_t *documents,
                       const char **name);
 
-// Inflates everything and compares CRCs, ids and hashes. `progress` may be NULL.
+// Inflates everything and compares CRCs, ids and hashes. `progress` may be NULL; it is called by the caller's
+// thread.
 MM_CHECKED mm_status mm_dataset_check(const mm_dataset *dataset,
                                       void (*progress)(void *self, uint64_t done, uint64_t total), void *self,
                                       mm_error *error);
@@ -47,12 +49,13 @@ MM_CHECKED mm_status mm_dataset_check(const mm_dataset *dataset,
 // from here on. Before any other thread has the dataset.
 MM_CHECKED mm_status mm_dataset_fit(mm_dataset *dataset, int vocab, int32_t *beyond, mm_error *error);
 
+// One thread's. *cursor is NULL after trouble.
 typedef struct mm_dataset_cursor mm_dataset_cursor;
 MM_CHECKED mm_status mm_dataset_cursor_new(const mm_dataset *dataset, mm_dataset_cursor **cursor,
                                            mm_error *error);
 void mm_dataset_cursor_free(mm_dataset_cursor *cursor);
-// Tokens [first, first + count) into `out`, each checked to be below the vocabulary. A range beyond the end
-// asserts. Allocates nothing.
+// Tokens [first, first + count) into `out`, each checked to be below the vocabulary; after trouble they mean
+// nothing. A range beyond the end asserts. Allocates nothing.
 MM_CHECKED mm_status mm_dataset_read(mm_dataset_cursor *cursor, uint64_t first, int64_t count, int32_t *out,
                                      mm_error *error);
 

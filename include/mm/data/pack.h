@@ -10,13 +10,15 @@
 #include <signal.h>
 
 typedef struct mm_pack_options {
-    double
-        val_share; // 0..1 exclusive: the last share of the documents goes to DIR/val (needs a second reading)
-    uint64_t
-        shard_tokens; // a shard is ended at the first document end at or beyond this many tokens; 0: 2^28
-    bool plain;       // added tokens in the text are plain text
-    int workers;      // 0: as many as usable cores; they never move a byte of the result
+    // 0..1 exclusive: the last share of the documents goes to DIR/val. This needs a second reading.
+    double val_share;
+    // A shard is ended at the first document end at or beyond this many tokens; 0: 2^28.
+    uint64_t shard_tokens;
+    bool plain;                        // added tokens in the text are plain text
+    int workers;                       // 0: as many as usable cores; they never move a byte of the result
     const volatile sig_atomic_t *stop; // true: soon ends with MM_INTERRUPTED, nothing kept; NULL: never
+    // By the caller's thread, now and then; may be NULL. bytes_total is 0 if not known, and twice the text's
+    // with val_share.
     void (*progress)(void *self, uint64_t bytes_done, uint64_t bytes_total, uint64_t documents,
                      uint64_t tokens);
     void *self;

@@ -9,7 +9,7 @@
 typedef enum mm_packing { MM_PACKING_WINDOW, MM_PACKING_DOCUMENT } mm_packing;
 
 typedef struct mm_plan {
-    const mm_dataset *dataset;
+    const mm_dataset *dataset; // must live as long
     mm_packing packing;
     int64_t seq_len;  // T: most rows of a sample
     bool shuffled;    // else sequential

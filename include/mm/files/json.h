@@ -16,7 +16,10 @@ typedef struct mm_json mm_json;
 // A whole document, with the name that messages give it.
 typedef struct mm_json_document mm_json_document;
 
-// `name` (a path, or "run.json line 7") is copied. Depth is limited to 64 or Jansson's own limit.
+// `name` (a path, or "run.json line 7") is copied, and `text` is not kept. Depth is limited by Jansson, to
+// 2048. A whole number beyond 64 bits is read as the nearest real. A text is refused that holds far more
+// values than text of its size should, or more than memory has room for. *document is NULL after trouble;
+// free it with mm_json_free. Values and strings are the document's; any number of threads may read one.
 MM_CHECKED mm_status mm_json_parse(const char *text, size_t size, const char *name,
                                    mm_json_document **document, mm_error *error);
 // Of other programs' JSON Lines. What JSON has no number for (NaN and Infinity, as Python writes them; 1e999)
@@ -25,12 +28,13 @@ MM_CHECKED mm_status mm_json_parse_line(const char *text, size_t size, const cha
                                         mm_json_document **document, bool *guilty, mm_error *error);
 // Bytes of a model's config.json and of a tokenizer_config.json, whoever reads them.
 enum { MM_CONFIG_JSON_MOST = 1 << 20, MM_TOKENIZER_CONFIG_MOST = 1 << 24 };
-// A file of at most `limit` bytes; mm_json_read_inside: of that name in the folder, and *document NULL where
-// nothing has the name.
+// A file of at most `limit` bytes, as mm_json_parse; mm_json_read_inside: of that name in the folder, and
+// *document NULL also where nothing has the name.
 MM_CHECKED mm_status mm_json_read_inside(const char *folder, const char *name, size_t limit,
                                          mm_json_document **document, mm_error *error);
 MM_CHECKED mm_status mm_json_read(const char *path, size_t limit, mm_json_document **document,
                                   mm_error *error);
+// NULL is allowed.
 void mm_json_free(mm_json_document *document);
 const mm_json *mm_json_root(const mm_json_document *document);
 const char *mm_json_name(const mm_json_document *document);
@@ -63,7 +67,8 @@ const void *mm_json_next(const mm_json *object, const void *iterator);
 const char *mm_json_key(const void *iterator, size_t *size);
 const mm_json *mm_json_value(const void *iterator);
 
-// Needing: trouble names the document, the key, what was found and what was expected.
+// Needing: trouble names the document, the key, what was found and what was expected. `object` may be a value
+// of any kind, or NULL, which has no key. After trouble *value is NULL where it is a pointer, else as it was.
 MM_CHECKED mm_status mm_json_need(const mm_json_document *document, const mm_json *object, const char *key,
                                   mm_json_kind kind, const mm_json **value, mm_error *error);
 MM_CHECKED mm_status mm_json_need_integer(const mm_json_document *document, const mm_json *object,
@@ -75,7 +80,7 @@ MM_CHECKED mm_status mm_json_need_number(const mm_json_document *document, const
 // The string must hold no NUL.
 MM_CHECKED mm_status mm_json_need_string(const mm_json_document *document, const mm_json *object,
                                          const char *key, const char **value, mm_error *error);
-// 32 lower-case hex digits, and 16.
+// A string of 32 lower-case hex digits; of 16 for mm_json_need_hex64.
 MM_CHECKED mm_status mm_json_need_hash(const mm_json_document *document, const mm_json *object,
                                        const char *key, mm_hash *value, mm_error *error);
 MM_CHECKED mm_status mm_json_need_hex64(const mm_json_document *document, const mm_json *object,

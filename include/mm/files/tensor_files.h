@@ -11,7 +11,7 @@ typedef struct mm_tensor_files mm_tensor_files;
 
 // FOLDER/model.safetensors if it is there, else the shards. The index is not trusted: a shard is a file of
 // the folder itself; each tensor stands in the shard that the index says, in no other, and shards hold no
-// tensor that the index does not name. Trouble names the file and the tensor.
+// tensor that the index does not name. Trouble names the file and the tensor; *files is NULL then.
 MM_CHECKED mm_status mm_tensor_files_open(const char *folder, mm_tensor_files **files, mm_error *error);
 // One .safetensors file by its path.
 MM_CHECKED mm_status mm_tensor_files_open_one(const char *path, mm_tensor_files **files, mm_error *error);
@@ -31,8 +31,8 @@ typedef struct mm_tensor_place {
 // Tensors of all files, in the order of the shards' names and within a file of their bytes.
 int mm_tensor_files_count(const mm_tensor_files *files);
 mm_tensor_place mm_tensor_files_at(const mm_tensor_files *files, int index);
-// From here on a name that begins with `prefix` (a constant; NULL: none) is looked for without it. Before any
-// other thread has the files.
+// From here on a name that begins with `prefix` (which must live as long; NULL: none) is looked for without
+// it. Before any other thread has the files.
 void mm_tensor_files_drop(mm_tensor_files *files, const char *prefix);
 // A part of `name`: as it is looked for.
 const char *mm_tensor_files_held_name(const mm_tensor_files *files, const char *name);

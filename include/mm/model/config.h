@@ -34,10 +34,11 @@ MM_CHECKED mm_status mm_config_preset(const char *name, mm_config *config, mm_er
 // The learning rate and warm-up that a preset takes instead of the general defaults.
 void mm_config_preset_training(const char *name, double *lr, int64_t *warmup);
 
-// config.json of transformers 4 and 5: that of a model's folder, or text that `name` stands for in
-// messages. Whatever changes the arithmetic and is not supported is refused by name; what is absent is what
+// config.json of transformers 4 and 5: that of a model's folder, or text that `name` stands for in messages.
+// Whatever changes the arithmetic and is not supported is refused by name; what is absent is what
 // transformers takes it for. What matters in training only (attention_dropout) is the caller's. Of a folder,
-// eos is that of generation_config.json if that names one, as when transformers generates.
+// eos is that of generation_config.json if that names one, as when transformers generates, and an adapter
+// beside the model (adapter_config.json) is refused.
 MM_CHECKED mm_status mm_config_read(const char *folder, mm_config *config, mm_error *error);
 MM_CHECKED mm_status mm_config_parse(const char *text, size_t size, const char *name, mm_config *config,
                                      mm_error *error);

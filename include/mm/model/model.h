@@ -26,15 +26,17 @@ typedef struct mm_model {
     float *cosine, *sine; // positions * head_dim / 2, owned
 } mm_model;
 
-// `weights` may be NULL for planning; it is set before the model runs. Trouble: memory.
+// `config` is copied; kernels, gemm and weights must live as long as the model. `weights` may be NULL for
+// planning; it is set before the model runs. Trouble: memory; there is nothing to close then, though closing
+// does no harm.
 MM_CHECKED mm_status mm_model_open(mm_model *model, const mm_config *config, const mm_kernels *kernels,
                                    const mm_gemm *gemm, int64_t positions, float *weights, mm_error *error);
 void mm_model_close(mm_model *model);
 
 // What is kept of a leaf between forward and backward. Opaque but for its making.
 typedef struct mm_activations mm_activations;
-// Takes room for leaves of at most `rows` rows from the arena; NULL from a measuring one. With `backward`
-// false only mm_model_loss may use it, which needs one layer's room instead of all layers'.
+// Takes room for leaves of at most `rows` rows from the arena, with which it goes; NULL from a measuring one.
+// With `backward` false only mm_model_loss may use it, which needs one layer's room instead of all layers'.
 mm_activations *mm_activations_place(const mm_model *model, int64_t rows, bool backward, mm_arena *arena);
 
 // Floats that each worker of a leaf needs to itself.

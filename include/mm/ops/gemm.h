@@ -29,10 +29,12 @@ typedef enum mm_gemm_into {
 // Immutable once open; any number of threads multiply with it at once.
 typedef struct mm_gemm mm_gemm;
 
-// Chooses what multiplies: the kernel of BLIS that BLIS_ARCH_TYPE names (empty counts as unset), before BLIS
-// starts; else our own where `isa` is AVX2 or AVX-512, where it is faster; else the best of BLIS's by CPU
-// features. Call it once, before any thread is started. One of BLIS's products is compared with the
-// definition; if it differs, our own serves. A kernel that the CPU cannot run, or no number, is trouble.
+// Chooses what multiplies: the kernel of BLIS that BLIS_ARCH_TYPE names (empty counts as unset); else our own
+// where `isa` is AVX2 or AVX-512, where it is faster; else the best of BLIS's by CPU features. Call it while
+// no other thread works: it may set BLIS_ARCH_TYPE, which BLIS reads when it starts; later calls in the
+// process find the kernel that the first has chosen. One of BLIS's products is compared with the definition;
+// if it differs, our own serves. A kernel that the CPU cannot run, or no number, is trouble. *gemm is NULL
+// after trouble.
 MM_CHECKED mm_status mm_gemm_open(mm_isa isa, mm_gemm **gemm, mm_error *error);
 // Our own, and BLIS with its best kernel or the one that is named, for tests and comparison. BLIS keeps its
 // kernel for the life of the process, and BLIS_ARCH_TYPE then names it, also to mm_gemm_open.

@@ -1,4 +1,6 @@
-// The table of functions of one build of src/ops.
+// The table of functions of one build of src/ops. What holds for each of them: it allocates nothing and keeps
+// no state of its own, so any number of threads may call it at once; arrays have no number in common unless
+// its comment says so.
 #ifndef MM_OPS_KERNELS_H
 #define MM_OPS_KERNELS_H
 

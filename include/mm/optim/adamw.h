@@ -22,15 +22,16 @@ typedef struct mm_adamw_scalars {
     float scale; // of the gradient: the clip's
 } mm_adamw_scalars;
 
-// `step` counts from 1. weight_decay 0 for tensors that are not decayed.
+// `step` counts from 1. weight_decay 0 for tensors that are not decayed. `lr` and `weight_decay` are the
+// step's and the tensor's; those of *options are not looked at.
 mm_adamw_scalars mm_adamw_at(const mm_adamw *options, double lr, double weight_decay, double scale,
                              int64_t step);
 
 typedef struct mm_optim_kernels {
-    // w, m, v, g of n floats each. m and v below 2^-100 in magnitude become +0. False if a number of the new
-    // w, m, v is not finite.
+    // w, m, v, g of n floats each, which do not overlap; threads may work on parts of a tensor. m and v below
+    // 2^-100 in magnitude become +0. False if a number of the new w, m, v is not finite.
     bool (*adamw)(float *w, float *m, float *v, const float *g, int64_t n, const mm_adamw_scalars *scalars);
-    // Sum of squares in double of at most 4096 floats, in 16 lanes.
+    // Sum of squares in double of at most MM_NORM_BLOCK (clip.h) floats, in 16 lanes.
     double (*sum_squares)(const float *g, int64_t n);
 } mm_optim_kernels;
 

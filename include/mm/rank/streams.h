@@ -10,7 +10,7 @@ typedef enum mm_seed_policy {
     MM_SEED_POLICY_RANK,   // base seed + rank
     MM_SEED_POLICY_SHARED, // base seed: the trap
     MM_SEED_POLICY_HASHED, // hash(base seed, rank)
-    MM_SEED_POLICY_SAMPLE  // hash(base seed); streams belong to samples
+    MM_SEED_POLICY_SAMPLE  // hash(base seed, 2^64 - 1), a number that no rank has; streams belong to samples
 } mm_seed_policy;
 
 // What is drawn, in the order that run.json and mm seeds list it; the last, what --sample-every writes, moves
@@ -24,9 +24,10 @@ typedef struct mm_stream_purpose {
 enum { MM_STREAM_PURPOSES = 7 };
 extern const mm_stream_purpose mm_stream_purposes[MM_STREAM_PURPOSES];
 
-// The key of a rank's streams.
+// The key of a rank's streams by the policy, as listed above; under `sample` the same for all ranks. A change
+// raises MM_STREAMS_VERSION.
 uint64_t mm_rank_key(mm_seed_policy policy, uint64_t seed, int rank);
-// In words, for people: "each rank draws its own masks: seed 1337 + rank".
+// In words, for people: "each rank draws its own masks from base seed + rank". Static.
 const char *mm_seed_policy_words(mm_seed_policy policy);
 
 // Where sample number `sample` of leaf `leaf_in_rank` of `rank` draws at `step`; `position` is its place in

@@ -25,7 +25,8 @@ typedef struct mm_checkpoint_state {
     uint64_t position; // samples taken: the next step's first position
     int64_t tokens;    // targets seen
     int streams_version, arithmetic_version;
-    // Filled by the writer and checked by the reader: the hashes of the two safetensors files, and the texts.
+    // Filled by the writer (what the caller puts there is not looked at) and checked by the reader: the
+    // hashes of the two safetensors files, and the texts.
     mm_hash model, optimizer;
     mm_checkpoint_text texts[MM_CHECKPOINT_TEXTS];
 } mm_checkpoint_state;
@@ -44,7 +45,7 @@ typedef struct mm_checkpoint {
 
 // Into RUN/checkpoints/step-NNNNNN, then the link RUN/model, then removes all but the newest `keep` (0: keeps
 // all). A checkpoint of that step that is there already is replaced only if it is damaged or differs: else
-// left.
+// left. The caller has the run locked, and metrics and trace synced up to the step.
 MM_CHECKED mm_status mm_checkpoint_save(const char *run_path, const mm_checkpoint *checkpoint, int keep,
                                         mm_error *error);
 // Ends what a killed save has left undone: leads RUN/model to the newest checkpoint, removes all but the
@@ -54,7 +55,7 @@ MM_CHECKED mm_status mm_checkpoint_settle(const char *run_path, int keep, mm_err
 
 // Steps of the run's checkpoints, ascending; *steps is malloc'ed, free() it.
 MM_CHECKED mm_status mm_checkpoint_list(const char *run_path, int64_t **steps, int *count, mm_error *error);
-// RUN/checkpoints/step-NNNNNN into `out` (PATH_MAX).
+// RUN/checkpoints/step-NNNNNN into `out`, of `size` bytes.
 MM_CHECKED mm_status mm_checkpoint_path(const char *run_path, int64_t step, char *out, size_t size,
                                         mm_error *error);
 // What to do about a checkpoint that a run cannot go on from.
@@ -68,8 +69,8 @@ bool mm_checkpoint_is(const char *path);
 // Where the folder is a checkpoint's: are its weights those that its state.json names? People change
 // config.json of a copy, and mean it.
 MM_CHECKED mm_status mm_checkpoint_check_weights(const char *path, mm_error *error);
-// Fills `tensors` (data, name, shape given; F32) from a safetensors file: every one must be there with that
-// shape, and no other.
+// Fills `tensors` (name and shape given, data F32) from a safetensors file, whose F16 and BF16 are widened:
+// every one must be there with that shape, and no other.
 MM_CHECKED mm_status mm_tensors_read(const char *path, const mm_tensor *tensors, int count, mm_error *error);
 
 #endif

@@ -44,23 +44,27 @@ typedef struct mm_facts_diff {
                          // facts); NULL: none
 } mm_facts_diff;
 
+// Free `out` with mm_facts_diff_free; it is {0} after trouble. `a` and `b` must live as long.
 MM_CHECKED mm_status mm_facts_compare(const mm_run_facts *a, const mm_run_facts *b, mm_facts_diff *out,
                                       mm_error *error);
-// What differs between the programs that made the step, if --resume went on by another before it. `exact`:
-// what they read agrees up to the step, so that programs of steps before explain nothing.
+// Adds to `diff`, which mm_facts_compare has filled, what differs between the programs that made the step, if
+// --resume went on by another before it. `exact`: what they read agrees up to the step, so that programs of
+// steps before explain nothing.
 MM_CHECKED mm_status mm_facts_compare_step(const mm_run_facts *a, const mm_run_facts *b, int64_t step,
                                            bool exact, mm_facts_diff *diff, mm_error *error);
 void mm_facts_diff_free(mm_facts_diff *diff);
-// As many as tell the fact's two numbers apart in words, at least 9.
+// Significant decimal digits (9 to 17) at which the fact's two numbers print differently; 17 if they are the
+// same.
 int mm_fact_digits(const mm_fact *fact);
 const mm_fact *mm_facts_find(const mm_facts_diff *diff, const char *key);
 
 // --- one run, a step at a time, checked
 
 // A run's files against one another: every call answers MM_DIFFERS, with a sentence that names the file,
-// where they contradict each other (the run is damaged), and MM_TROUBLE where one cannot be read.
+// where they contradict each other (the run is damaged), and MM_TROUBLE where one cannot be read, as one that
+// is damaged in itself. One thread's.
 typedef struct mm_side {
-    const char *path; // as it was given
+    const char *path; // as it was given, and not copied
     mm_run_facts facts;
     mm_trace_steps *trace; // NULL: the run has none
     mm_metrics_reader *metrics;
@@ -77,9 +81,10 @@ typedef struct mm_side {
     char damaged_tensor[160];
 } mm_side;
 
+// `path` must live as long. After trouble *side is closed.
 MM_CHECKED mm_status mm_side_open(const char *path, mm_side *side, mm_error *error);
 void mm_side_close(mm_side *side);
-// Reads the next step from trace and metrics.
+// Reads the next step from trace and metrics; *more false at their end.
 MM_CHECKED mm_status mm_side_next(mm_side *side, bool *more, mm_error *error);
 // Has the trace the records of this step?
 bool mm_side_traced(const mm_side *side);

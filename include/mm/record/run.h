@@ -65,12 +65,14 @@ typedef struct mm_run_facts {
 
 void mm_run_facts_free(mm_run_facts *facts);
 void mm_run_program_free(mm_run_program *program);
-// CPU's model name, system name and cores, and this build's compiler, into `program`.
+// CPU's model name, system name and cores, and this build's compiler, into `program`, which has none of these
+// yet. Free it also after trouble.
 MM_CHECKED mm_status mm_run_program_machine(mm_run_program *program, mm_error *error);
 // The program that made the step, and *from: the first step that it made; 0: it began the run.
 const mm_run_program *mm_run_program_at(const mm_run_facts *facts, int64_t step, int64_t *from);
 // The program goes on with the run after that step: what others made behind it is gone. *changed: run.json
-// says something else by it. Frees nothing of `program`, but takes what it needs.
+// says something else by it. `program`'s strings are moved into the facts where they are needed, and *program
+// is then {0}; else it keeps them. Free it in any case.
 MM_CHECKED mm_status mm_run_facts_continue(mm_run_facts *facts, int64_t after, mm_run_program *program,
                                            bool *changed, mm_error *error);
 
@@ -81,11 +83,14 @@ void mm_run_data_write(const mm_run_data *data, const char *key, mm_json_writer 
 typedef struct mm_run mm_run;
 
 // Makes the folder of a run that has something to put there before run.json can be written (a packed text):
-// `path`, or with NULL runs/NNNN, the next number (taken by mkdir, so two at once do not meet). An existing
-// path is trouble unless it is an empty folder: nothing is overwritten. Its path goes to `out` (PATH_MAX).
+// `path`, or with NULL runs/NNNN, the next number (taken by mkdir, so two at once do not meet). Nothing is
+// overwritten: an existing path is trouble, unless it is a folder with nothing in it but what a start that
+// was killed before its run.json has left (the lock, temporaries, what it packed). Its path goes to `out`, of
+// `size` bytes.
 MM_CHECKED mm_status mm_run_reserve(const char *path, char *out, size_t size, mm_error *error);
 
-// The same, locked until closed, without what a killed process left.
+// As mm_run_reserve, and the run is locked until mm_run_close. Temporaries that a killed start left in it are
+// removed; what it packed stays for mm_run_unpack. *run is NULL after trouble.
 MM_CHECKED mm_status mm_run_hold(const char *path, mm_run **run, mm_error *error);
 // Text will be packed into the run: where it is killed before its run.json, the next to hold it may remove
 // "data" and "val-data".
@@ -101,15 +106,18 @@ MM_CHECKED mm_status mm_run_find_data(const char *run_path, const mm_settings *r
                                       size_t size, mm_error *error);
 // Its run.json, published (again where a run goes on with other settings).
 MM_CHECKED mm_status mm_run_begin(mm_run *run, const mm_run_facts *facts, mm_error *error);
-// An existing run, to go on with; refused while another process has it.
+// An existing run, to go on with, locked until mm_run_close; refused while another process has it.
+// Temporaries that a killed process left in its folder are removed. *run is NULL after trouble.
 MM_CHECKED mm_status mm_run_open(const char *path, mm_run **run, mm_error *error);
 // May its folder be written into, and its checkpoints' if there is one, and is `model` a link, or nothing?
 // Nothing is written.
 MM_CHECKED mm_status mm_run_check(const mm_run *run, mm_error *error);
 void mm_run_close(mm_run *run);
+// Absolute; the run's own.
 const char *mm_run_path(const mm_run *run);
 
-// Reads run.json of a run directory, checked.
+// Reads run.json of a run directory, checked. The run need not be locked. Free the facts with
+// mm_run_facts_free; after trouble they are empty.
 MM_CHECKED mm_status mm_run_read(const char *path, mm_run_facts *facts, mm_error *error);
 
 #endif

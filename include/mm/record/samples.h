@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// One thread's.
 typedef struct mm_samples mm_samples;
 
 typedef struct mm_sample_row {
@@ -19,9 +20,10 @@ typedef struct mm_sample_row {
 // will not refuse it. Nothing is written.
 MM_CHECKED mm_status mm_samples_check(const char *run_path, int64_t keep_step, mm_error *error);
 // Opens the file in the run's folder, made if it is missing, and cuts it back to the lines of steps up to
-// `keep_step`; a line that was cut off at the end of the file is dropped.
+// `keep_step`; a line that was cut off at the end of the file is dropped. *samples is NULL after trouble.
 MM_CHECKED mm_status mm_samples_open(const char *run_path, int64_t keep_step, mm_samples **samples,
                                      mm_error *error);
+// Writes a line, without an fsync.
 MM_CHECKED mm_status mm_samples_add(mm_samples *samples, const mm_sample_row *row, mm_error *error);
 void mm_samples_close(mm_samples *samples);
 

@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Integers, choices and flags are int64_t, numbers double, strings owned (malloc) and NULL when absent.
+// Integers and choices are int64_t, the seed uint64_t, numbers double, strings owned (malloc) and NULL when
+// absent.
 typedef struct mm_settings {
     int64_t threads, ranks, workers;
     char *data, *val_data; // paths

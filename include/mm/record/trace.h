@@ -29,7 +29,7 @@ typedef struct mm_trace_record {
 } mm_trace_record;
 
 // Records that one worker collects for one leaf or node; {0} is empty. Not thread safe. Growing fails softly:
-// `failed`.
+// `failed`, which mm_trace_list_clear keeps.
 typedef struct mm_trace_list {
     mm_trace_record *records;
     size_t count, capacity;
@@ -39,27 +39,30 @@ void mm_trace_list_add(mm_trace_list *list, const mm_trace_record *record);
 void mm_trace_list_clear(mm_trace_list *list);
 void mm_trace_list_free(mm_trace_list *list);
 
+// One thread's.
 typedef struct mm_trace mm_trace;
 // May the run's trace, if it is there, be written? Nothing is.
 MM_CHECKED mm_status mm_trace_check(const char *run_path, mm_error *error);
-// Opens the run's trace for appending, cut back to steps up to keep_steps (0: a new run; then a header line
-// {"format": "mm-trace", "version": 1, "level": ...} is its own member). A member cut in the middle is
-// dropped.
+// Opens the run's trace for appending, cut back to steps up to keep_steps. Where there is none, or keep_steps
+// is 0 (a new run), it begins anew with a header line {"format": "mm-trace", "version": 1, "level": ...}, a
+// member of its own. A member cut in the middle is dropped. *trace is NULL after trouble.
 MM_CHECKED mm_status mm_trace_open(const char *run_path, mm_level level, int64_t keep_steps, mm_trace **trace,
                                    mm_error *error);
-// Appends the lists' records in order to the step that is being collected.
+// Appends the lists' records in order to the step that is being collected. If memory runs out, or did while a
+// list grew, mm_trace_end_step says so.
 void mm_trace_add(mm_trace *trace, const mm_trace_list *lists, size_t count);
-// Writes the step as one whole member. A disk without room for all of it keeps nothing of it.
+// Writes the step as one whole member. A disk without room for all of it keeps nothing of it. No fsync.
 MM_CHECKED mm_status mm_trace_end_step(mm_trace *trace, mm_error *error);
+// To the disk, before a checkpoint that relies on it. Not for a trace without a file.
 MM_CHECKED mm_status mm_trace_sync(mm_trace *trace, mm_error *error);
 void mm_trace_close(mm_trace *trace);
 // A trace without a file: mm_trace_end_step keeps the step's lines for mm_trace_take, which moves them to
-// `lines`.
+// `lines`. What that held is freed; what it has now is the caller's to free.
 MM_CHECKED mm_status mm_trace_keep(mm_trace **trace, mm_error *error);
 void mm_trace_take(mm_trace *trace, mm_text *lines);
 
-// Reading, in constant memory. The record's strings are the reader's, until the next call. Damage is trouble
-// that names file, line or offset.
+// Reading, in constant memory, by one thread. The record's strings are the reader's, until the next call.
+// Damage is trouble that names file, line or offset. *reader is NULL after trouble.
 typedef struct mm_trace_reader mm_trace_reader;
 MM_CHECKED mm_status mm_trace_reader_open(const char *run_path, mm_trace_reader **reader, mm_error *error);
 mm_level mm_trace_reader_level(const mm_trace_reader *reader);

@@ -18,7 +18,7 @@ typedef struct mm_trace_step {
 void mm_trace_step_free(mm_trace_step *step);
 
 typedef struct mm_trace_steps mm_trace_steps;
-// *steps is NULL if the run has no trace.jsonl.gz.
+// *steps is NULL if the run has no trace.jsonl.gz, and after trouble. One thread's.
 MM_CHECKED mm_status mm_trace_steps_open(const char *run_path, mm_trace_steps **steps, mm_error *error);
 void mm_trace_steps_close(mm_trace_steps *steps);
 const char *mm_trace_steps_path(const mm_trace_steps *steps);
@@ -27,7 +27,8 @@ mm_level mm_trace_steps_level(const mm_trace_steps *steps);
 // The next step's lines, not parsed; step->step is 0 at the end. Steps rise; some are left out where the
 // trace was off.
 MM_CHECKED mm_status mm_trace_steps_next(mm_trace_steps *steps, mm_trace_step *step, mm_error *error);
-// Fills the records. Lines must be as the trace's writer makes them; `name` stands for the file in messages.
+// Fills the records, whose strings are made within `text`: the lines are gone. They must be as the trace's
+// writer makes them; `name` stands for the file in messages.
 MM_CHECKED mm_status mm_trace_step_parse(mm_trace_step *step, const char *name, mm_error *error);
 
 // Do both hold the same lines? Before they are parsed.

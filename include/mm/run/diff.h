@@ -1,4 +1,5 @@
-// Where two runs part, and why (design: Trace and diff).
+// Where two runs part, and why (design: Trace and diff). It may replay steps, and what replay.h says of a
+// process holds.
 #ifndef MM_RUN_DIFF_H
 #define MM_RUN_DIFF_H
 
@@ -23,9 +24,9 @@ const char *mm_cause_name(mm_cause cause);
 
 typedef struct mm_distance_row {
     int64_t step;
-    double loss; // |B - A|
-    bool known;  // both have a checkpoint of the step
-    mm_tensor_distance parameters;
+    double loss;                   // |B - A|, nats
+    bool known;                    // both have a checkpoint of the step
+    mm_tensor_distance parameters; // in the weights' own unit
 } mm_distance_row;
 
 typedef struct mm_diff_options {
@@ -33,6 +34,7 @@ typedef struct mm_diff_options {
     mm_replay_watch watch;
 } mm_diff_options;
 
+// A text that does not fit its array is cut.
 typedef struct mm_diff_result {
     bool same;
     mm_run_facts a, b;
@@ -48,7 +50,8 @@ typedef struct mm_diff_result {
     size_t distances;
 } mm_diff_result;
 
-// MM_OK also if they differ. Trouble: a file cannot be read, or nothing can be compared.
+// MM_OK also if they differ. Trouble: a file cannot be read, or nothing can be compared. `options` is not
+// NULL. Free the result with mm_diff_result_free; after trouble it is {0}.
 MM_CHECKED mm_status mm_diff(const char *run_a, const char *run_b, const mm_diff_options *options,
                              mm_diff_result *result, mm_error *error);
 void mm_diff_result_free(mm_diff_result *result);

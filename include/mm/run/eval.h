@@ -1,5 +1,8 @@
-// Loss of a model over a dataset: every token of it but the first is a target once, in windows or by
-// document, in order, no dropout; the same bits for any workers.
+// Loss of a model over a dataset, in order, without dropout; the same bits for any workers. In windows every
+// token of it but the first is a target once; by document each of its tokens but the first (bos) is, but a
+// document of more than seq_len + 1 tokens is cut to seq_len targets, of which the last is eos (plan.h). One
+// training, replay, evaluation or generation of text at a time in a process: the profile and BLIS's kernel
+// (BLIS_ARCH_TYPE) are the process's.
 #ifndef MM_RUN_EVAL_H
 #define MM_RUN_EVAL_H
 
@@ -14,7 +17,7 @@ typedef struct mm_eval_request {
     int64_t seq_len;       // of a window; 0: 256
     bool documents; // a document a sample, as --packing document has it: cut to seq_len targets of which the
                     // last is eos
-    int workers;
+    int workers;    // at least 1
     // Of windows: if not NULL, a .safetensors file that is made: "targets" I32 {tokens} and "logits" F32
     // {tokens, vocabulary}, of each target in the data's order.
     const char *logits_path;
@@ -35,7 +38,8 @@ typedef struct mm_eval_result {
     double seconds;
 } mm_eval_result;
 
-// Trouble if the model has a tokenizer and it is not the dataset's.
+// Trouble if the model has a tokenizer and it is not the dataset's. A loss that is not finite is MM_OK.
+// Nothing in the result is to be freed. `progress` is called by the caller's thread.
 MM_CHECKED mm_status mm_eval(const mm_eval_request *request, mm_eval_result *result, mm_error *error);
 
 #endif

@@ -9,10 +9,10 @@
 #include <stdint.h>
 
 typedef struct mm_export_request {
-    const char
-        *model_path; // a model directory, a checkpoint, or a run, of which the newest checkpoint is taken
-    const char *out; // is made; nothing is overwritten
-    mm_type type;    // MM_F32, MM_BF16 or MM_F16
+    // A model directory, a checkpoint, or a run, of which the newest checkpoint is taken.
+    const char *model_path;
+    const char *out;                                             // is made; nothing is overwritten
+    mm_type type;                                                // MM_F32, MM_BF16 or MM_F16
     void (*progress)(void *self, uint64_t done, uint64_t total); // bytes written of all; may be NULL
     void *self;
     const volatile sig_atomic_t *stop; // true: soon ends with MM_INTERRUPTED; may be NULL
@@ -27,7 +27,8 @@ typedef struct mm_export_result {
 // Writes config.json, model.safetensors and generation_config.json, and of the tokenizer, if the model has
 // one, tokenizer.json, tokenizer_config.json and what else stands beside it. Numbers are rounded to the
 // nearest, ties to even. A number that the type cannot reach is trouble that names its tensor; one that is
-// not finite is MM_NONFINITE. All appears at once or not at all, in constant memory.
+// not finite is MM_NONFINITE. All appears at once or not at all. The weights take constant memory. `progress`
+// is called by the caller's thread.
 MM_CHECKED mm_status mm_export(const mm_export_request *request, mm_export_result *result, mm_error *error);
 
 #endif

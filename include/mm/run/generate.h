@@ -1,5 +1,6 @@
 // Text from a model: a prompt goes in, and tokens are taken one after another until the model ends its
-// document.
+// document. One training, replay, evaluation or generation of text at a time in a process: the profile and
+// BLIS's kernel (BLIS_ARCH_TYPE) are the process's.
 #ifndef MM_RUN_GENERATE_H
 #define MM_RUN_GENERATE_H
 
@@ -21,8 +22,8 @@ typedef struct mm_sampling {
     double temperature; // 0: the largest logit, whatever the rest says but the penalty
     int64_t top_k;      // 0: all
     double top_p;       // 1: all
-    uint64_t
-        seed; // the token at position i of the sequence is drawn by words 2i and 2i + 1 of the seed's stream
+    // The token at position i of the sequence is drawn by words 2i and 2i + 1 of the seed's stream.
+    uint64_t seed;
     double repetition_penalty; // 0 or 1: none. Keskar et al. (2019), as transformers has it
     uint32_t series; // word 2 of the stream's counter: 0 for a text, the step for a sample of training
 } mm_sampling;
@@ -47,14 +48,14 @@ typedef enum mm_generate_end {
 
 typedef struct mm_generate_request {
     const char *model_path; // config.json, model.safetensors, tokenizer.json
-    const char *prompt;     // any bytes; no bos is added
+    const char *prompt;     // any bytes, but at least one id; no bos is added
     size_t prompt_size;
-    int64_t max_tokens;
+    int64_t max_tokens; // at least 1
     mm_sampling sampling;
-    int workers;
-    const volatile sig_atomic_t *stop; // looked at between tokens; may be NULL
-    // Takes text as it is made: whole characters of UTF-8, U+FFFD for what is none. Trouble ends the work.
-    // May be NULL.
+    int workers;                       // at least 1
+    const volatile sig_atomic_t *stop; // looked at between tokens, and within the prompt; may be NULL
+    // Takes text as it is made: whole characters of UTF-8, U+FFFD for what is none. Called by the caller's
+    // thread. Trouble ends the work. May be NULL.
     mm_status (*write)(void *self, const char *text, size_t size, mm_error *error);
     void *self;
 } mm_generate_request;

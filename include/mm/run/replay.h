@@ -1,19 +1,22 @@
 // Steps of a run, run again from one of its checkpoints on this machine, at any level of trace; and a whole
-// run against its trace (mm verify).
+// run against its trace (mm verify). Several replays may be open, but one works at a time: of training,
+// replays, evaluation and generation of text a process does one at a time, since the profile and BLIS's
+// kernel (BLIS_ARCH_TYPE) are the process's.
 #ifndef MM_RUN_REPLAY_H
 #define MM_RUN_REPLAY_H
 
 #include <mm/record/diff.h>
 
-// `doing` may be NULL; share 0..1, or negative: not known.
+// `doing` may be NULL and is called by the caller's thread; share 0..1, or negative: not known.
 typedef struct mm_replay_watch {
     void *self;
     void (*doing)(void *self, const char *what, double share);
 } mm_replay_watch;
 
 typedef struct mm_replay mm_replay;
-// Trouble: the run's data or initial model are gone or others, or another arithmetic or streams made it.
-// `validation`: opens its validation data too, for mm_replay_validate.
+// Trouble: the run's data or initial model are gone or others, or another arithmetic or streams made it;
+// *replay is NULL then. `validation`: opens its validation data too, for mm_replay_validate. `watch` is not
+// NULL and is copied; watch->self must live as long as the replay.
 MM_CHECKED mm_status mm_replay_open(const char *run_path, bool validation, const mm_replay_watch *watch,
                                     mm_replay **replay, mm_error *error);
 void mm_replay_close(mm_replay *replay);
@@ -53,7 +56,8 @@ typedef struct mm_verify_result {
     char what[2048];
 } mm_verify_result;
 
-// MM_OK also if the run does not repeat: see the result. Trouble: it cannot be said.
+// MM_OK also if the run does not repeat: see the result, of which nothing is to be freed. Trouble: it cannot
+// be said. `options` is not NULL.
 MM_CHECKED mm_status mm_verify(const char *run_path, const mm_verify_options *options,
                                mm_verify_result *result, mm_error *error);
 
