@@ -447,6 +447,86 @@ static void samples_are_apart(void **state) {
     close_bench(&b);
 }
 
+// --- where dropout is
+
+static const double share = 0.3;
+
+static double kept(const mm_stream *stream, uint64_t element) {
+    return mm_stream_word(stream, element) < (uint32_t)floor(share * 0x1p32) ? 0 : 1 / (1 - share);
+}
+
+// What a probe saw in layer 0, by operation.
+typedef struct sites {
+    float embedding[512 * 72], attention[512 * 144], residual[512 * 72];
+} sites;
+
+static void keep_sight(void *self, const mm_sight *s) {
+    sites *kept_sights = self;
+    if (!s->output || s->pass != MM_PASS_FORWARD || s->layer > 0) return;
+    float *to = strcmp(s->operation, "embedding_dropout") == 0    ? kept_sights->embedding
+                : strcmp(s->operation, "attention") == 0          ? kept_sights->attention
+                : strcmp(s->operation, "attention_residual") == 0 ? kept_sights->residual
+                                                                  : NULL;
+    int64_t columns = s->tensor.shape[1];
+    for (int64_t row = 0; to && row < s->tensor.shape[0]; row++)
+        memcpy(to + row * columns, (const float *)s->tensor.data + row * s->ld, (size_t)columns * sizeof *to);
+}
+
+static void set_all(bench *b, const char *name, float value) {
+    for (int i = 0; i < b->model.parameters.count; i++) {
+        mm_tensor t = mm_parameter_in(&b->model.parameters, i, b->weights);
+        if (!strstr(t.name, name)) continue;
+        for (int64_t j = 0; j < mm_tensor_count(&t); j++) ((float *)t.data)[j] = value;
+    }
+}
+
+// A row of one sample: every embedding is 1, all attention weights of a row are the same, every value and
+// every output of attention is 1, so that each number says what was dropped.
+static void check_row(const bench *b, const sites *seen, int sample, int64_t row) {
+    const mm_config *c = &odd;
+    const int64_t at = b->starts[sample] + row, ld = (c->hidden + 63) / 64 * 64;
+    const mm_stream embedding =
+                        mm_stream_of(&draws[sample], MM_PURPOSE_EMBEDDING_DROPOUT, 0, 64 * (uint64_t)ld),
+                    attention = mm_stream_of(&draws[sample], MM_PURPOSE_ATTENTION_DROPOUT, 0, 64 * 64 * 6),
+                    output = mm_stream_of(&draws[sample], MM_PURPOSE_OUTPUT_DROPOUT, 0, 64 * (uint64_t)ld);
+    for (int64_t i = 0; i < c->hidden; i++) {
+        double x = kept(&embedding, (uint64_t)(row * ld + i));
+        expect_near((double)seen->embedding[at * c->hidden + i], x, 1e-6, "embedding", (int)at);
+        x += kept(&output, (uint64_t)(row * ld + i));
+        expect_near((double)seen->residual[at * c->hidden + i], x, 1e-6, "attention output", (int)at);
+    }
+    for (int64_t head = 0; head < c->heads; head++) {
+        double sum = 0;
+        for (int64_t column = 0; column <= row; column++)
+            sum += kept(&attention, (uint64_t)((head * 64 + row) * 64 + column)) / (double)(row + 1);
+        for (int64_t i = 0; i < c->head_dim; i++) // of at most 64 terms, each rounded
+            expect_near((double)seen->attention[at * 144 + head * c->head_dim + i], sum, 64 * 0x1p-23,
+                        "attention weights", (int)at);
+    }
+}
+
+static void dropout_is_where_it_is_designed(void **state) {
+    (void)state;
+    bench b = {0};
+    open_bench(&b, &odd, mm_isa_best());
+    fill_bench(&b);
+    memset(b.weights, 0, b.model.parameters.floats * sizeof *b.weights);
+    set_all(&b, "norm.weight", 1);
+    set_all(&b, "embed_tokens.weight", 1);
+    set_all(&b, "v_proj.bias", 1);
+    set_all(&b, "o_proj.bias", 1);
+    sites *seen = calloc(1, sizeof *seen);
+    const mm_probe probe = {.level = MM_LEVEL_OP, .self = seen, .see = keep_sight};
+    mm_leaf leaf = leaf_of(&b);
+    leaf.draws = draws;
+    leaf.dropout = share;
+    mm_model_train(&b.model, b.room, &leaf, b.gradient, &probe, &b.alone);
+    for (int s = 0; s < b.samples; s++)
+        for (int64_t row = 0; row < b.starts[s + 1] - b.starts[s]; row++) check_row(&b, seen, s, row);
+    free(seen);
+    close_bench(&b);
+}
+
 // N(0, 0.02) where there are two dimensions, norms 1, biases 0; mean and variance within six of their
 // deviations.
 static void initial_weights_are_as_designed(void **state) {
@@ -474,9 +554,13 @@ static void initial_weights_are_as_designed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_models),           cmocka_unit_test(initial_weights_are_as_designed),
-        cmocka_unit_test(builds_agree_to_the_bit), cmocka_unit_test(teams_agree_to_the_bit),
-        cmocka_unit_test(loss_alone_is_the_same),  cmocka_unit_test(gradient_predicts_the_loss_under_dropout),
+        cmocka_unit_test(golden_models),
+        cmocka_unit_test(initial_weights_are_as_designed),
+        cmocka_unit_test(dropout_is_where_it_is_designed),
+        cmocka_unit_test(builds_agree_to_the_bit),
+        cmocka_unit_test(teams_agree_to_the_bit),
+        cmocka_unit_test(loss_alone_is_the_same),
+        cmocka_unit_test(gradient_predicts_the_loss_under_dropout),
         cmocka_unit_test(samples_are_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
