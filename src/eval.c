@@ -6,6 +6,7 @@
 #include <math.h>
 #include <mm/base/clock.h>
 #include <mm/base/mathfn.h>
+#include <mm/base/text.h>
 #include <mm/run/eval.h>
 #include <stdlib.h>
 
@@ -62,6 +63,13 @@ static void place(const eval_session *e, eval_room *room, mm_evaluator *evaluato
     evaluator->batch = &room->batch;
 }
 
+static mm_status refuse_workers(int workers, double one, double available, mm_error *error) {
+    char needed[MM_SIZE_TEXT], left[MM_SIZE_TEXT];
+    return mm_trouble(error, "memory: %d workers need %s, but %s are available; --workers %d needs less",
+                      workers, mm_size_print(one * workers, needed), mm_size_print(available, left),
+                      available < 2 * one ? 1 : (int)(available / one));
+}
+
 static mm_status open_workers(eval_session *e, mm_error *error) {
     e->evaluators = calloc((size_t)e->workers, sizeof *e->evaluators);
     e->rooms = calloc((size_t)e->workers, sizeof *e->rooms);
@@ -71,10 +79,7 @@ static mm_status open_workers(eval_session *e, mm_error *error) {
     place(e, &e->rooms[0], &e->evaluators[0], &measure);
     double one = (double)measure.used, available = mm_memory_available();
     if (e->workers > 1 && one * e->workers > available)
-        return mm_trouble(
-            error, "memory: %d workers need %.3g GB, but %.3g GB are available; --workers %d needs less",
-            e->workers, one * e->workers * 1e-9, available * 1e-9,
-            available < 2 * one ? 1 : (int)(available / one));
+        return refuse_workers(e->workers, one, available, error);
     for (int w = 0; w < e->workers; w++) {
         mm_status status = mm_arena_open(&e->rooms[w].arena, measure.used, error);
         if (status) return status;

@@ -105,6 +105,6 @@ mm_status mm_tokenizers_template(const char *folder, mm_text *out, mm_error *err
     } else if (!status) {
         status = template_of_config(folder, out, error);
     }
-    if (!status && out->failed) status = mm_trouble(error, "%s: no memory for its chat template", folder);
+    if (!status && out->failed) status = mm_trouble(error, "%s: out of memory for its chat template", folder);
     return status;
 }

@@ -247,7 +247,7 @@ static mm_status add_id(mm_ids *ids, int32_t id, mm_error *error) {
     if (ids->size == ids->capacity) {
         size_t capacity = ids->capacity ? 2 * ids->capacity : 256;
         int32_t *data = realloc(ids->data, capacity * sizeof *data);
-        if (!data) return mm_trouble(error, "out of memory for %zu ids", capacity);
+        if (!data) return mm_trouble(error, "%zu ids: out of memory", capacity);
         ids->data = data;
         ids->capacity = capacity;
     }

@@ -3,6 +3,7 @@
 #include "limit.h"
 #include <assert.h>
 #include <errno.h>
+#include <mm/base/text.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,16 +44,17 @@ mm_status mm_arena_open(mm_arena *arena, size_t size, mm_error *error) {
     *arena = (mm_arena){0};
     static const char way_out[] =
         "a smaller model, micro-batch or sequence length, fewer tokens to make or fewer workers need less";
-    double needed = (double)size * 1e-9;
+    char needed[MM_SIZE_TEXT], left[MM_SIZE_TEXT];
+    mm_size_print((double)size, needed);
     if (size > PTRDIFF_MAX - 2 * huge_page)
-        return mm_trouble(error, "memory: %.3g GB needed, which no process can address; %s", needed, way_out);
+        return mm_trouble(error, "memory: %s needed, which no process can address; %s", needed, way_out);
     double available = mm_limits_memory();
     if ((double)size > available)
-        return mm_trouble(error, "memory: %.3g GB needed, but %.3g GB available; %s", needed,
-                          available * 1e-9, way_out);
+        return mm_trouble(error, "memory: %s needed, but %s available; %s", needed,
+                          mm_size_print(available, left), way_out);
     arena->base = map_aligned(mapped_size(size));
     if (!arena->base)
-        return mm_trouble(error, "memory: cannot map %.3g GB: %s; %s", needed, strerror(errno), way_out);
+        return mm_trouble(error, "memory: cannot map %s: %s; %s", needed, strerror(errno), way_out);
     arena->size = size;
     return MM_OK;
 }
@@ -77,6 +79,10 @@ void *mm_arena_take(mm_arena *arena, size_t count, size_t bytes) {
 
 double mm_memory_available(void) {
     return mm_limits_memory();
+}
+
+bool mm_memory_is_limited(void) {
+    return mm_limits_memory_is_set();
 }
 
 void mm_memory_limit(double bytes) {

@@ -134,8 +134,16 @@ void mm_limits_set_memory(double bytes) {
     set_limit = bytes;
 }
 
+static double group_memory(void) {
+    return mm_limits_group_memory("/proc/self/cgroup", "/sys/fs/cgroup");
+}
+
+bool mm_limits_memory_is_set(void) {
+    return set_limit < group_memory() && set_limit - mm_resident_bytes() < system_memory();
+}
+
 double mm_limits_memory(void) {
-    double group = mm_limits_group_memory("/proc/self/cgroup", "/sys/fs/cgroup");
+    double group = group_memory();
     // These bound what a process takes in all, and what it has counts already.
     double in_all = fmin(set_limit, group) - mm_resident_bytes();
     return fmin(system_memory(), in_all < 0 ? 0 : in_all);

@@ -73,11 +73,17 @@ void mm_text_add_grouped(mm_text *text, long long number) {
     }
 }
 
-void mm_text_add_size(mm_text *text, double bytes) {
+char *mm_size_print(double bytes, char text[MM_SIZE_TEXT]) {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
     int unit = 0;
     for (bytes /= 1024; bytes >= 1023.5 && unit < 3; unit++) bytes /= 1024;
-    mm_text_format(text, bytes < 9.95 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+    snprintf(text, MM_SIZE_TEXT, bytes < 9.95 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+    return text;
+}
+
+void mm_text_add_size(mm_text *text, double bytes) {
+    char size[MM_SIZE_TEXT];
+    mm_text_add_string(text, mm_size_print(bytes, size));
 }
 
 size_t mm_text_character(const char *text, size_t size, bool *obeyed) {

@@ -215,7 +215,7 @@ static mm_status encode(long_word *w, mm_bpe_room *room, size_t n, size_t *left,
     for (int32_t at = 0; !failed && w->n && at >= 0; at = next_of(w, at))
         w->symbols[(*left)++] = w->symbols[at];
     close_word(w, room);
-    return failed ? mm_trouble(error, "no memory to encode a word of %zu bytes", n) : MM_OK;
+    return failed ? mm_trouble(error, "encoding a word of %zu bytes: out of memory", n) : MM_OK;
 }
 
 mm_status mm_bpe_long_word(const mm_bpe *bpe, mm_bpe_room *room, int32_t *symbols, size_t n, size_t *left,

@@ -93,7 +93,7 @@ static mm_status check_total(const mm_dataset *dataset, const char *key, int64_t
 
 static mm_status hash_of_hashes(mm_dataset *dataset, mm_error *error) {
     mm_hasher *hasher = mm_hasher_new();
-    if (!hasher) return mm_trouble(error, "%s: no memory to open it", dataset->path);
+    if (!hasher) return mm_trouble(error, "%s: out of memory opening it", dataset->path);
     char text[MM_HASH_TEXT];
     for (int i = 0; i < dataset->manifest.shards; i++) {
         const mm_manifest_shard *shard = &dataset->manifest.shard[i];
@@ -107,14 +107,14 @@ static mm_status hash_of_hashes(mm_dataset *dataset, mm_error *error) {
 
 static mm_status open_all(mm_dataset *dataset, const char *path, mm_error *error) {
     dataset->path = strdup(path);
-    if (!dataset->path) return mm_trouble(error, "%s: no memory to open it", path);
+    if (!dataset->path) return mm_trouble(error, "%s: out of memory opening it", path);
     mm_status status = mm_manifest_read(&dataset->manifest, path, error);
     if (status) return status;
     const mm_manifest *manifest = &dataset->manifest;
     dataset->token_bytes = mm_manifest_token_bytes(manifest->vocab);
     dataset->limit = manifest->vocab;
     dataset->shards = calloc((size_t)manifest->shards, sizeof *dataset->shards);
-    if (!dataset->shards) return mm_trouble(error, "%s: no memory for %d shards", path, manifest->shards);
+    if (!dataset->shards) return mm_trouble(error, "%s: out of memory for %d shards", path, manifest->shards);
     status = hash_of_hashes(dataset, error);
     if (!status) status = open_tokenizer(dataset, error);
     for (int i = 0; i < manifest->shards && !status; i++) status = open_shard(dataset, i, error);
@@ -126,7 +126,7 @@ static mm_status open_all(mm_dataset *dataset, const char *path, mm_error *error
 mm_status mm_dataset_open(const char *path, mm_dataset **dataset, mm_error *error) {
     *dataset = NULL;
     mm_dataset *made = calloc(1, sizeof *made);
-    if (!made) return mm_trouble(error, "%s: no memory to open it", path);
+    if (!made) return mm_trouble(error, "%s: out of memory opening it", path);
     mm_status status = open_all(made, path, error);
     if (status) {
         mm_dataset_close(made);

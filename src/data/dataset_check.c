@@ -81,7 +81,7 @@ mm_status mm_dataset_check(const mm_dataset *dataset,
     check.raw = malloc(MM_DATASET_BLOCK_BYTES);
     check.ids = malloc(MM_DATASET_BLOCK_BYTES / 2 * sizeof *check.ids);
     if (!check.hasher || !check.raw || !check.ids)
-        status = mm_trouble(error, "%s: no memory to check it", dataset->path);
+        status = mm_trouble(error, "%s: out of memory checking it", dataset->path);
     for (int i = 0; i < dataset->manifest.shards && !status; i++) status = check_shard(&check, i, error);
     free(check.ids);
     free(check.raw);

@@ -14,7 +14,8 @@ static mm_status make_room(mm_dataset *dataset, uint64_t count, const char *path
     uint64_t room = count > 2 * dataset->room ? count : 2 * dataset->room;
     uint64_t *grown =
         room <= PTRDIFF_MAX / sizeof *grown ? realloc(dataset->ends, (size_t)room * sizeof *grown) : NULL;
-    if (!grown) return mm_trouble(error, "%s: no memory for %llu documents", path, (unsigned long long)count);
+    if (!grown)
+        return mm_trouble(error, "%s: out of memory for %llu documents", path, (unsigned long long)count);
     dataset->ends = grown;
     dataset->room = room;
     return MM_OK;
@@ -59,7 +60,7 @@ static mm_status read_ends(mm_dataset *dataset, dataset_shard *shard, const mm_b
     mm_status status = mm_bgzf_cursor_new(file, &cursor, error);
     if (status) return status;
     unsigned char *piece = malloc(MM_DATASET_BLOCK_BYTES);
-    if (!piece) status = mm_trouble(error, "%s: no memory to read it", path);
+    if (!piece) status = mm_trouble(error, "%s: out of memory reading it", path);
     for (uint64_t at = 0; at < bytes && !status; at += MM_DATASET_BLOCK_BYTES) {
         size_t size =
             bytes - at < MM_DATASET_BLOCK_BYTES ? (size_t)(bytes - at) : (size_t)MM_DATASET_BLOCK_BYTES;
@@ -106,7 +107,7 @@ mm_status mm_dataset_read_documents(mm_dataset *dataset, int index, mm_error *er
     if (status) return status;
     mm_hasher *hasher = mm_hasher_new();
     status = hasher ? read_file(dataset, index, file, hasher, error)
-                    : mm_trouble(error, "%s: no memory to read it", path);
+                    : mm_trouble(error, "%s: out of memory reading it", path);
     mm_hasher_free(hasher);
     mm_bgzf_close(file);
     return status;

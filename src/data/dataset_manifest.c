@@ -124,7 +124,7 @@ static mm_status read_shards(mm_manifest *manifest, const mm_json_document *docu
                           MANIFEST_MAX_SHARDS);
     manifest->shard = calloc(count, sizeof *manifest->shard);
     if (!manifest->shard)
-        return mm_trouble(error, "%s: no memory for %zu shards", mm_json_name(document), count);
+        return mm_trouble(error, "%s: out of memory for %zu shards", mm_json_name(document), count);
     manifest->shards = (int)count;
     for (size_t i = 0; i < count && !status; i++)
         status = read_shard(&manifest->shard[i], document, mm_json_at(shards, i), (int)i, error);
@@ -222,7 +222,7 @@ mm_status mm_manifest_write(const mm_manifest *manifest, const char *folder, mm_
     mm_json_writer writer = mm_json_writer_on(&text, 2);
     write_manifest(&writer, manifest);
     mm_text_add_string(&text, "\n");
-    status = text.failed ? mm_trouble(error, "%s: no memory to write it", path)
+    status = text.failed ? mm_trouble(error, "%s: out of memory writing it", path)
                          : mm_publish_file(path, text.data, text.size, error);
     mm_text_free(&text);
     return status;

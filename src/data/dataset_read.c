@@ -15,10 +15,10 @@ mm_status mm_dataset_cursor_new(const mm_dataset *dataset, mm_dataset_cursor **c
     *cursor = NULL;
     int shards = dataset->manifest.shards;
     mm_dataset_cursor *made = malloc(sizeof *made);
-    if (!made) return mm_trouble(error, "%s: no memory to read it", dataset->path);
+    if (!made) return mm_trouble(error, "%s: out of memory reading it", dataset->path);
     made->dataset = dataset;
     made->files = calloc((size_t)shards, sizeof(mm_bgzf_cursor *));
-    mm_status status = made->files ? MM_OK : mm_trouble(error, "%s: no memory to read it", dataset->path);
+    mm_status status = made->files ? MM_OK : mm_trouble(error, "%s: out of memory reading it", dataset->path);
     for (int i = 0; i < shards && !status; i++)
         status = mm_bgzf_cursor_new(dataset->shards[i].file, &made->files[i], error);
     if (status) {
@@ -126,7 +126,7 @@ mm_status mm_dataset_fit(mm_dataset *dataset, int vocab, int32_t *beyond, mm_err
     mm_status status = mm_dataset_cursor_new(dataset, &cursor, error);
     if (status) return status;
     int32_t *ids = malloc(PART * sizeof *ids);
-    if (!ids) status = mm_trouble(error, "%s: no memory to read it", dataset->path);
+    if (!ids) status = mm_trouble(error, "%s: out of memory reading it", dataset->path);
     for (uint64_t first = 0; !status && *beyond < 0 && first < dataset->tokens; first += PART) {
         int64_t count = (int64_t)(dataset->tokens - first < PART ? dataset->tokens - first : (uint64_t)PART);
         status = mm_dataset_read(cursor, first, count, ids, error);

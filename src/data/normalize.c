@@ -101,7 +101,7 @@ static mm_status normalize_part(mm_nfc *nfc, const char *text, size_t size, mm_e
     size_t room = MOST_OF_ONE * size;
     if (2 * room > nfc->room) {
         int32_t *points = realloc(nfc->points, 2 * room * sizeof *points);
-        if (!points) return mm_trouble(error, "no memory to normalize %zu bytes of text", size);
+        if (!points) return mm_trouble(error, "normalizing %zu bytes of text: out of memory", size);
         nfc->points = points;
         nfc->room = 2 * room;
     }
@@ -148,7 +148,7 @@ mm_status mm_nfc_text(mm_nfc *nfc, const char *text, size_t size, const char **o
     *out_size = size;
     if (!done) return MM_OK;
     mm_text_add(&nfc->text, text + done, size - done);
-    if (nfc->text.failed) return mm_trouble(error, "no memory to normalize %zu bytes of text", size);
+    if (nfc->text.failed) return mm_trouble(error, "normalizing %zu bytes of text: out of memory", size);
     *out = nfc->text.data;
     *out_size = nfc->text.size;
     return MM_OK;

@@ -15,7 +15,8 @@ mm_status mm_pack_blocks_begin(mm_pack_blocks *blocks, const char *folder, int w
     *blocks = (mm_pack_blocks){.folder = folder, .workers = workers};
     blocks->deflaters = calloc((size_t)workers, sizeof(mm_bgzf_deflater *));
     blocks->members = calloc((size_t)workers, sizeof *blocks->members);
-    if (!blocks->deflaters || !blocks->members) return mm_trouble(error, "no memory for %d workers", workers);
+    if (!blocks->deflaters || !blocks->members)
+        return mm_trouble(error, "%d workers: out of memory", workers);
     for (int w = 0; w < workers; w++) {
         mm_status status = mm_bgzf_deflater_new(DEFLATE_LEVEL, &blocks->deflaters[w], error);
         if (status) return status;
@@ -42,7 +43,7 @@ static mm_status push(mm_pack_blocks *blocks, mm_pack_block block, mm_error *err
     if (blocks->count == blocks->capacity) {
         size_t capacity = blocks->capacity ? 2 * blocks->capacity : 64;
         mm_pack_block *grown = realloc(blocks->block, capacity * sizeof *grown);
-        if (!grown) return mm_trouble(error, "no memory for %zu blocks", capacity);
+        if (!grown) return mm_trouble(error, "%zu blocks: out of memory", capacity);
         blocks->block = grown;
         blocks->capacity = capacity;
     }
@@ -53,7 +54,7 @@ static mm_status push(mm_pack_blocks *blocks, mm_pack_block block, mm_error *err
 
 mm_status mm_pack_blocks_queue(mm_pack_blocks *blocks, int shard, mm_pack_kind kind, bool last,
                                mm_error *error) {
-    if (blocks->raw[kind].failed) return mm_trouble(error, "no memory for the tokens");
+    if (blocks->raw[kind].failed) return mm_trouble(error, "the tokens: out of memory");
     for (;;) {
         size_t at = blocks->queued[kind], left = blocks->raw[kind].size - at;
         bool full = left >= MM_DATASET_BLOCK_BYTES, ends = last && left <= MM_DATASET_BLOCK_BYTES;
@@ -106,7 +107,7 @@ static mm_status write_block(mm_pack_blocks *blocks, const mm_pack_block *block,
 
 mm_status mm_pack_blocks_write(mm_pack_blocks *blocks, mm_manifest_shard *shards, mm_error *error) {
     for (int w = 0; w < blocks->workers; w++)
-        if (blocks->members[w].failed) return mm_trouble(error, "no memory for the compressed tokens");
+        if (blocks->members[w].failed) return mm_trouble(error, "the compressed tokens: out of memory");
     for (size_t i = 0; i < blocks->count; i++) {
         mm_status status = write_block(blocks, &blocks->block[i], &shards[blocks->block[i].shard], error);
         if (status) return status;

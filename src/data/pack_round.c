@@ -62,12 +62,12 @@ mm_status mm_pack_rounds_new(const mm_tokenizer *tokenizer, int workers, bool pl
                              mm_error *error) {
     *rounds = NULL;
     mm_pack_rounds *r = calloc(1, sizeof *r);
-    if (!r) return mm_trouble(error, "no memory to pack");
+    if (!r) return mm_trouble(error, "packing: out of memory");
     *r = (mm_pack_rounds){.tokenizer = tokenizer, .workers = workers, .plain = plain};
     r->encoders = calloc((size_t)workers, sizeof(mm_encoder *));
     r->troubles = calloc((size_t)workers, sizeof *r->troubles);
     mm_status status =
-        r->encoders && r->troubles ? MM_OK : mm_trouble(error, "no memory for %d workers", workers);
+        r->encoders && r->troubles ? MM_OK : mm_trouble(error, "%d workers: out of memory", workers);
     for (int w = 0; w < workers && !status; w++) status = mm_encoder_new(tokenizer, &r->encoders[w], error);
     if (status) {
         mm_pack_rounds_free(r);
@@ -89,7 +89,7 @@ static mm_status encode_unit(mm_pack_rounds *r, size_t u, mm_encoder *encoder, m
     size_t first = batch->units[u], count = batch->units[u + 1] - first;
     if (count > unit->room) {
         part_ids *parts = realloc(unit->parts, count * sizeof *parts);
-        if (!parts) return mm_trouble(error, "no memory for %zu documents", count);
+        if (!parts) return mm_trouble(error, "%zu documents: out of memory", count);
         unit->parts = parts;
         unit->room = count;
     }
@@ -139,7 +139,7 @@ static mm_status make_units(mm_pack_rounds *r, mm_error *error) {
     size_t count = r->encoding->unit_count;
     if (count <= r->unit_room) return MM_OK;
     unit_ids *grown = realloc(r->units, count * sizeof *grown);
-    if (!grown) return mm_trouble(error, "no memory for %zu pieces of text", count);
+    if (!grown) return mm_trouble(error, "%zu pieces of text: out of memory", count);
     r->units = grown;
     for (; r->unit_room < count; r->unit_room++) grown[r->unit_room] = (unit_ids){0};
     return MM_OK;

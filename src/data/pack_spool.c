@@ -54,7 +54,7 @@ mm_status mm_pack_spool_next(mm_pack_spool *spool, const char **text, size_t *si
     *ends = ending != 0;
     if (*size >= spool->room) {
         char *grown = realloc(spool->text, *size + 1);
-        if (!grown) return mm_trouble(error, "no memory for a document of %zu bytes", *size);
+        if (!grown) return mm_trouble(error, "a document of %zu bytes: out of memory", *size);
         spool->text = grown;
         spool->room = *size + 1;
     }

@@ -32,7 +32,7 @@ static mm_status begin_shard(mm_pack_writer *writer, mm_error *error) {
     if ((size_t)manifest->shards == writer->room) {
         size_t room = writer->room ? 2 * writer->room : 16;
         mm_manifest_shard *grown = realloc(manifest->shard, room * sizeof *grown);
-        if (!grown) return mm_trouble(error, "no memory for %zu shards", room);
+        if (!grown) return mm_trouble(error, "%zu shards: out of memory", room);
         manifest->shard = grown;
         writer->room = room;
     }

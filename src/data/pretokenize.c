@@ -144,7 +144,7 @@ static mm_status make(const mm_json *value, bool gpt2, const char *name, mm_pret
                       mm_error *error) {
     *pretokenizer = NULL;
     mm_pretokenizer *p = calloc(1, sizeof *p);
-    if (!p) return mm_trouble(error, "%s: no memory for its pre_tokenizer", name);
+    if (!p) return mm_trouble(error, "%s: out of memory for its pre_tokenizer", name);
     mm_status status = MM_OK;
     if (gpt2) {
         p->byte_level = true;
@@ -208,7 +208,7 @@ mm_status mm_pretokenizer_state_new(const mm_pretokenizer *pretokenizer, mm_pret
     }
     free(*state);
     *state = NULL;
-    return mm_trouble(error, "no memory to split text into words");
+    return mm_trouble(error, "splitting text into words: out of memory");
 }
 
 void mm_pretokenizer_state_free(mm_pretokenizer_state *state) {
@@ -298,7 +298,7 @@ static mm_status prefix(mm_pretokenizer_state *state, int at, const char *text, 
     if (text[0] == ' ') return run_stage(state, at + 1, text, size, error);
     if (state->prefixed_size[at] < size + 1) {
         char *wider = realloc(state->prefixed[at], size + 1);
-        if (!wider) return mm_trouble(error, "no memory for a text of %zu bytes", size);
+        if (!wider) return mm_trouble(error, "a text of %zu bytes: out of memory", size);
         state->prefixed[at] = wider;
         state->prefixed_size[at] = size + 1;
     }

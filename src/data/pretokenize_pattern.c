@@ -39,7 +39,7 @@ static mm_status compile(const char *text, size_t size, uint32_t options, const 
     if (!made || !context || !(made->name = strdup(name)) || !(made->text = malloc(size + 1))) {
         mm_pattern_free(made);
         pcre2_compile_context_free(context);
-        return mm_trouble(error, "%s: no memory for its pattern", name);
+        return mm_trouble(error, "%s: out of memory for its pattern", name);
     }
     memcpy(made->text, text, size);
     made->size = size;

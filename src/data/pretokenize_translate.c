@@ -307,6 +307,6 @@ mm_status mm_pattern_translate(const char *text, size_t size, const char *name, 
             status = literal(&t);
         }
     }
-    if (status == MM_OK && out->failed) return mm_trouble(error, "%s: no memory for its pattern", name);
+    if (status == MM_OK && out->failed) return mm_trouble(error, "%s: out of memory for its pattern", name);
     return status;
 }

@@ -15,7 +15,7 @@ static bool widen(void **data, size_t *capacity, size_t count, size_t each) {
 }
 
 static mm_status no_memory(const mm_text_batch *batch, mm_error *error) {
-    return mm_trouble(error, "no memory for %zu bytes of text at a time", batch->text.size);
+    return mm_trouble(error, "%zu bytes of text at a time: out of memory", batch->text.size);
 }
 
 static mm_status add_part(mm_text_batch *batch, const char *text, size_t size, bool ends, mm_error *error) {

@@ -73,7 +73,8 @@ static mm_status make_room(mm_text_source *source, mm_error *error) {
     size_t capacity = source->capacity ? 2 * source->capacity : 2 * (size_t)PIECE;
     char *grown = capacity > source->capacity ? realloc(source->data, capacity) : NULL;
     if (!grown)
-        return mm_trouble(error, "%s: no memory for a document of more than %zu bytes; --split cuts it up",
+        return mm_trouble(error,
+                          "%s: out of memory for a document of more than %zu bytes; --split cuts it up",
                           name_of(source), source->end);
     source->data = grown;
     source->capacity = capacity;
@@ -255,7 +256,7 @@ static mm_status parse_line(mm_text_source *source, size_t size, piece *out, boo
     mm_text_format(&name, "%s line %llu (byte %llu)", name_of(source), (unsigned long long)source->line + 1,
                    (unsigned long long)source->offset);
     *guilty = false;
-    mm_status status = name.failed ? mm_trouble(error, "%s: no memory", name_of(source))
+    mm_status status = name.failed ? mm_trouble(error, "%s: out of memory", name_of(source))
                                    : parse_named(source, size, name.data, out, guilty, error);
     mm_text_free(&name);
     return status;
@@ -458,7 +459,7 @@ mm_status mm_text_open(const char *const *inputs, int count, const mm_text_optio
     if (options->split && strchr(options->split, '\n'))
         return mm_trouble(error, "--split: the line holds a newline; expected one line without its newline");
     mm_text_source *made = calloc(1, sizeof *made);
-    if (!made) return mm_trouble(error, "no memory to read text");
+    if (!made) return mm_trouble(error, "reading text: out of memory");
     made->skip_bad = options->skip_bad;
     made->stop = options->stop;
     mm_text_kind piped = options->field || options->skip_bad ? MM_TEXT_LINES : MM_TEXT_PLAIN;
@@ -468,7 +469,7 @@ mm_status mm_text_open(const char *const *inputs, int count, const mm_text_optio
         made->split = options->split ? strdup(options->split) : NULL;
         name_all(made);
         if (!made->field || (options->split && !made->split) || made->name.failed)
-            status = mm_trouble(error, "no memory to read text");
+            status = mm_trouble(error, "reading text: out of memory");
         if (!status) status = check_options(made, options, error);
     }
     if (status) {

@@ -43,14 +43,14 @@ static mm_status append(mm_text_files *files, const char *path, const mm_text_fi
     if (files->count == files->capacity) {
         size_t capacity = files->capacity ? 2 * files->capacity : 16;
         mm_text_file *grown = realloc(files->file, capacity * sizeof *grown);
-        if (!grown) return mm_trouble(error, "%s: no memory for the list of input files", path);
+        if (!grown) return mm_trouble(error, "%s: out of memory for the list of input files", path);
         files->file = grown;
         files->capacity = capacity;
     }
     mm_text_file *file = &files->file[files->count];
     *file = *like;
     file->path = strdup(path);
-    if (!file->path) return mm_trouble(error, "%s: no memory for the list of input files", path);
+    if (!file->path) return mm_trouble(error, "%s: out of memory for the list of input files", path);
     files->count++;
     return MM_OK;
 }
@@ -90,7 +90,7 @@ static mm_status append_folder(mm_text_files *files, const char *path, place at,
 
 static mm_status leave_out(mm_text_files *files, const char *path, mm_error *error) {
     if (!files->others++ && !(files->first_other = strdup(path)))
-        return mm_trouble(error, "%s: no memory for its name", path);
+        return mm_trouble(error, "%s: out of memory for its name", path);
     return MM_OK;
 }
 

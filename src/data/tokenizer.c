@@ -32,11 +32,11 @@ mm_status mm_tokenizer_parse(const char *text, size_t size, const char *name, mm
                              mm_error *error) {
     *tokenizer = NULL;
     mm_tokenizer *made = calloc(1, sizeof *made);
-    if (!made) return mm_trouble(error, "%s: no memory for the tokenizer", name);
+    if (!made) return mm_trouble(error, "%s: out of memory for the tokenizer", name);
     made->name = strdup(name);
     made->file = malloc(size + 1);
     mm_status status = MM_OK;
-    if (!made->name || !made->file) status = mm_trouble(error, "%s: no memory for %zu bytes", name, size);
+    if (!made->name || !made->file) status = mm_trouble(error, "%s: out of memory for %zu bytes", name, size);
     if (status == MM_OK) {
         memcpy(made->file, text, size);
         made->file[size] = 0;
@@ -275,5 +275,5 @@ mm_status mm_decode(const mm_tokenizer *tokenizer, const int32_t *ids, size_t co
                               tokenizer->name, ids[i], i, tokenizer->vocab.limit - 1);
         if (!skip_special || !(tokenizer->flags[ids[i]] & MM_TOKEN_SPECIAL)) mm_text_add(text, bytes, size);
     }
-    return text->failed ? mm_trouble(error, "no memory for the text of %zu tokens", count) : MM_OK;
+    return text->failed ? mm_trouble(error, "the text of %zu tokens: out of memory", count) : MM_OK;
 }

@@ -116,7 +116,7 @@ mm_status mm_added_index(mm_added_set *set, mm_added_token *tokens, int count, c
     if (bytes > MOST_BYTES)
         return mm_trouble(error, "%s: its added tokens have %zu bytes, expected at most %d; take some out",
                           name, bytes, MOST_BYTES);
-    return make_nodes(set, bytes) ? MM_OK : mm_trouble(error, "%s: no memory for its added tokens", name);
+    return make_nodes(set, bytes) ? MM_OK : mm_trouble(error, "%s: out of memory for its added tokens", name);
 }
 
 void mm_added_free(mm_added_set *set) {
@@ -144,7 +144,7 @@ static mm_status note(mm_added_finder *f, size_t at, int32_t token, mm_error *er
     if (f->count == f->room) {
         size_t room = f->room ? 2 * f->room : 64;
         mm_added_found *wider = realloc(f->found, room * sizeof *wider);
-        if (!wider) return mm_trouble(error, "no memory for %zu added tokens of a text", room);
+        if (!wider) return mm_trouble(error, "%zu added tokens of a text: out of memory", room);
         f->found = wider;
         f->room = room;
     }

@@ -52,7 +52,7 @@ static mm_status reserve(mm_ids *ids, size_t more, mm_error *error) {
     if (more <= ids->capacity - ids->size) return MM_OK;
     size_t capacity = 2 * ids->capacity + more + 64;
     int32_t *data = realloc(ids->data, capacity * sizeof *data);
-    if (!data) return mm_trouble(error, "no memory for %zu ids", capacity);
+    if (!data) return mm_trouble(error, "%zu ids: out of memory", capacity);
     ids->data = data;
     ids->capacity = capacity;
     return MM_OK;
@@ -69,7 +69,7 @@ static mm_status append(mm_ids *ids, const int32_t *more, size_t count, mm_error
 mm_status mm_encoder_new(const mm_tokenizer *tokenizer, mm_encoder **encoder, mm_error *error) {
     *encoder = NULL;
     mm_encoder *made = calloc(1, sizeof *made);
-    if (!made) return mm_trouble(error, "no memory to encode with %s", tokenizer->name);
+    if (!made) return mm_trouble(error, "encoding with %s: out of memory", tokenizer->name);
     made->tokenizer = tokenizer;
     made->matcher = mm_matcher_new();
     const mm_pattern *word = tokenizer->word_character;
@@ -79,7 +79,7 @@ mm_status mm_encoder_new(const mm_tokenizer *tokenizer, mm_encoder **encoder, mm
     made->cache = calloc((size_t)CACHE_SETS * CACHE_WAYS, sizeof *made->cache);
     mm_status status = mm_pretokenizer_state_new(tokenizer->pretokenizer, &made->words, error);
     if (status == MM_OK && (!made->matcher || !made->cache))
-        status = mm_trouble(error, "no memory to encode with %s", tokenizer->name);
+        status = mm_trouble(error, "encoding with %s: out of memory", tokenizer->name);
     if (status != MM_OK) {
         mm_encoder_free(made);
         return status;
@@ -117,7 +117,7 @@ static mm_status whole_word(mm_encoder *e, const char *word, size_t size, int32_
             size_t bytes = mm_byte_symbol((unsigned char)word[i], symbol);
             mm_text_add(&e->spelling, symbol, bytes);
         }
-        if (e->spelling.failed) return mm_trouble(error, "no memory for a word of %zu bytes", size);
+        if (e->spelling.failed) return mm_trouble(error, "a word of %zu bytes: out of memory", size);
         word = e->spelling.data;
         size = e->spelling.size;
     }
@@ -141,7 +141,7 @@ static mm_status spell(mm_encoder *e, const char *word, size_t size, size_t *cou
     if (size > e->symbol_room) {
         size_t room = size < 1024 ? 1024 : size;
         int32_t *symbols = realloc(e->symbols, room * sizeof *symbols);
-        if (!symbols) return mm_trouble(error, "no memory for a word of %zu bytes", size);
+        if (!symbols) return mm_trouble(error, "a word of %zu bytes: out of memory", size);
         e->symbols = symbols;
         e->symbol_room = room;
     }
@@ -217,7 +217,7 @@ static mm_status merge(mm_encoder *e, const char *word, size_t size, mm_error *e
     const mm_tokenizer *t = e->tokenizer;
     size_t window = WINDOW, used;
     if (size > window && !e->tail.pairs && !mm_bpe_tail_make(&e->tail, &t->bpe))
-        return mm_trouble(error, "no memory for a word of %zu bytes", size);
+        return mm_trouble(error, "a word of %zu bytes: out of memory", size);
     while (size > window) {
         size_t end = window;
         while (((unsigned char)word[end] & 0xc0) == 0x80) end--;
@@ -308,7 +308,7 @@ mm_status mm_encode(mm_encoder *encoder, const char *text, size_t size, bool pla
     if (encoder->was_repaired) {
         mm_text_clear(&encoder->repaired);
         mm_utf8_repair(text, size, &encoder->repaired);
-        if (encoder->repaired.failed) return mm_trouble(error, "no memory for a text of %zu bytes", size);
+        if (encoder->repaired.failed) return mm_trouble(error, "a text of %zu bytes: out of memory", size);
         text = encoder->repaired.data;
         size = encoder->repaired.size;
     }

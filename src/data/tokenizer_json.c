@@ -87,7 +87,8 @@ static mm_status make_bytes(mm_tokenizer *t, bool byte_level, mm_error *error) {
             mm_text_add(&t->bytes, text, size);
         t->byte_starts[id + 1] = t->bytes.size;
     }
-    if (!t->byte_starts || t->bytes.failed) return mm_trouble(error, "%s: no memory for its tokens", t->name);
+    if (!t->byte_starts || t->bytes.failed)
+        return mm_trouble(error, "%s: out of memory for its tokens", t->name);
     return MM_OK;
 }
 
@@ -107,7 +108,7 @@ static mm_status find_joined(mm_tokenizer *t, mm_error *error) {
     }
     bool failed = bytes.failed;
     mm_text_free(&bytes);
-    return failed ? mm_trouble(error, "%s: no memory for its tokens", t->name) : MM_OK;
+    return failed ? mm_trouble(error, "%s: out of memory for its tokens", t->name) : MM_OK;
 }
 
 static mm_status read_root(mm_tokenizer *t, const mm_json_document *document, mm_error *error) {
@@ -195,7 +196,7 @@ static mm_status normalize_contents(mm_tokenizer *t, mm_added_token *tokens, int
     }
     mm_nfc_free(&nfc);
     if (status != MM_OK) return status;
-    if (t->contents.failed) return mm_trouble(error, "%s: no memory for its added tokens", t->name);
+    if (t->contents.failed) return mm_trouble(error, "%s: out of memory for its added tokens", t->name);
     size_t at = 0;
     for (int i = 0; i < count; at += tokens[i++].size) tokens[i].content = t->contents.data + at;
     return MM_OK;
@@ -214,7 +215,7 @@ static mm_status read_list(mm_tokenizer *t, const mm_json *list, mm_added_token 
             status = mm_pattern_word_character(&t->word_character, error);
         if (status != MM_OK) return status;
     }
-    if (t->vocab.pool.failed) return mm_trouble(error, "%s: no memory for its added tokens", t->name);
+    if (t->vocab.pool.failed) return mm_trouble(error, "%s: out of memory for its added tokens", t->name);
     // Now that the pool no longer moves.
     for (int set = 0; set < 2; set++) {
         for (int i = 0; i < counts[set]; i++)
@@ -232,7 +233,8 @@ mm_status mm_tokenizer_read_added(mm_tokenizer *t, const mm_json *list, mm_error
     mm_added_token *tokens[2] = {malloc(count * sizeof **tokens), malloc(count * sizeof **tokens)};
     int counts[2] = {0, 0};
     mm_status status = MM_OK;
-    if (!tokens[0] || !tokens[1]) status = mm_trouble(error, "%s: no memory for its added tokens", t->name);
+    if (!tokens[0] || !tokens[1])
+        status = mm_trouble(error, "%s: out of memory for its added tokens", t->name);
     if (status == MM_OK && list) status = read_list(t, list, tokens, counts, error);
     if (status != MM_OK) {
         free(tokens[0]);

@@ -37,7 +37,7 @@ static mm_status read_vocab(mm_tokenizer *t, const mm_json *vocab, const mm_json
     if (status != MM_OK) return status;
     t->flags = calloc((size_t)limit + 1, sizeof *t->flags);
     if (!t->flags || !mm_vocab_make(&t->vocab, mm_json_size(vocab) + mm_json_size(added), limit))
-        return mm_trouble(error, "%s: no memory for a vocabulary of %d tokens", t->name, limit);
+        return mm_trouble(error, "%s: out of memory for a vocabulary of %d tokens", t->name, limit);
     for (const void *i = mm_json_first(vocab); i; i = mm_json_next(vocab, i)) {
         size_t size;
         const char *text = mm_json_key(i, &size);
@@ -47,7 +47,7 @@ static mm_status read_vocab(mm_tokenizer *t, const mm_json *vocab, const mm_json
                               text, id);
         t->flags[id] = MM_TOKEN_IN_MODEL;
     }
-    return t->vocab.pool.failed ? mm_trouble(error, "%s: no memory for its vocabulary", t->name) : MM_OK;
+    return t->vocab.pool.failed ? mm_trouble(error, "%s: out of memory for its vocabulary", t->name) : MM_OK;
 }
 
 // Finds the two halves of a merge, written ["a", "b"] or "a b". False if it is neither.
@@ -77,7 +77,7 @@ static mm_status read_merge(mm_tokenizer *t, const mm_json *value, mm_text *join
     mm_text_clear(joined);
     mm_text_add(joined, half[0], size[0]);
     mm_text_add(joined, half[1], size[1]);
-    if (joined->failed) return mm_trouble(error, "%s: no memory for its merges", t->name);
+    if (joined->failed) return mm_trouble(error, "%s: out of memory for its merges", t->name);
     int32_t first = mm_vocab_find(&t->vocab, half[0], size[0]);
     int32_t second = mm_vocab_find(&t->vocab, half[1], size[1]);
     int32_t made = joined->size ? mm_vocab_find(&t->vocab, joined->data, joined->size) : -1;
@@ -94,7 +94,7 @@ static mm_status read_merges(mm_tokenizer *t, const mm_json *list, mm_error *err
     size_t count = mm_json_size(list);
     if (count >= INT32_MAX) return mm_trouble(error, "%s: %zu merges are too many", t->name, count);
     if (!mm_bpe_make(&t->bpe, count))
-        return mm_trouble(error, "%s: no memory for %zu merges", t->name, count);
+        return mm_trouble(error, "%s: out of memory for %zu merges", t->name, count);
     mm_text joined = {0};
     mm_status status = MM_OK;
     for (size_t i = 0; status == MM_OK && i < count; i++) {

@@ -23,7 +23,7 @@ static mm_status open_trainer(mm_tokenizer_trainer *t, mm_error *error) {
     mm_status status = mm_pretokenizer_gpt2(&t->pretokenizer, error);
     if (status != MM_OK) return status;
     mm_added_token *tokens = calloc(MM_TRAINED_SPECIALS, sizeof *tokens);
-    if (!tokens) return mm_trouble(error, "no memory to train a tokenizer");
+    if (!tokens) return mm_trouble(error, "training a tokenizer: out of memory");
     for (int i = 0; i < MM_TRAINED_SPECIALS; i++) {
         const char *content = mm_trained_specials[i];
         tokens[i] = (mm_added_token){.content = content, .size = strlen(content), .id = i, .special = true};
@@ -36,7 +36,7 @@ static mm_status open_trainer(mm_tokenizer_trainer *t, mm_error *error) {
 mm_status mm_tokenizer_trainer_new(mm_tokenizer_trainer **trainer, mm_error *error) {
     *trainer = NULL;
     mm_tokenizer_trainer *made = calloc(1, sizeof *made);
-    if (!made) return mm_trouble(error, "no memory to train a tokenizer");
+    if (!made) return mm_trouble(error, "training a tokenizer: out of memory");
     mm_status status = open_trainer(made, error);
     if (status != MM_OK) {
         mm_tokenizer_trainer_free(made);
@@ -155,7 +155,7 @@ mm_status mm_tokenizer_trainer_read(mm_tokenizer_trainer *trainer, mm_text_sourc
     free(trainer->name);
     trainer->name = strdup(mm_text_name(source));
     mm_status status =
-        c.workers && trainer->name ? MM_OK : mm_trouble(error, "no memory for %d workers", workers);
+        c.workers && trainer->name ? MM_OK : mm_trouble(error, "%d workers: out of memory", workers);
     for (int w = 0; w < workers && !status; w++)
         status =
             mm_word_counter_begin(&c.workers[w].counter, trainer->pretokenizer, &trainer->specials, error);
@@ -196,7 +196,7 @@ static mm_status finish(mm_tokenizer_trainer *trainer, int vocab_size, bool exac
                           vocab_size, MM_TRAINED_SPECIALS + 256, MM_TRAINED_SPECIALS);
     mm_vocab vocab;
     if (!mm_vocab_make(&vocab, (size_t)vocab_size, vocab_size))
-        return mm_trouble(error, "no memory for a vocabulary of %d", vocab_size);
+        return mm_trouble(error, "a vocabulary of %d: out of memory", vocab_size);
     int32_t byte_ids[256];
     add_alphabet(&vocab, byte_ids);
     mm_learned_merge *merges = NULL;

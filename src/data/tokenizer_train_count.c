@@ -77,7 +77,7 @@ mm_status mm_word_counts_add(mm_word_counts *words, const char *word, size_t siz
             words->slots[slot] = (uint32_t)words->count;
         }
     }
-    return good ? MM_OK : mm_trouble(error, "no memory to count %zu different words", words->count);
+    return good ? MM_OK : mm_trouble(error, "counting %zu different words: out of memory", words->count);
 }
 
 mm_status mm_word_counter_begin(mm_word_counter *counter, const mm_pretokenizer *pretokenizer,
@@ -110,7 +110,7 @@ mm_status mm_word_counter_add(mm_word_counter *counter, const char *text, size_t
     if (mm_utf8_valid(text, size) != size) {
         mm_text_clear(&counter->repaired);
         mm_utf8_repair(text, size, &counter->repaired);
-        if (counter->repaired.failed) return mm_trouble(error, "no memory for a text of %zu bytes", size);
+        if (counter->repaired.failed) return mm_trouble(error, "a text of %zu bytes: out of memory", size);
         text = counter->repaired.data;
         size = counter->repaired.size;
     }

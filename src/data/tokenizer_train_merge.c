@@ -142,7 +142,8 @@ mm_status mm_learn_merges(const mm_word_counts *words, const char *name, const i
     free(l.merges);
     *merges = NULL;
     if (interrupted) return mm_fail(error, MM_INTERRUPTED, "interrupted; nothing was kept");
-    if (!good) return mm_trouble(error, "%s: no memory to learn merges from %zu words", name, words->count);
+    if (!good)
+        return mm_trouble(error, "%s: out of memory learning merges from %zu words", name, words->count);
     return mm_trouble(
         error,
         "%s: too little text for a vocabulary of %d: it gives %d merges, so at most %d entries; "

@@ -82,6 +82,6 @@ mm_status mm_trained_write(const mm_vocab *vocab, const mm_learned_merge *merges
     write_model(&w, vocab, merges, count);
     mm_json_close(&w);
     mm_text_add_string(out, "\n");
-    return out->failed ? mm_trouble(error, "no memory for a tokenizer.json of %d tokens", vocab->limit)
+    return out->failed ? mm_trouble(error, "a tokenizer.json of %d tokens: out of memory", vocab->limit)
                        : MM_OK;
 }

@@ -54,7 +54,7 @@ mm_status mm_bgzf_deflater_new(int level, mm_bgzf_deflater **deflater, mm_error 
         return MM_OK;
     free(made);
     *deflater = NULL;
-    return mm_trouble(error, "no memory to compress");
+    return mm_trouble(error, "compressing: out of memory");
 }
 
 void mm_bgzf_deflater_free(mm_bgzf_deflater *deflater) {
@@ -126,15 +126,16 @@ mm_status mm_bgzf_create(const char *path, int block_bytes, int level, mm_bgzf_w
     assert(block_bytes >= 1 && block_bytes <= MM_BGZF_BLOCK_MAX);
     *writer = NULL;
     mm_bgzf_writer *made = calloc(1, sizeof *made);
-    if (!made) return mm_trouble(error, "%s: no memory to write it", path);
+    if (!made) return mm_trouble(error, "%s: out of memory writing it", path);
     made->fd = -1;
     made->block_bytes = block_bytes;
     made->path = strdup(path);
     made->hasher = mm_hasher_new();
-    mm_status status = MM_OK;
-    if (!made->path || !made->hasher) status = mm_trouble(error, "%s: no memory to write it", path);
-    if (status == MM_OK) status = mm_bgzf_deflater_new(level, &made->deflater, error);
-    if (status == MM_OK) status = mm_io_create(path, &made->fd, error);
+    mm_status status;
+    if (!made->path || !made->hasher || mm_bgzf_deflater_new(level, &made->deflater, NULL) != MM_OK)
+        status = mm_trouble(error, "%s: out of memory writing it", path);
+    else
+        status = mm_io_create(path, &made->fd, error);
     if (status != MM_OK) {
         mm_bgzf_discard(made);
         return status;
@@ -231,7 +232,7 @@ static mm_status grow_index(mm_bgzf *file, mm_error *error) {
     uint32_t *checks = realloc(file->checks, capacity * sizeof *checks);
     if (checks) file->checks = checks;
     if (!starts || !checks)
-        return mm_trouble(error, "%s: no memory for an index of more than %llu blocks", file->path,
+        return mm_trouble(error, "%s: out of memory for an index of more than %llu blocks", file->path,
                           (unsigned long long)file->blocks);
     file->capacity = capacity;
     return MM_OK;
@@ -330,11 +331,11 @@ mm_status mm_bgzf_open(const char *path, int block_bytes, mm_bgzf **file, mm_err
     assert(block_bytes >= 1 && block_bytes <= MM_BGZF_BLOCK_MAX);
     *file = NULL;
     mm_bgzf *made = calloc(1, sizeof *made);
-    if (!made) return mm_trouble(error, "%s: no memory to open it", path);
+    if (!made) return mm_trouble(error, "%s: out of memory opening it", path);
     made->fd = -1;
     made->block_bytes = block_bytes;
     made->path = strdup(path);
-    mm_status status = made->path ? MM_OK : mm_trouble(error, "%s: no memory to open it", path);
+    mm_status status = made->path ? MM_OK : mm_trouble(error, "%s: out of memory opening it", path);
     if (status == MM_OK) status = mm_io_open(path, &made->fd, &made->bytes, error);
     if (status == MM_OK) status = build_index(made, error);
     if (status != MM_OK) {
@@ -366,7 +367,7 @@ mm_status mm_bgzf_cursor_new(const mm_bgzf *file, mm_bgzf_cursor **cursor, mm_er
     if (made) memset(&made->inflate, 0, sizeof made->inflate);
     if (!made || inflateInit2(&made->inflate, -15) != Z_OK) {
         free(made);
-        return mm_trouble(error, "%s: no memory to read it", file->path);
+        return mm_trouble(error, "%s: out of memory reading it", file->path);
     }
     made->file = file;
     made->block = UINT64_MAX;

@@ -86,13 +86,13 @@ mm_status mm_gzin_open_until(const char *path, const volatile sig_atomic_t *stop
     *in = NULL;
     bool standard = strcmp(path, "-") == 0;
     mm_gzin *made = calloc(1, sizeof *made);
-    if (!made) return mm_trouble(error, "%s: no memory to open it", path);
+    if (!made) return mm_trouble(error, "%s: out of memory opening it", path);
     made->fd = STDIN_FILENO;
     made->path = strdup(standard ? "standard input" : path);
     made->zlib = inflateInit2(&made->inflate, WINDOW_GZIP) == Z_OK;
     made->inflate.next_in = made->in;
     mm_status status = MM_OK;
-    if (!made->path || !made->zlib) status = mm_trouble(error, "%s: no memory to open it", path);
+    if (!made->path || !made->zlib) status = mm_trouble(error, "%s: out of memory opening it", path);
     made->stop = stop;
     if (status == MM_OK) status = open_file(made, path, standard, error);
     while (status == MM_OK && made->inflate.avail_in < 2 && !made->ended) status = fill(made, error);
@@ -144,7 +144,7 @@ static mm_status inflate_some(mm_gzin *in, mm_error *error) {
         return MM_OK;
     }
     if (answer == Z_OK || answer == Z_BUF_ERROR) return MM_OK;
-    if (answer == Z_MEM_ERROR) return mm_trouble(error, "%s: no memory to inflate it", in->path);
+    if (answer == Z_MEM_ERROR) return mm_trouble(error, "%s: out of memory inflating it", in->path);
     return damaged(in, in->inflate.msg ? in->inflate.msg : "bytes that are not gzip", error);
 }
 
@@ -217,14 +217,14 @@ mm_status mm_gzip_member(const void *data, size_t size, int level, unsigned char
                          mm_error *error) {
     z_stream z = {0};
     if (deflateInit2(&z, level, Z_DEFLATED, WINDOW_GZIP, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
-        return mm_trouble(error, "no memory to compress %zu bytes", size);
+        return mm_trouble(error, "compressing %zu bytes: out of memory", size);
     }
     size_t room = deflateBound(&z, size), made = 0;
     unsigned char *grown = room < SIZE_MAX - *out_size ? realloc(*out, *out_size + room) : NULL;
     if (grown) *out = grown;
     bool good = grown && deflate_all(&z, data, size, grown + *out_size, room, &made);
     deflateEnd(&z);
-    if (!good) return mm_trouble(error, "no memory to compress %zu bytes", size);
+    if (!good) return mm_trouble(error, "compressing %zu bytes: out of memory", size);
     *out_size += made;
     return MM_OK;
 }

@@ -116,7 +116,7 @@ mm_status mm_read_file(const char *path, size_t limit, char **data, size_t *size
         status = mm_trouble(error, "%s: found %llu bytes, expected at most %zu", path,
                             (unsigned long long)bytes, limit);
     } else if (!(read = malloc((size_t)bytes + 1))) {
-        status = mm_trouble(error, "%s: no memory for its %llu bytes", path, (unsigned long long)bytes);
+        status = mm_trouble(error, "%s: out of memory for its %llu bytes", path, (unsigned long long)bytes);
     } else {
         status = mm_io_read_at(fd, read, (size_t)bytes, 0, path, error);
     }

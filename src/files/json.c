@@ -84,8 +84,9 @@ static mm_status check_values(const char *text, size_t size, const char *name, b
     double needed = 350.0 * (double)found + 120.0 * (double)commas + (double)size;
     if (needed <= mm_memory_available()) return MM_OK;
     *guilty = false;
-    return mm_trouble(error, "%s: its %zu values would take %.3g GB, which is not to be had", name,
-                      found + commas, needed * 1e-9);
+    char size_text[MM_SIZE_TEXT];
+    return mm_trouble(error, "%s: out of memory for its %zu values, which would take %s", name,
+                      found + commas, mm_size_print(needed, size_text));
 }
 
 // Is it a whole number, whose `size` digits follow its sign, beyond 64 bits?
@@ -191,7 +192,7 @@ static mm_status parse(const char *text, size_t size, const char *name,
     if (!made || !(made->name = strdup(name))) {
         free(made);
         *guilty = false;
-        return mm_trouble(error, "%s: no memory to read it", name);
+        return mm_trouble(error, "%s: out of memory reading it", name);
     }
     json_error_t found;
     made->root = reader(size > 0 ? text : "", size, &found);

@@ -234,7 +234,7 @@ static void forget(mm_draft *draft) {
 mm_status mm_draft_begin(const char *path, mm_draft **draft, mm_error *error) {
     *draft = NULL;
     mm_draft *made = malloc(sizeof *made);
-    if (!made) return mm_trouble(error, "%s: no memory for its draft", path);
+    if (!made) return mm_trouble(error, "%s: out of memory for its draft", path);
     made->lock = -1;
     mm_status status = place_of(path, &made->at, error);
     if (status == MM_OK) status = mm_path_join(made->path, PATH_MAX, made->at.folder, made->at.name, error);

@@ -164,7 +164,7 @@ static mm_status read_entries(mm_safetensors *file, mm_error *error) {
     const mm_json *root = mm_json_root(file->document);
     size_t members = mm_json_size(root);
     file->entries = malloc((members + 1) * sizeof *file->entries);
-    if (!file->entries) return mm_trouble(error, "%s: no memory for %zu tensors", file->path, members);
+    if (!file->entries) return mm_trouble(error, "%s: out of memory for %zu tensors", file->path, members);
     for (const void *i = mm_json_first(root); i; i = mm_json_next(root, i)) {
         const char *name = mm_json_key(i, NULL);
         mm_status status;
@@ -186,7 +186,7 @@ static int by_name(const void *a, const void *b) {
 
 static mm_status sort_names(mm_safetensors *file, mm_error *error) {
     file->by_name = malloc(((size_t)file->count + 1) * sizeof *file->by_name);
-    if (!file->by_name) return mm_trouble(error, "%s: no memory to open it", file->path);
+    if (!file->by_name) return mm_trouble(error, "%s: out of memory opening it", file->path);
     for (int i = 0; i < file->count; i++) file->by_name[i] = &file->entries[i];
     qsort(file->by_name, (size_t)file->count, sizeof *file->by_name, by_name);
     return MM_OK;
@@ -232,7 +232,7 @@ static mm_status read_header(mm_safetensors *file, uint64_t file_bytes, mm_error
             file->path, (unsigned long long)length, (unsigned long long)most);
     }
     char *text = malloc((size_t)length + 1);
-    if (!text) return mm_trouble(error, "%s: no memory for its header", file->path);
+    if (!text) return mm_trouble(error, "%s: out of memory for its header", file->path);
     status = mm_io_read_at(file->fd, text, (size_t)length, LENGTH_BYTES, file->path, error);
     if (status == MM_OK && (length == 0 || text[0] != '{')) {
         status =
@@ -259,11 +259,11 @@ void mm_safetensors_close(mm_safetensors *file) {
 mm_status mm_safetensors_open(const char *path, mm_safetensors **file, mm_error *error) {
     *file = NULL;
     mm_safetensors *made = calloc(1, sizeof *made);
-    if (!made) return mm_trouble(error, "%s: no memory to open it", path);
+    if (!made) return mm_trouble(error, "%s: out of memory opening it", path);
     made->fd = -1;
     made->path = strdup(path);
     uint64_t bytes = 0;
-    mm_status status = made->path ? MM_OK : mm_trouble(error, "%s: no memory to open it", path);
+    mm_status status = made->path ? MM_OK : mm_trouble(error, "%s: out of memory opening it", path);
     if (status == MM_OK) status = mm_io_open(path, &made->fd, &bytes, error);
     if (status == MM_OK) status = read_header(made, bytes, error);
     if (status == MM_OK) status = read_entries(made, error);

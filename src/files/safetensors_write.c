@@ -57,7 +57,7 @@ static mm_status write_header(mm_safetensors_writer *w, const mm_tensor *tensors
     w->data = LENGTH_BYTES + length;
     mm_status status = MM_OK;
     if (header.failed) {
-        status = mm_trouble(error, "%s: no memory for its header", w->path);
+        status = mm_trouble(error, "%s: out of memory for its header", w->path);
     } else if (length > HEADER_MAX) {
         status = mm_trouble(error, "%s: its header would take %llu bytes, expected at most %d", w->path,
                             (unsigned long long)length, HEADER_MAX);
@@ -81,7 +81,7 @@ mm_status mm_safetensors_begin(const char *path, const mm_tensor *tensors, int c
     mm_safetensors_writer *made = calloc(1, sizeof *made);
     if (!made || !(made->path = strdup(path))) {
         free(made);
-        return mm_trouble(error, "%s: no memory to write it", path);
+        return mm_trouble(error, "%s: out of memory writing it", path);
     }
     made->fd = -1;
     mm_status status = write_header(made, tensors, count, error);

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <mm/base/arena.h>
 #include <mm/base/profile.h>
+#include <mm/base/text.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,11 +18,12 @@ mm_status mm_model_open(mm_model *model, const mm_config *config, const mm_kerne
     model->sine = fits ? malloc(bytes) : NULL;
     if (!model->cosine || !model->sine) {
         mm_model_close(model);
+        char size[MM_SIZE_TEXT];
         return mm_trouble(
             error,
-            "rope tables of %lld positions: %.3g GB needed, which is not to be had; use a smaller "
-            "--seq-len or --max-tokens",
-            (long long)positions, 2e-9 * (double)bytes);
+            "rope tables of %lld positions: out of memory for their %s; use a smaller --seq-len, "
+            "or --max-tokens of mm generate",
+            (long long)positions, mm_size_print(2.0 * (double)bytes, size));
     }
     mm_rope_tables(model->cosine, model->sine, positions, config->head_dim, config->rope_theta);
     return MM_OK;

@@ -257,7 +257,7 @@ static void start_blis(mm_gemm *gemm) {
 static mm_status check_blis(mm_gemm *gemm, mm_error *error) {
     enum { NUMBERS = CHECK_M * CHECK_K + CHECK_K * CHECK_N + 2 * CHECK_M * CHECK_N };
     float *room = malloc(NUMBERS * sizeof *room);
-    if (!room) return mm_trouble(error, "out of memory for the check of GEMM");
+    if (!room) return mm_trouble(error, "the check of GEMM: out of memory");
     gemm->scaled_sums = true;
     gemm->blis = meets_definition(gemm, 1.0f, false, room) && meets_definition(gemm, 1.0f, true, room) &&
                  keeps_signs(gemm, room);
@@ -269,7 +269,7 @@ static mm_status check_blis(mm_gemm *gemm, mm_error *error) {
 
 mm_status mm_gemm_open_own(mm_isa isa, mm_gemm **gemm, mm_error *error) {
     *gemm = calloc(1, sizeof **gemm);
-    if (!*gemm) return mm_trouble(error, "out of memory for GEMM's context");
+    if (!*gemm) return mm_trouble(error, "GEMM's context: out of memory");
     (*gemm)->own = mm_ops_build_for(isa)->gemm;
     (*gemm)->kernel = "own";
     (*gemm)->version = "";

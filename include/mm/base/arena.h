@@ -40,5 +40,7 @@ void *mm_arena_take(mm_arena *arena, size_t count, size_t bytes);
 double mm_memory_available(void);
 // A bound of the user's for all that this process takes, in bytes. Before other threads are started.
 void mm_memory_limit(double bytes);
+// Is it that bound which leaves the least?
+bool mm_memory_is_limited(void);
 
 #endif

@@ -21,6 +21,8 @@ __attribute__((format(printf, 2, 3))) void mm_text_format(mm_text *text, const c
 // Number with commas: "21,843".
 void mm_text_add_grouped(mm_text *text, long long number);
 // Memory in binary units: "3.4 GiB", "151 MiB".
+enum { MM_SIZE_TEXT = 32 };
+char *mm_size_print(double bytes, char text[MM_SIZE_TEXT]);
 void mm_text_add_size(mm_text *text, double bytes);
 // What stands from byte `from` on becomes one line that is safe to show, by mm_text_line.
 void mm_text_flatten(mm_text *text, size_t from);
