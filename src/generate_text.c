@@ -1,41 +1,27 @@
 #include "generate_text.h"
-#include <stdbool.h>
-
-static size_t width_of(unsigned char first) {
-    if (first < 0x80) return 1;
-    if (first < 0xc2 || first > 0xf4) return 0;
-    return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-}
-
-// May `byte` follow pending[0..size-1]? The second byte's range excludes overlong forms, surrogates and what
-// is above U+10FFFF.
-static bool continues(const mm_characters *c, unsigned char byte) {
-    unsigned char low = 0x80, high = 0xbf;
-    if (c->size == 1) {
-        if (c->pending[0] == 0xe0) low = 0xa0;
-        if (c->pending[0] == 0xed) high = 0x9f;
-        if (c->pending[0] == 0xf0) low = 0x90;
-        if (c->pending[0] == 0xf4) high = 0x8f;
-    }
-    return byte >= low && byte <= high;
-}
+#include <mm/base/utf8.h>
 
 void mm_characters_end(mm_characters *c, mm_text *out) {
-    if (c->size) mm_text_add(out, "\xef\xbf\xbd", 3);
+    if (c->size) mm_text_add_string(out, MM_UTF8_REPLACEMENT);
     c->size = 0;
 }
 
-void mm_characters_add(mm_characters *c, const char *bytes, size_t size, mm_text *out) {
-    for (size_t i = 0; i < size; i++) {
-        unsigned char byte = (unsigned char)bytes[i];
-        if (c->size && !continues(c, byte)) mm_characters_end(c, out);
+static void add_byte(mm_characters *c, char byte, mm_text *out) {
+    bool whole;
+    c->pending[c->size++] = byte;
+    if (mm_utf8_sequence(c->pending, c->size, &whole) < c->size) { // what is pending does not go on with it
+        mm_characters_end(c, out);
         c->pending[c->size++] = byte;
-        size_t width = width_of(c->pending[0]);
-        if (width == 0) {
-            mm_characters_end(c, out);
-        } else if (c->size == width) {
-            mm_text_add(out, c->pending, width);
-            c->size = 0;
-        }
+        mm_utf8_sequence(c->pending, c->size, &whole);
     }
+    if (whole) {
+        mm_text_add(out, c->pending, c->size);
+        c->size = 0;
+    } else if (!mm_utf8_begins((unsigned char)c->pending[0])) {
+        mm_characters_end(c, out);
+    }
+}
+
+void mm_characters_add(mm_characters *c, const char *bytes, size_t size, mm_text *out) {
+    for (size_t i = 0; i < size; i++) add_byte(c, bytes[i], out);
 }

@@ -7,7 +7,7 @@
 
 // {0} to begin with.
 typedef struct mm_characters {
-    unsigned char pending[4]; // the beginning of a character
+    char pending[4]; // the beginning of a character
     size_t size;
 } mm_characters;
 

@@ -1,6 +1,7 @@
 #include "progress.h"
 #include <errno.h>
 #include <mm/base/clock.h>
+#include <mm/base/utf8.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,7 +87,7 @@ void progress_clip(mm_text *out, const char *line, int width) {
             continue;
         }
         length = 1;
-        while (((unsigned char)line[length] & 0xc0) == 0x80) length++;
+        while (mm_utf8_continues(line[length])) length++;
         if (column++ < width) mm_text_add(out, line, length);
         line += length;
     }

@@ -1,8 +1,7 @@
 #include "normalize.h"
 
-#include "tokenizer_utf8.h"
-
 #include <assert.h>
+#include <mm/base/utf8.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,6 +3,7 @@
 #include "pretokenize_pattern.h"
 
 #include <assert.h>
+#include <mm/base/utf8.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -280,8 +281,7 @@ static mm_status split(pieces *p, const mm_pattern *pattern, size_t size, mm_err
         // An empty match just behind the match before it is none: one character on.
         if (start == end && end == last_end) {
             if (from == size) break;
-            unsigned char first = (unsigned char)p->text[from];
-            from += first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+            from += mm_utf8_width((unsigned char)p->text[from]);
             continue;
         }
         if (before < start) status = take_piece(p, before, start, false, error);

@@ -2,8 +2,7 @@
 // without anybody noticing.
 #include "pretokenize_translate.h"
 
-#include "tokenizer_utf8.h"
-
+#include <mm/base/utf8.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>

@@ -12,8 +12,7 @@
 // whole.
 #include "text_cut.h"
 
-#include "tokenizer_utf8.h"
-
+#include <mm/base/utf8.h>
 #include <string.h>
 
 static bool well_formed_and_no_blank(const char *text, size_t size, size_t at, size_t width) {
@@ -26,8 +25,7 @@ static bool no_blank_at(const char *text, size_t size, size_t at) {
 }
 
 static bool no_blank_before(const char *text, size_t at) {
-    size_t width = 1;
-    while (width < 4 && width < at && ((unsigned char)text[at - width] & 0xc0) == 0x80) width++;
+    size_t width = mm_utf8_width_before(text, at); // at most 4, also of text that is not well-formed
     return well_formed_and_no_blank(text, at, at - width, width);
 }
 

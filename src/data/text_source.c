@@ -3,6 +3,7 @@
 #include "text_cut.h"
 #include "text_source_files.h"
 #include <assert.h>
+#include <mm/base/utf8.h>
 #include <mm/files/bgzf.h>
 #include <mm/files/json.h>
 #include <stdlib.h>
@@ -223,7 +224,7 @@ static mm_status refuse_members(const mm_text_source *source, const char *name, 
             break;
         }
         if (size > MOST_BYTES) size = MOST_BYTES;
-        while (size && ((unsigned char)key[size] & 0xc0) == 0x80) size--; // whole characters
+        while (size && mm_utf8_continues(key[size])) size--; // whole characters
         mm_text_format(&keys, "%s\"%.*s\"", count > 1 ? ", " : "", (int)size, key);
     }
     mm_status status = mm_trouble(error,

@@ -1,7 +1,6 @@
 #include "tokenizer_added.h"
 
-#include "tokenizer_utf8.h"
-
+#include <mm/base/utf8.h>
 #include <stdlib.h>
 #include <string.h>
 

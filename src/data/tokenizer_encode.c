@@ -5,6 +5,7 @@
 #include "normalize.h"
 #include "tokenizer_utf8.h"
 
+#include <mm/base/utf8.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -220,7 +221,7 @@ static mm_status merge(mm_encoder *e, const char *word, size_t size, mm_error *e
         return mm_trouble(error, "a word of %zu bytes: out of memory", size);
     while (size > window) {
         size_t end = window;
-        while (((unsigned char)word[end] & 0xc0) == 0x80) end--;
+        while (mm_utf8_continues(word[end])) end--;
         mm_status status = merge_beginning(e, word, end, &used, error);
         if (status != MM_OK) return status;
         if (used < window / 2) window *= 2;

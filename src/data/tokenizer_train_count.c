@@ -1,8 +1,8 @@
 #include "tokenizer_train_count.h"
 
 #include "bpe_hash.h"
-#include "tokenizer_utf8.h"
 
+#include <mm/base/utf8.h>
 #include <stdlib.h>
 #include <string.h>
 

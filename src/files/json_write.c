@@ -106,7 +106,7 @@ static void add_quoted(mm_json_writer *w, const char *string, size_t size) {
             if (valid) {
                 add_escape(w, text[i]);
             } else {
-                add(w, "\xef\xbf\xbd");
+                add(w, MM_UTF8_REPLACEMENT);
             }
             done = i + length;
         }

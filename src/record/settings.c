@@ -136,16 +136,10 @@ const char *mm_settings_option(const char *key, char out[MM_OPTION_NAME]) {
     return out;
 }
 
-static bool is_utf8(const char *text) {
-    bool whole = true;
-    while (*text && whole) text += mm_utf8_sequence(text, strlen(text), &whole);
-    return whole;
-}
-
 mm_status mm_settings_check_text(const mm_settings *settings, mm_error *error) {
     for (const mm_field *f = mm_settings_fields; f->key; f++) {
         const char *text = f->kind == MM_FIELD_STRING ? *(char *const *)const_slot_of(settings, f) : NULL;
-        if (!text || is_utf8(text)) continue;
+        if (!text || mm_utf8_valid(text, strlen(text)) == strlen(text)) continue;
         char option[MM_OPTION_NAME];
         return mm_trouble(error,
                           "%s (--%s): found bytes that are not UTF-8, with which run.json cannot name it; "

@@ -2,9 +2,23 @@
 #ifndef MM_BASE_UTF8_H
 #define MM_BASE_UTF8_H
 
+#include <mm/base/text.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+// U+FFFD, which stands for what is no character.
+#define MM_UTF8_REPLACEMENT "\xef\xbf\xbd"
+
+// Is the byte one of a character that began before it?
+static inline bool mm_utf8_continues(char byte) {
+    return ((unsigned char)byte & 0xc0) == 0x80;
+}
+
+// May a character begin with the byte?
+static inline bool mm_utf8_begins(unsigned char first) {
+    return first < 0x80 || (first >= 0xc2 && first <= 0xf4);
+}
 
 // Bytes of the character that begins with `first`, in well-formed text.
 static inline size_t mm_utf8_width(unsigned char first) {
@@ -18,7 +32,7 @@ static inline size_t mm_utf8_sequence(const char *text, size_t size, bool *whole
     const unsigned char *at = (const unsigned char *)text;
     unsigned char first = at[0];
     *whole = first < 0x80;
-    if (*whole || first < 0xc2 || first > 0xf4) return 1;
+    if (*whole || !mm_utf8_begins(first)) return 1;
     // The second byte's range excludes overlong forms, surrogates and what is above U+10FFFF.
     unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
     unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
@@ -29,6 +43,13 @@ static inline size_t mm_utf8_sequence(const char *text, size_t size, bool *whole
     }
     *whole = length == width;
     return length;
+}
+
+// Of well-formed text: bytes of the character that ends before `end`.
+static inline size_t mm_utf8_width_before(const char *text, size_t end) {
+    size_t width = 1;
+    while (width < 4 && width < end && mm_utf8_continues(text[end - width])) width++;
+    return width;
 }
 
 // The code point of the character at `text`, which is well-formed.
@@ -46,5 +67,14 @@ static inline uint32_t mm_utf8_point(const char *text) {
                (c[3] & 0x3f);
     }
 }
+
+// Bytes of well-formed UTF-8 at the start of the text.
+size_t mm_utf8_valid(const char *text, size_t size);
+// Appends the text with each maximal part of a broken character replaced by U+FFFD, as Python's
+// errors="replace" and the Unicode standard (3.9, "U+FFFD Substitution of Maximal Subparts") have it.
+void mm_utf8_repair(const char *text, size_t size, mm_text *out);
+
+// White_Space of the Unicode character database.
+bool mm_unicode_space(uint32_t point);
 
 #endif
