@@ -221,6 +221,13 @@ static void sentences_are_one_line(void **state) {
     errno = ENOSPC;
     assert_int_equal(mm_trouble_errno(NULL, "x", "write"), MM_TROUBLE);
     assert_int_equal(errno, ENOSPC);
+    mm_trouble_errno(&error, "x", "write");
+    assert_string_equal(
+        error.text,
+        "x: cannot write: No space left on device; free some space on that disk, or write to another one");
+    mm_trouble_errno_then(&error, "x", "write", "go on");
+    assert_string_equal(error.text, "x: cannot write: No space left on device; free some space, then go on");
+    assert_int_equal(errno, ENOSPC);
 }
 
 static void sentences_are_cut_to_fit(void **state) {

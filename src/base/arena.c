@@ -44,7 +44,7 @@ mm_status mm_arena_open(mm_arena *arena, size_t size, mm_error *error) {
     *arena = (mm_arena){0};
     static const char way_out[] =
         "a smaller model, micro-batch or sequence length, fewer tokens to make or fewer workers need less";
-    char needed[MM_SIZE_TEXT], left[MM_SIZE_TEXT];
+    char needed[MM_SIZE_TEXT], left[MM_SIZE_TEXT], reason[MM_ERRNO_TEXT];
     mm_size_print((double)size, needed);
     if (size > PTRDIFF_MAX - 2 * huge_page)
         return mm_trouble(error, "memory: %s needed, which no process can address; %s", needed, way_out);
@@ -54,7 +54,8 @@ mm_status mm_arena_open(mm_arena *arena, size_t size, mm_error *error) {
                           mm_size_print(available, left), way_out);
     arena->base = map_aligned(mapped_size(size));
     if (!arena->base)
-        return mm_trouble(error, "memory: cannot map %s: %s; %s", needed, strerror(errno), way_out);
+        return mm_trouble(error, "memory: cannot map %s: %s; %s", needed, mm_errno_text(errno, reason),
+                          way_out);
     arena->size = size;
     return MM_OK;
 }

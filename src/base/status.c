@@ -50,12 +50,49 @@ mm_status mm_trouble(mm_error *error, const char *format, ...) {
     return MM_TROUBLE;
 }
 
-mm_status mm_trouble_errno(mm_error *error, const char *path, const char *what) {
-    int kept = errno;
-    char reason[128];
-    // The GNU variant, which is thread safe, may answer with text of its own instead of filling the buffer.
-    const char *said = strerror_r(kept, reason, sizeof reason);
-    mm_trouble(error, "%s: cannot %s: %s", path, what, said);
-    errno = kept;
+const char *mm_errno_text(int number, char room[MM_ERRNO_TEXT]) {
+    // The GNU variant, which is thread safe, may answer with text of its own instead of filling the room.
+    return strerror_r(number, room, MM_ERRNO_TEXT);
+}
+
+// What to do about it; the rest is for a file that may as well lie elsewhere. NULL: nothing that is known.
+static const char *way_out(int number, const char **elsewhere) {
+    switch (number) {
+    case ENOSPC:
+    case EDQUOT:
+        *elsewhere = " on that disk, or write to another one";
+        return "free some space";
+    case EFBIG:
+        *elsewhere = ", or write to a disk that takes larger ones";
+        return "raise the limit of a file's size (ulimit -f)";
+    case EMFILE:
+    case ENFILE:
+        *elsewhere = "; a dataset of fewer shards (mm pack --shard-tokens) takes fewer";
+        return "allow more open files (ulimit -n)";
+    default:
+        *elsewhere = "";
+        return NULL;
+    }
+}
+
+static mm_status trouble_of(int number, const char *path, const char *what, const char *then,
+                            mm_error *error) {
+    char room[MM_ERRNO_TEXT];
+    const char *text = mm_errno_text(number, room), *elsewhere, *way = way_out(number, &elsewhere);
+    if (!way)
+        mm_trouble(error, "%s: cannot %s: %s", path, what, text);
+    else if (then)
+        mm_trouble(error, "%s: cannot %s: %s; %s, then %s", path, what, text, way, then);
+    else
+        mm_trouble(error, "%s: cannot %s: %s; %s%s", path, what, text, way, elsewhere);
+    errno = number;
     return MM_TROUBLE;
+}
+
+mm_status mm_trouble_errno(mm_error *error, const char *path, const char *what) {
+    return trouble_of(errno, path, what, NULL, error);
+}
+
+mm_status mm_trouble_errno_then(mm_error *error, const char *path, const char *what, const char *then) {
+    return trouble_of(errno, path, what, then, error);
 }

@@ -5,14 +5,14 @@
 #include <limits.h>
 #include <mm/files/publish.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static mm_status failed(const mm_pack_spool *spool, const char *what, mm_error *error) {
+    char room[MM_ERRNO_TEXT];
     return mm_trouble(error,
                       "%s: cannot %s the temporary copy of the input: %s; TMPDIR names another folder, "
                       "and input files (not a pipe) need no copy",
-                      spool->folder, what, strerror(errno));
+                      spool->folder, what, mm_errno_text(errno, room));
 }
 
 mm_status mm_pack_spool_open(mm_pack_spool *spool, mm_error *error) {

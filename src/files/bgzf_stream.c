@@ -52,7 +52,7 @@ static mm_status fill(mm_gzin *in, mm_error *error) {
     do {
         got = read(in->fd, in->in + in->inflate.avail_in, IN_BYTES - in->inflate.avail_in);
     } while (got < 0 && errno == EINTR);
-    if (got < 0) return mm_io_trouble(error, in->path, "read from it");
+    if (got < 0) return mm_trouble_errno(error, in->path, "read from it");
     in->ended = got == 0;
     in->inflate.avail_in += (uInt)got;
     in->read += (uint64_t)got;
@@ -74,7 +74,7 @@ mm_status mm_gzin_open(const char *path, mm_gzin **in, mm_error *error) {
 static mm_status open_file(mm_gzin *in, const char *path, bool standard, mm_error *error) {
     if (!standard) in->fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat info;
-    if (in->fd < 0 || fstat(in->fd, &info) < 0) return mm_io_trouble(error, in->path, "open the file");
+    if (in->fd < 0 || fstat(in->fd, &info) < 0) return mm_trouble_errno(error, in->path, "open the file");
     in->regular = S_ISREG(info.st_mode);
     in->size = info.st_size;
     in->changed = info.st_mtim;
@@ -116,7 +116,7 @@ uint64_t mm_gzin_position(const mm_gzin *in) {
 mm_status mm_gzin_unchanged(const mm_gzin *in, mm_error *error) {
     struct stat info;
     if (!in->regular) return MM_OK;
-    if (fstat(in->fd, &info) < 0) return mm_io_trouble(error, in->path, "look at it");
+    if (fstat(in->fd, &info) < 0) return mm_trouble_errno(error, in->path, "look at it");
     if (info.st_size == in->size && info.st_mtim.tv_sec == in->changed.tv_sec &&
         info.st_mtim.tv_nsec == in->changed.tv_nsec)
         return MM_OK;

@@ -33,7 +33,7 @@ mm_status mm_find_file(const char *path, bool *there, mm_error *error) {
     bool found = stat(path, &info) == 0;
     *there = found && S_ISREG(info.st_mode);
     if (found || errno == ENOENT || errno == ENOTDIR) return MM_OK;
-    return mm_io_trouble(error, path, "look at the file");
+    return mm_trouble_errno(error, path, "look at the file");
 }
 
 mm_status mm_open_stream(const char *path, FILE **stream, mm_error *error) {
@@ -44,7 +44,7 @@ mm_status mm_open_stream(const char *path, FILE **stream, mm_error *error) {
     if (status) return status;
     *stream = fdopen(fd, "r");
     if (*stream) return MM_OK;
-    status = mm_io_trouble(error, path, "open the file");
+    status = mm_trouble_errno(error, path, "open the file");
     close(fd);
     return status;
 }
@@ -60,10 +60,10 @@ mm_status mm_path_join(char *out, size_t size, const char *folder, const char *n
 
 mm_status mm_sync_folder(const char *path, mm_error *error) {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return mm_io_trouble(error, path, "open the folder");
+    if (fd < 0) return mm_trouble_errno(error, path, "open the folder");
     mm_status status = MM_OK;
     // EINVAL: a file system that cannot fsync folders has no more to give.
-    if (fsync(fd) < 0 && errno != EINVAL) status = mm_io_trouble(error, path, "fsync the folder");
+    if (fsync(fd) < 0 && errno != EINVAL) status = mm_trouble_errno(error, path, "fsync the folder");
     close(fd);
     return status;
 }
@@ -80,7 +80,7 @@ mm_status mm_make_folders(const char *path, mm_error *error) {
         if (part[end] != '/' && part[end] != '\0') continue;
         part[end] = '\0';
         if (!mm_is_folder(part) && mkdir(part, 0777) < 0 && !(errno == EEXIST && mm_is_folder(part))) {
-            return mm_io_trouble(error, part, "make the folder");
+            return mm_trouble_errno(error, part, "make the folder");
         }
         if (end < length) part[end] = '/';
     }

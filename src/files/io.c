@@ -2,49 +2,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-// NULL: none that is known.
-static const char *way_out(int number) {
-    switch (number) {
-    case ENOSPC:
-    case EDQUOT:
-        return "free some space on that disk, or write to another one";
-    case EFBIG:
-        return "raise the limit of a file's size (ulimit -f), or write to a disk that takes larger ones";
-    case EMFILE:
-    case ENFILE:
-        return "allow more open files (ulimit -n); a dataset of fewer shards (mm pack --shard-tokens) takes "
-               "fewer";
-    default:
-        return NULL;
-    }
-}
-
-mm_status mm_io_trouble(mm_error *error, const char *path, const char *what) {
-    int number = errno;
-    const char *way = way_out(number);
-    if (!way) return mm_trouble_errno(error, path, what);
-    mm_trouble(error, "%s: cannot %s: %s; %s", path, what, strerror(number), way);
-    errno = number;
-    return MM_TROUBLE;
-}
-
 mm_status mm_io_create(const char *path, int *fd, mm_error *error) {
     *fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    return *fd < 0 ? mm_io_trouble(error, path, "create the file") : MM_OK;
+    return *fd < 0 ? mm_trouble_errno(error, path, "create the file") : MM_OK;
 }
 
 mm_status mm_io_open(const char *path, int *fd, uint64_t *size, mm_error *error) {
     // O_NONBLOCK: opening a named pipe must answer, not wait for a writer.
     *fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (*fd < 0) return mm_io_trouble(error, path, "open the file");
+    if (*fd < 0) return mm_trouble_errno(error, path, "open the file");
     struct stat info;
     mm_status status = MM_OK;
     if (fstat(*fd, &info) < 0) {
-        status = mm_io_trouble(error, path, "look at the file");
+        status = mm_trouble_errno(error, path, "look at the file");
     } else if (!S_ISREG(info.st_mode)) {
         status = mm_trouble(error, "%s: found %s, expected a regular file", path,
                             S_ISDIR(info.st_mode) ? "a folder" : "a device, pipe or socket");
@@ -63,7 +36,7 @@ mm_status mm_io_write(int fd, const void *data, size_t size, const char *path, m
     while (size > 0) {
         ssize_t done = write(fd, next, size);
         if (done < 0 && errno == EINTR) continue;
-        if (done < 0) return mm_io_trouble(error, path, "write to it");
+        if (done < 0) return mm_trouble_errno(error, path, "write to it");
         next += done;
         size -= (size_t)done;
     }
@@ -76,7 +49,7 @@ mm_status mm_io_write_at(int fd, const void *data, size_t size, uint64_t offset,
     while (size > 0) {
         ssize_t done = pwrite(fd, next, size, (off_t)offset);
         if (done < 0 && errno == EINTR) continue;
-        if (done < 0) return mm_io_trouble(error, path, "write to it");
+        if (done < 0) return mm_trouble_errno(error, path, "write to it");
         next += done;
         offset += (uint64_t)done;
         size -= (size_t)done;
@@ -86,8 +59,8 @@ mm_status mm_io_write_at(int fd, const void *data, size_t size, uint64_t offset,
 
 mm_status mm_io_finish(int fd, const char *path, mm_error *error) {
     mm_status status = MM_OK;
-    if (fsync(fd) < 0) status = mm_io_trouble(error, path, "fsync the file");
-    if (close(fd) < 0 && status == MM_OK) status = mm_io_trouble(error, path, "close the file");
+    if (fsync(fd) < 0) status = mm_trouble_errno(error, path, "fsync the file");
+    if (close(fd) < 0 && status == MM_OK) status = mm_trouble_errno(error, path, "close the file");
     return status;
 }
 
@@ -96,7 +69,7 @@ mm_status mm_io_read_at(int fd, void *out, size_t size, uint64_t offset, const c
     while (size > 0) {
         ssize_t done = pread(fd, next, size, (off_t)offset);
         if (done < 0 && errno == EINTR) continue;
-        if (done < 0) return mm_io_trouble(error, path, "read from it");
+        if (done < 0) return mm_trouble_errno(error, path, "read from it");
         if (done == 0) {
             return mm_trouble(error, "%s: ends at byte %llu, expected %zu bytes more; it was cut", path,
                               (unsigned long long)offset, size);

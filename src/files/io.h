@@ -11,9 +11,6 @@
 #error "files hold little-endian numbers, and this folder copies them as they are"
 #endif
 
-// "PATH: cannot WHAT: errno's text", and what to do about a full disk. MM_TROUBLE; keeps errno.
-mm_status mm_io_trouble(mm_error *error, const char *path, const char *what);
-
 // A new file for writing; one that exists is trouble.
 MM_CHECKED mm_status mm_io_create(const char *path, int *fd, mm_error *error);
 // A regular file for reading, with its size in bytes.

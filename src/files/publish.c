@@ -74,7 +74,7 @@ static mm_status make_temporary(const place *at, temporary_kind kind, const char
     int number = errno;
     mm_status status = mm_path_join(out, PATH_MAX, at->folder, at->name, error);
     errno = number;
-    return status == MM_OK ? mm_io_trouble(error, out, "create it") : status;
+    return status == MM_OK ? mm_trouble_errno(error, out, "create it") : status;
 }
 
 mm_status mm_publish_file(const char *path, const void *data, size_t size, mm_error *error) {
@@ -92,7 +92,7 @@ mm_status mm_publish_file(const char *path, const void *data, size_t size, mm_er
         close(fd);
     }
     if (status == MM_OK && rename(temporary, path) < 0) {
-        status = mm_io_trouble(error, path, "put the new file in its place");
+        status = mm_trouble_errno(error, path, "put the new file in its place");
     }
     if (status != MM_OK) {
         unlink(temporary);
@@ -108,7 +108,7 @@ mm_status mm_hide(const char *path, char *out, size_t size, mm_error *error) {
     if (status == MM_OK) status = make_temporary(&at, TEMPORARY_FOLDER, NULL, temporary, NULL, error);
     if (status != MM_OK) return status;
     if (rename(path, temporary) < 0) { // onto the empty folder
-        status = mm_io_trouble(error, path, "rename it before it is removed");
+        status = mm_trouble_errno(error, path, "rename it before it is removed");
         rmdir(temporary);
         return status;
     }
@@ -130,7 +130,7 @@ bool mm_is_temporary(const char *name) {
 
 mm_status mm_remove_temporaries(const char *folder, mm_error *error) {
     DIR *entries = opendir(folder);
-    if (!entries) return errno == ENOENT ? MM_OK : mm_io_trouble(error, folder, "open the folder");
+    if (!entries) return errno == ENOENT ? MM_OK : mm_trouble_errno(error, folder, "open the folder");
     mm_status status = MM_OK;
     for (const struct dirent *entry; status == MM_OK && (entry = readdir(entries));) {
         char path[PATH_MAX];
@@ -141,7 +141,7 @@ mm_status mm_remove_temporaries(const char *folder, mm_error *error) {
         if (S_ISDIR(info.st_mode)) {
             status = mm_remove_folder(path, error);
         } else if (unlink(path) < 0 && errno != ENOENT) {
-            status = mm_io_trouble(error, path, "remove what a killed process left");
+            status = mm_trouble_errno(error, path, "remove what a killed process left");
         }
     }
     closedir(entries);
@@ -155,7 +155,7 @@ mm_status mm_publish_link(const char *path, const char *target, mm_error *error)
     if (status == MM_OK) status = make_temporary(&at, TEMPORARY_LINK, target, temporary, NULL, error);
     if (status != MM_OK) return status;
     if (rename(temporary, path) < 0) {
-        status = mm_io_trouble(error, path, "put the new link in its place");
+        status = mm_trouble_errno(error, path, "put the new link in its place");
         unlink(temporary);
         return status;
     }
@@ -262,7 +262,7 @@ static mm_status rename_to_new(const char *from, const char *to, mm_error *error
         if (rename(from, to) == 0) return MM_OK;
     }
     if (errno == EEXIST) return taken(to, error);
-    return mm_io_trouble(error, to, "put it in its place");
+    return mm_trouble_errno(error, to, "put it in its place");
 }
 
 mm_status mm_draft_commit(mm_draft *draft, mm_error *error) {

@@ -14,10 +14,10 @@
 static mm_status tree_trouble(mm_error *error, const char *top, const char *name, mm_tree_work work) {
     const char *verb = work == MM_TREE_SYNC ? "fsync" : "remove";
     // `name` is the whole path at the top and one entry's name below it.
-    if (strcmp(top, name) == 0) return mm_io_trouble(error, top, verb);
+    if (strcmp(top, name) == 0) return mm_trouble_errno(error, top, verb);
     char what[NAME_MAX + 20];
     snprintf(what, sizeof what, "%s its %s", verb, name);
-    return mm_io_trouble(error, top, what);
+    return mm_trouble_errno(error, top, what);
 }
 
 static bool work_on_file(int folder, const char *name, mode_t mode, mm_tree_work work) {

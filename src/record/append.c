@@ -3,17 +3,11 @@
 #include <fcntl.h>
 #include <mm/files/publish.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static mm_status trouble(const append_file *file, const char *what, mm_error *error) {
-    int number = errno;
-    if (number != ENOSPC && number != EDQUOT && number != EFBIG)
-        return mm_trouble_errno(error, file->path, what);
-    return mm_trouble(error, "%s: cannot %s: %s; %s, then go on with --resume", file->path, what,
-                      strerror(number),
-                      number == EFBIG ? "raise the limit of a file's size (ulimit -f)" : "free some space");
+    return mm_trouble_errno_then(error, file->path, what, "go on with --resume");
 }
 
 mm_status append_own(const char *path, int flags, int *fd, mm_error *error) {
@@ -29,8 +23,10 @@ mm_status append_own(const char *path, int flags, int *fd, mm_error *error) {
     if (*fd >= 0) close(*fd);
     *fd = -1;
     errno = EINVAL;
-    return mm_trouble(error, "%s: found %s, expected a file of the run's own", path,
-                      S_ISLNK(info.st_mode) ? "a link" : "a pipe or device");
+    return mm_trouble(
+        error,
+        "%s: found %s, expected a file of the run's own; put the file itself in its place, or remove it",
+        path, S_ISLNK(info.st_mode) ? "a link" : "a pipe or device");
 }
 
 mm_status append_check(const char *folder, const char *name, mm_error *error) {

@@ -26,7 +26,13 @@ __attribute__((format(printf, 3, 4))) mm_status mm_fail(mm_error *error, mm_stat
 // mm_fail with MM_TROUBLE.
 __attribute__((format(printf, 2, 3))) mm_status mm_trouble(mm_error *error, const char *format, ...);
 
-// "PATH: cannot WHAT: strerror(errno)", MM_TROUBLE. Keeps errno.
+// "PATH: cannot WHAT: strerror(errno)", and the way out of a full disk and the like. MM_TROUBLE. Keeps errno.
 mm_status mm_trouble_errno(mm_error *error, const char *path, const char *what);
+// The same of a file that has its place: behind the way out, if one is known, stands ", then THEN".
+mm_status mm_trouble_errno_then(mm_error *error, const char *path, const char *what, const char *then);
+
+// strerror() that is thread safe; the text may lie in `room`.
+enum { MM_ERRNO_TEXT = 128 };
+const char *mm_errno_text(int number, char room[MM_ERRNO_TEXT]);
 
 #endif
