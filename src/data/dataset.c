@@ -16,11 +16,9 @@ static mm_status open_tokenizer(mm_dataset *dataset, mm_error *error) {
     mm_hash hash = mm_hash_bytes(text, size);
     if (!mm_hash_equal(hash, dataset->manifest.tokenizer)) {
         char found[MM_HASH_TEXT], expected[MM_HASH_TEXT];
-        status = mm_trouble(
-            error,
-            "%s: its XXH3-128 is %s, but dataset.json beside it says %s (tokenizer_xxh128); restore "
-            "it or pack the text again",
-            path, mm_hash_print(hash, found), mm_hash_print(dataset->manifest.tokenizer, expected));
+        status = mm_dataset_damaged(
+            error, "%s: its XXH3-128 is %s, but dataset.json beside it says %s (tokenizer_xxh128)", path,
+            mm_hash_print(hash, found), mm_hash_print(dataset->manifest.tokenizer, expected));
     }
     if (!status) status = mm_tokenizer_parse(text, size, path, &dataset->tokenizer, error);
     free(text);
@@ -30,8 +28,9 @@ static mm_status open_tokenizer(mm_dataset *dataset, mm_error *error) {
     }
     int vocab = mm_tokenizer_vocab(dataset->tokenizer);
     if (vocab != dataset->manifest.vocab)
-        return mm_trouble(error, "%s: a vocabulary of %d, but dataset.json beside it says %d (vocab_size)",
-                          path, vocab, dataset->manifest.vocab);
+        return mm_dataset_damaged(error,
+                                  "%s: a vocabulary of %d, but dataset.json beside it says %d (vocab_size)",
+                                  path, vocab, dataset->manifest.vocab);
     return MM_OK;
 }
 
@@ -72,8 +71,9 @@ static mm_status open_shard(mm_dataset *dataset, int index, mm_error *error) {
     }
     uint64_t bytes = mm_bgzf_raw_bytes(shard->file), each = (uint64_t)dataset->token_bytes;
     if (bytes == 0 || bytes % each)
-        return mm_trouble(error, "%s: %llu raw bytes, expected a multiple of %llu, the size of a token", path,
-                          (unsigned long long)bytes, (unsigned long long)each);
+        return mm_dataset_damaged(error,
+                                  "%s: %llu raw bytes, expected a multiple of %llu, the size of a token",
+                                  path, (unsigned long long)bytes, (unsigned long long)each);
     shard->first_token = dataset->tokens;
     shard->tokens = bytes / each;
     shard->first_document = dataset->documents;
@@ -87,8 +87,8 @@ static mm_status open_shard(mm_dataset *dataset, int index, mm_error *error) {
 static mm_status check_total(const mm_dataset *dataset, const char *key, int64_t said, uint64_t found,
                              mm_error *error) {
     if (said < 0 || (uint64_t)said == found) return MM_OK;
-    return mm_trouble(error, "%s/dataset.json: \"%s\" is %lld, but the shards hold %llu", dataset->path, key,
-                      (long long)said, (unsigned long long)found);
+    return mm_dataset_damaged(error, "%s/dataset.json: \"%s\" is %lld, but the shards hold %llu",
+                              dataset->path, key, (long long)said, (unsigned long long)found);
 }
 
 static mm_status hash_of_hashes(mm_dataset *dataset, mm_error *error) {

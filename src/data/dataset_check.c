@@ -46,11 +46,11 @@ static mm_status check_hash(const checker *check, int index, mm_error *error) {
     mm_hash hash = mm_hasher_end(check->hasher), expected = check->dataset->manifest.shard[index].tokens;
     if (mm_hash_equal(hash, expected)) return MM_OK;
     char found[MM_HASH_TEXT], said[MM_HASH_TEXT];
-    return mm_trouble(error,
-                      "%s: the XXH3-128 of its raw bytes is %s, but dataset.json beside it says %s "
-                      "(tokens_xxh128)",
-                      mm_bgzf_path(check->dataset->shards[index].file), mm_hash_print(hash, found),
-                      mm_hash_print(expected, said));
+    return mm_dataset_damaged(error,
+                              "%s: the XXH3-128 of its raw bytes is %s, but dataset.json beside it says %s "
+                              "(tokens_xxh128)",
+                              mm_bgzf_path(check->dataset->shards[index].file), mm_hash_print(hash, found),
+                              mm_hash_print(expected, said));
 }
 
 static mm_status check_shard(checker *check, int index, mm_error *error) {

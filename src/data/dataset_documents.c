@@ -37,14 +37,14 @@ static mm_status take_ends(mm_dataset *dataset, dataset_shard *shard, const char
     for (size_t i = 0; i < size; i += END_BYTES) {
         uint64_t end = little_endian(bytes + i, END_BYTES);
         if (end < LEAST_TOKENS || end - LEAST_TOKENS < *last || end > shard->tokens)
-            return mm_trouble(error,
-                              "%s: block %llu at raw byte %llu: document %llu ends at token %llu, expected "
-                              "%llu to %llu (the one before ends at %llu, %s holds %llu tokens)",
-                              path, (unsigned long long)((at + i) / MM_DATASET_BLOCK_BYTES),
-                              (unsigned long long)(at + i), (unsigned long long)shard->documents,
-                              (unsigned long long)end, (unsigned long long)*last + LEAST_TOKENS,
-                              (unsigned long long)shard->tokens, (unsigned long long)*last, shard->name,
-                              (unsigned long long)shard->tokens);
+            return mm_dataset_damaged(
+                error,
+                "%s: block %llu at raw byte %llu: document %llu ends at token %llu, expected "
+                "%llu to %llu (the one before ends at %llu, %s holds %llu tokens)",
+                path, (unsigned long long)((at + i) / MM_DATASET_BLOCK_BYTES), (unsigned long long)(at + i),
+                (unsigned long long)shard->documents, (unsigned long long)end,
+                (unsigned long long)*last + LEAST_TOKENS, (unsigned long long)shard->tokens,
+                (unsigned long long)*last, shard->name, (unsigned long long)shard->tokens);
         *last = end;
         dataset->ends[next++] = shard->first_token + end;
         shard->documents++;
@@ -80,22 +80,22 @@ static mm_status read_file(mm_dataset *dataset, int index, const mm_bgzf *file, 
     const char *path = mm_bgzf_path(file);
     uint64_t bytes = mm_bgzf_raw_bytes(file), last = 0;
     if (bytes == 0 || bytes % END_BYTES)
-        return mm_trouble(error,
-                          "%s: %llu raw bytes, expected a multiple of %d, the size of a document's end", path,
-                          (unsigned long long)bytes, END_BYTES);
+        return mm_dataset_damaged(
+            error, "%s: %llu raw bytes, expected a multiple of %d, the size of a document's end", path,
+            (unsigned long long)bytes, END_BYTES);
     mm_status status = read_ends(dataset, shard, file, hasher, &last, error);
     if (status) return status;
     if (last != shard->tokens)
-        return mm_trouble(error, "%s: the last document ends at token %llu, but %s holds %llu tokens", path,
-                          (unsigned long long)last, mm_bgzf_path(shard->file),
-                          (unsigned long long)shard->tokens);
+        return mm_dataset_damaged(error, "%s: the last document ends at token %llu, but %s holds %llu tokens",
+                                  path, (unsigned long long)last, mm_bgzf_path(shard->file),
+                                  (unsigned long long)shard->tokens);
     mm_hash hash = mm_hasher_end(hasher), expected = dataset->manifest.shard[index].documents;
     if (mm_hash_equal(hash, expected)) return MM_OK;
     char found[MM_HASH_TEXT], said[MM_HASH_TEXT];
-    return mm_trouble(error,
-                      "%s: the XXH3-128 of its raw bytes is %s, but dataset.json beside it says %s "
-                      "(documents_xxh128)",
-                      path, mm_hash_print(hash, found), mm_hash_print(expected, said));
+    return mm_dataset_damaged(error,
+                              "%s: the XXH3-128 of its raw bytes is %s, but dataset.json beside it says %s "
+                              "(documents_xxh128)",
+                              path, mm_hash_print(hash, found), mm_hash_print(expected, said));
 }
 
 mm_status mm_dataset_read_documents(mm_dataset *dataset, int index, mm_error *error) {

@@ -4,9 +4,19 @@
 #include <mm/data/dataset.h>
 #include <mm/files/json.h>
 #include <mm/files/publish.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+mm_status mm_dataset_damaged(mm_error *error, const char *format, ...) {
+    char found[sizeof error->text];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(found, sizeof found, format, values);
+    va_end(values);
+    return mm_trouble(error, "%s; restore the dataset, or pack the text again (mm pack)", found);
+}
 
 enum { VERSION = 1 };
 static const char format[] = "mm-dataset";
@@ -27,18 +37,19 @@ static mm_status read_format(const mm_json_document *document, mm_error *error) 
     const mm_json *root = mm_json_root(document);
     const char *name = mm_json_name(document), *found;
     if (mm_json_kind_of(root) != MM_JSON_OBJECT)
-        return mm_trouble(error, "%s: %s, expected an object", name,
-                          mm_json_kind_name(mm_json_kind_of(root)));
+        return mm_dataset_damaged(error, "%s: %s, expected an object", name,
+                                  mm_json_kind_name(mm_json_kind_of(root)));
     mm_status status = mm_json_need_string(document, root, "format", &found, error);
     if (status) return status;
     if (strcmp(found, format) != 0)
-        return mm_trouble(error, "%s: \"format\" is \"%s\", expected \"%s\"", name, found, format);
+        return mm_dataset_damaged(error, "%s: \"format\" is \"%s\", expected \"%s\"", name, found, format);
     int64_t version;
     status = mm_json_need_integer(document, root, "version", INT64_MIN, INT64_MAX, &version, error);
     if (status) return status;
     if (version != VERSION)
-        return mm_trouble(error, "%s: \"version\" is %lld, but this mm reads %d; pack the text again", name,
-                          (long long)version, VERSION);
+        return mm_trouble(error,
+                          "%s: \"version\" is %lld, but this mm reads %d; pack the text again (mm pack)",
+                          name, (long long)version, VERSION);
     return MM_OK;
 }
 
@@ -113,7 +124,7 @@ static mm_status read_shard(mm_manifest_shard *shard, const mm_json_document *do
     return status;
 }
 
-static mm_status read_shards(mm_manifest *manifest, const mm_json_document *document, mm_error *error) {
+static mm_status count_shards(mm_manifest *manifest, const mm_json_document *document, mm_error *error) {
     const mm_json *shards;
     mm_status status =
         mm_json_need(document, mm_json_root(document), "shards", MM_JSON_ARRAY, &shards, error);
@@ -122,13 +133,8 @@ static mm_status read_shards(mm_manifest *manifest, const mm_json_document *docu
     if (count < 1 || count > MANIFEST_MAX_SHARDS)
         return mm_trouble(error, "%s: %zu shards, expected 1 to %d", mm_json_name(document), count,
                           MANIFEST_MAX_SHARDS);
-    manifest->shard = calloc(count, sizeof *manifest->shard);
-    if (!manifest->shard)
-        return mm_trouble(error, "%s: out of memory for %zu shards", mm_json_name(document), count);
     manifest->shards = (int)count;
-    for (size_t i = 0; i < count && !status; i++)
-        status = read_shard(&manifest->shard[i], document, mm_json_at(shards, i), (int)i, error);
-    return status;
+    return MM_OK;
 }
 
 // The shards' text must be the whole's, where both are said.
@@ -145,6 +151,27 @@ static mm_status settle_text_bytes(mm_manifest *manifest, const char *name, mm_e
                           (long long)manifest->text_bytes, (long long)sum);
     manifest->text_bytes = sum;
     return MM_OK;
+}
+
+static mm_status read_shards(mm_manifest *manifest, const mm_json_document *document, mm_error *error) {
+    const mm_json *shards = mm_json_get(mm_json_root(document), "shards");
+    mm_status status = MM_OK;
+    for (int i = 0; i < manifest->shards && !status; i++)
+        status = read_shard(&manifest->shard[i], document, mm_json_at(shards, (size_t)i), i, error);
+    return status ? status : settle_text_bytes(manifest, mm_json_name(document), error);
+}
+
+static mm_status read_content(mm_manifest *manifest, const mm_json_document *document, mm_error *error) {
+    mm_error found;
+    mm_status status = read_vocabulary(manifest, document, &found);
+    if (!status) status = read_rest(manifest, document, &found);
+    if (!status) status = count_shards(manifest, document, &found);
+    if (status) return mm_dataset_damaged(error, "%s", found.text);
+    manifest->shard = calloc((size_t)manifest->shards, sizeof *manifest->shard);
+    if (!manifest->shard)
+        return mm_trouble(error, "%s: out of memory for %d shards", mm_json_name(document), manifest->shards);
+    status = read_shards(manifest, document, &found);
+    return status ? mm_dataset_damaged(error, "%s", found.text) : MM_OK;
 }
 
 mm_status mm_manifest_find(const char *folder, bool *there, mm_error *error) {
@@ -172,10 +199,7 @@ mm_status mm_manifest_read(mm_manifest *manifest, const char *folder, mm_error *
     status = mm_json_read(path, MANIFEST_MAX_BYTES, &document, error);
     if (status) return status;
     status = read_format(document, error);
-    if (!status) status = read_vocabulary(manifest, document, error);
-    if (!status) status = read_rest(manifest, document, error);
-    if (!status) status = read_shards(manifest, document, error);
-    if (!status) status = settle_text_bytes(manifest, path, error);
+    if (!status) status = read_content(manifest, document, error);
     mm_json_free(document);
     return status;
 }

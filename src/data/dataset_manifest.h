@@ -44,4 +44,8 @@ MM_CHECKED mm_status mm_manifest_read(mm_manifest *manifest, const char *folder,
 MM_CHECKED mm_status mm_manifest_write(const mm_manifest *manifest, const char *folder, mm_error *error);
 void mm_manifest_free(mm_manifest *manifest);
 
+// Trouble with a dataset that is not as it was packed: the sentence, and the way out.
+__attribute__((format(printf, 2, 3))) MM_CHECKED mm_status mm_dataset_damaged(mm_error *error,
+                                                                              const char *format, ...);
+
 #endif

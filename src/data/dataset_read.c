@@ -52,9 +52,10 @@ mm_status mm_dataset_check_mark(const mm_dataset *dataset, const dataset_shard *
     if (found == expected) return MM_OK;
     char place[1024];
     place_of(dataset, shard, i - shard->first_token, place, sizeof place);
-    return mm_trouble(error, "%s %s document %llu and is %d, but dataset.json beside it says %s is %d", place,
-                      bos ? "begins" : "ends", (unsigned long long)(document - shard->first_document), found,
-                      bos ? "bos" : "eos", expected);
+    return mm_dataset_damaged(
+        error, "%s %s document %llu and is %d, but dataset.json beside it says %s is %d", place,
+        bos ? "begins" : "ends", (unsigned long long)(document - shard->first_document), found,
+        bos ? "bos" : "eos", expected);
 }
 
 static uint32_t get_token(const unsigned char *raw, int bytes) {
@@ -72,9 +73,14 @@ static mm_status convert(const mm_dataset *dataset, const dataset_shard *shard, 
         if (id >= limit) {
             char place[1024];
             place_of(dataset, shard, first + i, place, sizeof place);
-            return mm_trouble(error, "%s is %u, expected less than %u, the vocabulary %s", place, id, limit,
-                              dataset->limit < dataset->manifest.vocab ? "of the model"
-                                                                       : "that dataset.json says");
+            if (dataset->limit == dataset->manifest.vocab)
+                return mm_dataset_damaged(
+                    error, "%s is %u, expected less than %u, the vocabulary that dataset.json says", place,
+                    id, limit);
+            return mm_trouble(error,
+                              "%s is %u, expected less than %u, the vocabulary of the model; give a --model "
+                              "of that vocabulary",
+                              place, id, limit);
         }
         out[i] = (int32_t)id;
     }
