@@ -98,8 +98,10 @@ static mm_status stop_at_weight(const mm_trainer *t, int tensor, const spot *at,
     say_spot(&said, name_of(t, tensor), at);
     bool given = t->step == 0 && t->settings.model;
     if (given)
-        mm_text_format(&said, " in --model %s, expected finite numbers; bring a whole model",
-                       t->settings.model);
+        mm_text_format(
+            &said,
+            " in --model %s, expected finite numbers; bring a whole model, saved before they were lost",
+            t->settings.model);
     return stop(t, &said, !given, error);
 }
 

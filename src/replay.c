@@ -20,11 +20,11 @@ static mm_status open_trainer(mm_replay *r, const char *run_path, bool validatio
     if (!validation) t->settings.val_every = 0; // it changes nothing else
     if (r->facts.arithmetic_version != MM_ARITHMETIC_VERSION ||
         r->facts.streams_version != MM_STREAMS_VERSION)
-        return mm_trouble(
-            error,
-            "%s: made with arithmetic %d and streams %d, this mm has %d and %d and cannot run it again",
-            run_path, r->facts.arithmetic_version, r->facts.streams_version, MM_ARITHMETIC_VERSION,
-            MM_STREAMS_VERSION);
+        return mm_trouble(error,
+                          "%s: made with arithmetic %d and streams %d, this mm has %d and %d and cannot run "
+                          "it again; use the mm that made it (\"build\" in run.json)",
+                          run_path, r->facts.arithmetic_version, r->facts.streams_version,
+                          MM_ARITHMETIC_VERSION, MM_STREAMS_VERSION);
     status = mm_trainer_open(t, error);
     return status ? status : mm_trainer_check_same(t, &r->facts, error);
 }
@@ -95,6 +95,15 @@ mm_status mm_replay_validate(mm_replay *r, double *loss, mm_error *error) {
                    r->trainer.settings.out, (long long)r->trainer.step);
 }
 
+static mm_status refuse_nonfinite(const mm_replay *r, int64_t step, mm_error *error) {
+    const char *run = r->trainer.settings.out;
+    return mm_trouble(
+        error,
+        "%s: step %lld is not finite when run again, though the run went on after it; the run's "
+        "files or this build differ from what made it: mm verify %s says where",
+        run, (long long)step, run);
+}
+
 mm_status mm_replay_go(mm_replay *r, int64_t step, mm_error *error) {
     int64_t first = r->trainer.step;
     while (r->trainer.step < step) {
@@ -104,8 +113,7 @@ mm_status mm_replay_go(mm_replay *r, int64_t step, mm_error *error) {
         snprintf(what, sizeof what, "running step %lld again", (long long)r->trainer.step + 1);
         replay_doing(r, what, (double)(r->trainer.step - first) / (double)(step - first));
         mm_status status = mm_replay_step(r, MM_LEVEL_OFF, NULL, &row, &finite, error);
-        if (!status && !finite)
-            status = mm_trouble(error, "step %lld: is not finite here", (long long)row.step);
+        if (!status && !finite) status = refuse_nonfinite(r, row.step, error);
         if (status) return status;
     }
     return MM_OK;

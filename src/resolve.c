@@ -84,7 +84,9 @@ static mm_status find_default_data(char *path, size_t size, mm_error *error) {
     const char *named = getenv("MM_DATA");
     if (named && *named) {
         if ((size_t)snprintf(path, size, "%s", named) >= size)
-            return mm_trouble(error, "MM_DATA: the path is longer than %zu bytes", size);
+            return mm_trouble(error,
+                              "MM_DATA: the path %.200s... is longer than %zu bytes; give a shorter one",
+                              named, size);
         return MM_OK;
     }
     snprintf(path, size, "%s/data/default", MM_SOURCE_DIR);

@@ -54,8 +54,8 @@ static mm_status check_other(const mm_parameters *p, const mm_tensor_files *file
     if (p->head == p->embedding && strcmp(name, "lm_head.weight") == 0)
         return check_tied_head(p, files, error);
     return mm_trouble(error,
-                      "%s: holds the tensor %.200s, which the model of config.json does not have; expected "
-                      "its own tensors only",
+                      "%s: holds the tensor %.200s, which the model of config.json does not have; bring "
+                      "the config.json that belongs to these weights",
                       mm_safetensors_path(place.file), name);
 }
 

@@ -55,7 +55,10 @@ static bool is_known(const char *pattern, size_t size) {
 
 static stage *new_stage(mm_pretokenizer *p, const char *name, mm_error *error) {
     if (p->count < MOST_STAGES) return &p->stages[p->count++];
-    (void)mm_trouble(error, "%s: its pre_tokenizer has more than %d steps", name, MOST_STAGES);
+    (void)mm_trouble(
+        error,
+        "%s: its pre_tokenizer has more than %d steps, which is not supported; use a tokenizer of fewer",
+        name, MOST_STAGES);
     return NULL;
 }
 

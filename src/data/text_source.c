@@ -96,9 +96,9 @@ static mm_status read_piece(mm_text_source *source, mm_error *error) {
     if (held > HELD_BYTES + HELD_RATIO * read)
         return mm_trouble(
             error,
-            "%s: found %zu bytes of one document in the first %llu of the file, expected no text to be "
-            "packed as tightly; unpack the file first if it is one",
-            name_of(source), held, (unsigned long long)read);
+            "%s: found %zu bytes of one document in the first %llu of the file, expected at most %d times as "
+            "much, and no text to be packed as tightly; if it is text, unpack it first (gzip -d)",
+            name_of(source), held, (unsigned long long)read, HELD_RATIO);
     return source->ended ? mm_gzin_unchanged(source->in, error) : MM_OK;
 }
 
@@ -396,7 +396,10 @@ bool mm_text_can_rewind(const mm_text_source *source) {
 mm_status mm_text_rewind(mm_text_source *source, mm_error *error) {
     for (size_t i = 0; i < source->files.count; i++)
         if (!source->files.file[i].regular)
-            return mm_trouble(error, "%s: not a file that can be read twice", source->files.file[i].path);
+            return mm_trouble(
+                error,
+                "%s: found a pipe or device, which cannot be read twice; write its text to a file first",
+                file_name(source, i));
     free_document(source);
     close_current(source);
     source->current = 0;

@@ -151,7 +151,8 @@ static mm_status read_added_token(mm_tokenizer *t, const mm_json *value, mm_adde
                                   mm_error *error) {
     *token = (mm_added_token){0};
     token->content = mm_json_string(mm_json_get(value, "content"), &token->size);
-    if (!token->content) return mm_trouble(error, "%s: an added token has no \"content\"", t->name);
+    if (!token->content)
+        return mm_trouble(error, "%s: an added token has no \"content\"; " MM_TOKENIZER_AGAIN, t->name);
     static const char *const keys[] = {"special", "single_word", "lstrip", "rstrip", "normalized"};
     bool *flags[] = {&token->special, &token->single_word, &token->lstrip, &token->rstrip,
                      &token->normalized};
@@ -162,7 +163,8 @@ static mm_status read_added_token(mm_tokenizer *t, const mm_json *value, mm_adde
     const mm_json *id = mm_json_get(value, "id");
     int64_t number = mm_json_integer(id);
     if (mm_json_kind_of(id) != MM_JSON_INTEGER || number < 0 || number >= t->vocab.limit)
-        return mm_trouble(error, "%s: added token \"%s\" has no id from 0 on", t->name, token->content);
+        return mm_trouble(error, "%s: added token \"%s\" has no id from 0 on; " MM_TOKENIZER_AGAIN, t->name,
+                          token->content);
     token->id = (int32_t)number;
     return MM_OK;
 }
@@ -174,13 +176,17 @@ static mm_status place_token(mm_tokenizer *t, mm_added_token *token, int32_t *ne
     bool fresh = id < 0;
     if (fresh) id = (*next)++;
     if (id != token->id)
-        return mm_trouble(error, "%s: added token \"%s\" says id %d, but its place in the vocabulary is %d",
-                          t->name, token->content, token->id, id);
+        return mm_trouble(
+            error,
+            "%s: added token \"%s\" says id %d, but its place in the vocabulary is %d; " MM_TOKENIZER_AGAIN,
+            t->name, token->content, token->id, id);
     if (fresh && mm_vocab_add(&t->vocab, token->content, token->size, id) != MM_VOCAB_ADDED)
-        return mm_trouble(error, "%s: added token \"%s\" has id %d, which is another token's", t->name,
-                          token->content, id);
+        return mm_trouble(error,
+                          "%s: added token \"%s\" has id %d, which is another token's; " MM_TOKENIZER_AGAIN,
+                          t->name, token->content, id);
     if (t->flags[id] & MM_TOKEN_ADDED)
-        return mm_trouble(error, "%s: added token \"%s\" is there twice", t->name, token->content);
+        return mm_trouble(error, "%s: added token \"%s\" is there twice; " MM_TOKENIZER_AGAIN, t->name,
+                          token->content);
     t->flags[id] |= token->special ? MM_TOKEN_ADDED | MM_TOKEN_SPECIAL : MM_TOKEN_ADDED;
     return MM_OK;
 }

@@ -15,16 +15,16 @@ static mm_status highest_id(const mm_tokenizer *t, const mm_json *vocab, const m
         const mm_json *value = mm_json_value(i);
         int64_t id = mm_json_integer(value);
         if (mm_json_kind_of(value) != MM_JSON_INTEGER || id < 0 || id >= cap)
-            return mm_trouble(error, "%s: token \"%s\" has no id from 0 to %lld", t->name,
-                              mm_json_key(i, NULL), (long long)cap - 1);
+            return mm_trouble(error, "%s: token \"%s\" has no id from 0 to %lld; " MM_TOKENIZER_AGAIN,
+                              t->name, mm_json_key(i, NULL), (long long)cap - 1);
         if (id > highest) highest = id;
     }
     for (size_t i = 0; i < mm_json_size(added); i++) {
         const mm_json *value = mm_json_get(mm_json_at(added, i), "id");
         int64_t id = mm_json_integer(value);
         if (id < 0 || id >= cap)
-            return mm_trouble(error, "%s: an added token has no id from 0 to %lld", t->name,
-                              (long long)cap - 1);
+            return mm_trouble(error, "%s: an added token has no id from 0 to %lld; " MM_TOKENIZER_AGAIN,
+                              t->name, (long long)cap - 1);
         if (id > highest) highest = id;
     }
     *limit = (int32_t)(highest + 1);
@@ -43,8 +43,9 @@ static mm_status read_vocab(mm_tokenizer *t, const mm_json *vocab, const mm_json
         const char *text = mm_json_key(i, &size);
         int32_t id = (int32_t)mm_json_integer(mm_json_value(i));
         if (mm_vocab_add(&t->vocab, text, size, id) != MM_VOCAB_ADDED)
-            return mm_trouble(error, "%s: token \"%s\" has id %d, which another token has, too", t->name,
-                              text, id);
+            return mm_trouble(error,
+                              "%s: token \"%s\" has id %d, which another token has, too; " MM_TOKENIZER_AGAIN,
+                              t->name, text, id);
         t->flags[id] = MM_TOKEN_IN_MODEL;
     }
     return t->vocab.pool.failed ? mm_trouble(error, "%s: out of memory for its vocabulary", t->name) : MM_OK;
@@ -73,7 +74,8 @@ static mm_status read_merge(mm_tokenizer *t, const mm_json *value, mm_text *join
     const char *half[2];
     size_t size[2];
     if (!merge_halves(value, half, size))
-        return mm_trouble(error, "%s: merge %d is neither [\"a\", \"b\"] nor \"a b\"", t->name, t->merges);
+        return mm_trouble(error, "%s: merge %d is neither [\"a\", \"b\"] nor \"a b\"; " MM_TOKENIZER_AGAIN,
+                          t->name, t->merges);
     mm_text_clear(joined);
     mm_text_add(joined, half[0], size[0]);
     mm_text_add(joined, half[1], size[1]);
@@ -83,16 +85,19 @@ static mm_status read_merge(mm_tokenizer *t, const mm_json *value, mm_text *join
     int32_t made = joined->size ? mm_vocab_find(&t->vocab, joined->data, joined->size) : -1;
     if (first < 0 || second < 0 || made < 0)
         return mm_trouble(error,
-                          "%s: merge %d, \"%.*s\" and \"%.*s\", has tokens that are not in the vocabulary",
+                          "%s: merge %d, \"%.*s\" and \"%.*s\", has tokens that are not in the "
+                          "vocabulary; " MM_TOKENIZER_AGAIN,
                           t->name, t->merges, (int)size[0], half[0], (int)size[1], half[1]);
-    if (!size[0] || !size[1]) return mm_trouble(error, "%s: merge %d has an empty half", t->name, t->merges);
+    if (!size[0] || !size[1])
+        return mm_trouble(error, "%s: merge %d has an empty half; " MM_TOKENIZER_AGAIN, t->name, t->merges);
     mm_bpe_add(&t->bpe, first, second, t->merges++, made);
     return MM_OK;
 }
 
 static mm_status read_merges(mm_tokenizer *t, const mm_json *list, mm_error *error) {
     size_t count = mm_json_size(list);
-    if (count >= INT32_MAX) return mm_trouble(error, "%s: %zu merges are too many", t->name, count);
+    if (count >= INT32_MAX)
+        return mm_trouble(error, "%s: %zu merges are too many; " MM_TOKENIZER_AGAIN, t->name, count);
     if (!mm_bpe_make(&t->bpe, count))
         return mm_trouble(error, "%s: out of memory for %zu merges", t->name, count);
     mm_text joined = {0};

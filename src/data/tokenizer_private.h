@@ -9,6 +9,9 @@
 
 #include <mm/data/tokenizer.h>
 
+// The way out of a tokenizer.json that contradicts itself.
+#define MM_TOKENIZER_AGAIN "take tokenizer.json from the model's author again"
+
 enum {
     MM_TOKEN_IN_MODEL = 1, // of model.vocab: it may come out of merging
     MM_TOKEN_ADDED = 2,

@@ -158,7 +158,8 @@ static mm_status check_layer_types(reading *r, const mm_config *config) {
             !is_string(mm_json_at(types, i), "attention"))
             return refuse(r, "layer_types", "\"full_attention\" for every layer");
     if (mm_json_size(types) == (size_t)config->layers) return MM_OK;
-    return mm_trouble(r->error, "%s: layer_types has %zu layers, num_hidden_layers is %d",
+    return mm_trouble(r->error,
+                      "%s: layer_types has %zu layers, num_hidden_layers is %d; they must agree, correct one",
                       mm_json_name(r->document), mm_json_size(types), config->layers);
 }
 

@@ -337,7 +337,10 @@ mm_status mm_tensors_read(const char *path, const mm_tensor *tensors, int count,
     for (int i = 0; !status && i < mm_tensor_files_count(files); i++) {
         const char *name = mm_tensor_files_at(files, i).entry->tensor.name;
         if (!mm_tensors_have(tensors, count, name))
-            status = mm_trouble(error, "%s: holds the tensor %s, which the model does not have", path, name);
+            status = mm_trouble(error,
+                                "%s: holds the tensor %.200s, which the run's model does not have; restore "
+                                "the file from a copy of the run",
+                                path, name);
     }
     mm_tensor_files_close(files);
     return status;

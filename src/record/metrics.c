@@ -44,8 +44,11 @@ static mm_status reader_next(line_reader *r, bool *more, mm_error *error) {
     r->size = 0;
     r->number++;
     while ((c = getc_unlocked(r->file)) != EOF && c != '\n') {
-        if (r->size == LINE_LIMIT)
-            return damaged(r, "found more than 4096 bytes, expected the line's end", error);
+        if (r->size == LINE_LIMIT) {
+            char what[80];
+            snprintf(what, sizeof what, "found more than %d bytes, expected the line's end", LINE_LIMIT);
+            return damaged(r, what, error);
+        }
         r->line[r->size++] = (char)c;
     }
     if (ferror(r->file)) return mm_trouble_errno(error, r->path, "read it");

@@ -214,7 +214,8 @@ static mm_status check_unused(const char *path, mm_error *error) {
 mm_status mm_run_reserve(const char *path, char *out, size_t size, mm_error *error) {
     if (!path) return next_number(out, size, error);
     if ((size_t)snprintf(out, size, "%s", path) >= size)
-        return mm_trouble(error, "%s: the path is longer than %zu bytes", path, size);
+        return mm_trouble(error, "%.200s...: the path is longer than %zu bytes; give a shorter one", path,
+                          size);
     if (mm_is_folder(path)) return check_unused(path, error);
     char parent[PATH_MAX];
     mm_status status = mm_make_folders(path, error);
@@ -277,7 +278,7 @@ mm_status mm_run_find_data(const char *run_path, const mm_settings *recorded, bo
     mm_status status = own ? mm_path_join(out, size, run_path, name, error) : MM_OK;
     if (status || (own && mm_is_folder(out))) return status;
     if ((size_t)snprintf(out, size, "%s", path) < size) return MM_OK;
-    return mm_trouble(error, "%s: the path is longer than %zu bytes", path, size);
+    return mm_trouble(error, "%.200s...: the path is longer than %zu bytes; give a shorter one", path, size);
 }
 
 mm_status mm_run_begin(mm_run *run, const mm_run_facts *facts, mm_error *error) {

@@ -31,15 +31,17 @@ mm_status seal_check(char *text, size_t size, const char *path, mm_error *error)
     char found[MM_HASH_TEXT] = "", expected[MM_HASH_TEXT];
     char *digits = find_seal(text, size);
     if (!digits)
-        return mm_trouble(
-            error, "%s: found no seal at its end, expected the file as it was written; it was cut or edited",
-            path);
+        return mm_trouble(error,
+                          "%s: found no seal at its end, expected the file as it was written; it was cut or "
+                          "edited; restore the file from a copy of the run",
+                          path);
     memcpy(found, digits, DIGITS);
     memset(digits, '0', DIGITS);
     mm_hash_print(mm_hash_bytes(text, size), expected);
     memcpy(digits, found, DIGITS);
     if (memcmp(found, expected, DIGITS) == 0) return MM_OK;
     return mm_trouble(error,
-                      "%s: its seal is %s, its text gives %s; it was edited or damaged after it was written",
+                      "%s: its seal is %s, its text gives %s; it was edited or damaged after it was written; "
+                      "restore the file from a copy of the run",
                       path, found, expected);
 }

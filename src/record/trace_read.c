@@ -40,7 +40,11 @@ static mm_status fill(mm_trace_reader *r, mm_error *error) {
     memmove(r->buffer, r->buffer + r->begin, r->end - r->begin);
     r->end -= r->begin;
     r->begin = 0;
-    if (r->end > LINE_LIMIT) return damaged(r, "found a line of more than 65536 bytes after it", error);
+    if (r->end > LINE_LIMIT) {
+        char what[80];
+        snprintf(what, sizeof what, "found a line of more than %d bytes after it", LINE_LIMIT);
+        return damaged(r, what, error);
+    }
     size_t got;
     mm_status status = mm_gzin_read(r->in, r->buffer + r->end, PIECE, &got, error);
     if (status) return status;
