@@ -14,6 +14,7 @@
 struct mm_json_document {
     json_t *root;
     char *name;
+    bool nulled; // a null may stand for what JSON has no number for
 };
 
 // Jansson takes no const, but these calls do not write.
@@ -170,19 +171,17 @@ static size_t put_null(const char *text, size_t size, mm_text *out) {
     return length;
 }
 
-static json_t *load_leniently(const char *text, size_t size, json_error_t *found) {
-    json_t *root = load(text, size, found);
-    if (root) return root;
+static json_t *load_with_nulls(const char *text, size_t size) {
     mm_text nulls = {0};
+    json_t *root = NULL;
     json_error_t again;
     if (rewrite(text, size, put_null, &nulls)) root = load(nulls.data, nulls.size, &again);
     mm_text_free(&nulls);
     return root;
 }
 
-// Reads with `reader`; *guilty as of mm_json_parse_line.
-static mm_status parse(const char *text, size_t size, const char *name,
-                       json_t *(*reader)(const char *text, size_t size, json_error_t *found),
+// *guilty as of mm_json_parse_line.
+static mm_status parse(const char *text, size_t size, const char *name, bool leniently,
                        mm_json_document **document, bool *guilty, mm_error *error) {
     *document = NULL;
     *guilty = true;
@@ -195,7 +194,12 @@ static mm_status parse(const char *text, size_t size, const char *name,
         return mm_trouble(error, "%s: out of memory reading it", name);
     }
     json_error_t found;
-    made->root = reader(size > 0 ? text : "", size, &found);
+    if (size == 0) text = "";
+    made->root = load(text, size, &found);
+    if (!made->root && leniently) {
+        made->root = load_with_nulls(text, size);
+        made->nulled = true;
+    }
     if (!made->root) {
         mm_json_free(made);
         // Jansson says nothing where it has no memory for a value.
@@ -210,12 +214,12 @@ static mm_status parse(const char *text, size_t size, const char *name,
 mm_status mm_json_parse(const char *text, size_t size, const char *name, mm_json_document **document,
                         mm_error *error) {
     bool guilty;
-    return parse(text, size, name, load, document, &guilty, error);
+    return parse(text, size, name, false, document, &guilty, error);
 }
 
 mm_status mm_json_parse_line(const char *text, size_t size, const char *name, mm_json_document **document,
                              bool *guilty, mm_error *error) {
-    return parse(text, size, name, load_leniently, document, guilty, error);
+    return parse(text, size, name, true, document, guilty, error);
 }
 
 mm_status mm_json_read(const char *path, size_t limit, mm_json_document **document, mm_error *error) {
@@ -356,7 +360,9 @@ static const char *describe(const mm_json *value, char text[80]) {
 static mm_status unexpected(const mm_json_document *document, const char *key, const mm_json *found,
                             const char *expected, mm_error *error) {
     char text[80];
-    return mm_trouble(error, "%s: \"%s\": found %s, expected %s", document->name, key, describe(found, text),
+    bool perhaps = document->nulled && mm_json_kind_of(found) == MM_JSON_NULL;
+    return mm_trouble(error, "%s: \"%s\": found %s, expected %s", document->name, key,
+                      perhaps ? "null, or a number that JSON does not have (NaN)" : describe(found, text),
                       expected);
 }
 
