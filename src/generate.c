@@ -70,12 +70,9 @@ static mm_status encode_prompt(generate_session *s, mm_error *error) {
                           "(max_position_embeddings); shorten it",
                           (long long)count, (long long)positions, r->model_path);
     s->most = r->max_tokens < positions - count ? count + r->max_tokens : positions;
-    int32_t *grown = realloc(ids->data, (size_t)s->most * sizeof *grown);
-    if (!grown)
+    if (mm_ids_reserve(ids, (size_t)(s->most - count), NULL))
         return mm_trouble(error, "%lld tokens: out of memory; use a smaller --max-tokens",
                           (long long)s->most);
-    ids->data = grown;
-    ids->capacity = (size_t)s->most;
     s->result->prompt_ids = ids->size;
     return MM_OK;
 }

@@ -34,10 +34,7 @@ static mm_status encode_prompt(const mm_trainer *t, mm_ids *ids, mm_error *error
     int32_t bos = mm_dataset_bos(t->train.dataset);
     if (bos < 0)
         return mm_trouble(error, "--sample-every: the data have no bos token to begin with; give a --prompt");
-    ids->data = malloc(sizeof *ids->data);
-    if (!ids->data) return mm_trouble(error, "--sample-every: out of memory");
-    ids->data[ids->size++] = bos;
-    return MM_OK;
+    return mm_ids_add(ids, &bos, 1, error);
 }
 
 static mm_status make_room(const mm_trainer *t, struct mm_trainer_samples *s, mm_error *error) {
@@ -48,10 +45,7 @@ static mm_status make_room(const mm_trainer *t, struct mm_trainer_samples *s, mm
             error, "--prompt has %lld tokens, expected fewer than the model's %lld positions; shorten it",
             (long long)s->prompt, (long long)positions);
     s->most = s->prompt + SAMPLE_TOKENS < positions ? s->prompt + SAMPLE_TOKENS : positions;
-    int32_t *grown = realloc(s->ids.data, (size_t)s->most * sizeof *grown);
-    if (!grown) return mm_trouble(error, "--sample-every: out of memory");
-    s->ids.data = grown;
-    return MM_OK;
+    return mm_ids_reserve(&s->ids, (size_t)(s->most - s->prompt), error);
 }
 
 static mm_status open_model(const mm_trainer *t, struct mm_trainer_samples *s, mm_error *error) {

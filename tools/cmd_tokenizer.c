@@ -243,18 +243,6 @@ typedef struct decoding {
     mm_ids ids;
 } decoding;
 
-static mm_status add_id(mm_ids *ids, int32_t id, mm_error *error) {
-    if (ids->size == ids->capacity) {
-        size_t capacity = ids->capacity ? 2 * ids->capacity : 256;
-        int32_t *data = realloc(ids->data, capacity * sizeof *data);
-        if (!data) return mm_trouble(error, "%zu ids: out of memory", capacity);
-        ids->data = data;
-        ids->capacity = capacity;
-    }
-    ids->data[ids->size++] = id;
-    return MM_OK;
-}
-
 // One id at *at; *at goes behind it.
 static mm_status read_id(const char **at, const char *end, int32_t *id, mm_error *error) {
     const char *start = *at;
@@ -280,7 +268,7 @@ static mm_status decode_line(void *self, const char *text, size_t size, mm_text 
         if (at == end) break;
         int32_t id = 0;
         mm_status status = read_id(&at, end, &id, error);
-        if (!status) status = add_id(&d->ids, id, error);
+        if (!status) status = mm_ids_add(&d->ids, &id, 1, error);
         if (status) return status;
     }
     return mm_decode(d->tokenizer, d->ids.data, d->ids.size, d->skip, out, error);

@@ -28,7 +28,7 @@ void mm_bpe_free(mm_bpe *bpe) {
 }
 
 void mm_bpe_add(mm_bpe *bpe, int32_t first, int32_t second, int32_t rank, int32_t made) {
-    uint64_t key = (uint64_t)(uint32_t)first << 32 | (uint32_t)second;
+    uint64_t key = mm_pair_key(first, second);
     size_t slot = mm_table_hash(bpe->key, key) & bpe->mask;
     while (bpe->keys[slot] != UINT64_MAX && bpe->keys[slot] != key) slot = (slot + 1) & bpe->mask;
     bpe->keys[slot] = key;

@@ -19,7 +19,7 @@ typedef struct mm_bpe_merge {
 
 // All merges, a hash table by pair with open addressing. Immutable once filled.
 typedef struct mm_bpe {
-    uint64_t *keys; // first << 32 | second
+    uint64_t *keys; // mm_pair_key
     mm_bpe_merge *merges;
     size_t mask;     // slots - 1
     uint64_t key[2]; // of the hash
@@ -33,7 +33,7 @@ void mm_bpe_free(mm_bpe *bpe);
 void mm_bpe_add(mm_bpe *bpe, int32_t first, int32_t second, int32_t rank, int32_t made);
 
 static inline mm_bpe_merge mm_bpe_find(const mm_bpe *bpe, int32_t first, int32_t second) {
-    uint64_t key = (uint64_t)(uint32_t)first << 32 | (uint32_t)second;
+    uint64_t key = mm_pair_key(first, second);
     for (size_t slot = mm_table_hash(bpe->key, key) & bpe->mask;; slot = (slot + 1) & bpe->mask) {
         if (bpe->keys[slot] == key) return bpe->merges[slot];
         if (bpe->keys[slot] == UINT64_MAX) return (mm_bpe_merge){MM_BPE_NONE, MM_BPE_NONE};

@@ -6,6 +6,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// A pair of symbols as one number, which orders pairs by their first.
+static inline uint64_t mm_pair_key(int32_t first, int32_t second) {
+    return (uint64_t)(uint32_t)first << 32 | (uint32_t)second;
+}
+
+static inline int32_t mm_pair_first(uint64_t key) {
+    return (int32_t)(key >> 32);
+}
+
+static inline int32_t mm_pair_second(uint64_t key) {
+    return (int32_t)(uint32_t)key;
+}
+
 // Drawn for each table (bpe_vocab.c).
 void mm_table_key(uint64_t key[2]);
 

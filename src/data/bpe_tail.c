@@ -4,8 +4,8 @@
 #include <string.h>
 
 static bool filled(const mm_bpe *bpe, size_t slot, int32_t *first, int32_t *second) {
-    *first = (int32_t)(bpe->keys[slot] >> 32);
-    *second = (int32_t)(uint32_t)bpe->keys[slot];
+    *first = mm_pair_first(bpe->keys[slot]);
+    *second = mm_pair_second(bpe->keys[slot]);
     return bpe->keys[slot] != UINT64_MAX;
 }
 

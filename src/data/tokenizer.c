@@ -229,7 +229,7 @@ static bool same_merges(const mm_tokenizer *a, const mm_tokenizer *b) {
     for (size_t i = 0; i <= a->bpe.mask; i++) {
         uint64_t key = a->bpe.keys[i];
         if (key == UINT64_MAX) continue;
-        mm_bpe_merge other = mm_bpe_find(&b->bpe, (int32_t)(key >> 32), (int32_t)(uint32_t)key);
+        mm_bpe_merge other = mm_bpe_find(&b->bpe, mm_pair_first(key), mm_pair_second(key));
         if (other.rank != a->bpe.merges[i].rank || other.made != a->bpe.merges[i].made) return false;
     }
     return true;

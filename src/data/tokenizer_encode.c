@@ -49,7 +49,7 @@ void mm_ids_free(mm_ids *ids) {
     *ids = (mm_ids){0};
 }
 
-static mm_status reserve(mm_ids *ids, size_t more, mm_error *error) {
+mm_status mm_ids_reserve(mm_ids *ids, size_t more, mm_error *error) {
     if (more <= ids->capacity - ids->size) return MM_OK;
     size_t capacity = 2 * ids->capacity + more + 64;
     int32_t *data = realloc(ids->data, capacity * sizeof *data);
@@ -59,8 +59,8 @@ static mm_status reserve(mm_ids *ids, size_t more, mm_error *error) {
     return MM_OK;
 }
 
-static mm_status append(mm_ids *ids, const int32_t *more, size_t count, mm_error *error) {
-    mm_status status = reserve(ids, count, error);
+mm_status mm_ids_add(mm_ids *ids, const int32_t *more, size_t count, mm_error *error) {
+    mm_status status = mm_ids_reserve(ids, count, error);
     if (status != MM_OK) return status;
     for (size_t i = 0; i < count; i++) ids->data[ids->size + i] = more[i];
     ids->size += count;
@@ -195,7 +195,7 @@ static mm_status merge_whole(mm_encoder *e, const char *word, size_t size, mm_er
     size_t count = 0;
     mm_status status = spell(e, word, size, &count, error);
     if (status == MM_OK) status = mm_bpe_word(&e->tokenizer->bpe, &e->room, e->symbols, count, &count, error);
-    return status == MM_OK ? append(e->ids, e->symbols, count, error) : status;
+    return status == MM_OK ? mm_ids_add(e->ids, e->symbols, count, error) : status;
 }
 
 // Merges what it can of a word's first bytes, a window; *used are done.
@@ -206,7 +206,7 @@ static mm_status merge_beginning(mm_encoder *e, const char *word, size_t window,
     mm_status status = spell(e, word, window, &count, error);
     if (status == MM_OK)
         status = mm_bpe_beginning(&t->bpe, &e->tail, &e->room, e->symbols, count, &left, &merged, error);
-    if (status == MM_OK) status = append(e->ids, e->symbols, left, error);
+    if (status == MM_OK) status = mm_ids_add(e->ids, e->symbols, left, error);
     *used = count ? 0 : window;
     for (; merged; *used += width) merged -= symbol_at(t, word + *used, &width) >= 0;
     return status;
@@ -236,7 +236,7 @@ static mm_status encode_part(mm_encoder *e, const char *part, size_t size, mm_er
     if (size == 1 || e->tokenizer->ignore_merges) return merge(e, part, size, error);
     cache_place at = place_of(e, part, size);
     const cached_word *known = find(at, part, size);
-    if (known) return append(e->ids, known->ids, (size_t)known->count, error);
+    if (known) return mm_ids_add(e->ids, known->ids, (size_t)known->count, error);
     size_t first = e->ids->size;
     mm_status status = merge(e, part, size, error);
     if (status == MM_OK) keep(e, at, part, size, first);
@@ -264,18 +264,18 @@ static mm_status take_word(void *self, const char *word, size_t size, mm_error *
     mm_encoder *e = self;
     cache_place at = place_of(e, word, size);
     const cached_word *known = find(at, word, size);
-    if (known) return append(e->ids, known->ids, (size_t)known->count, error);
+    if (known) return mm_ids_add(e->ids, known->ids, (size_t)known->count, error);
     size_t first = e->ids->size;
     int32_t whole;
     mm_status status = whole_word(e, word, size, &whole, error);
     if (status == MM_OK)
-        status = whole >= 0 ? append(e->ids, &whole, 1, error) : encode_parts(e, word, size, error);
+        status = whole >= 0 ? mm_ids_add(e->ids, &whole, 1, error) : encode_parts(e, word, size, error);
     if (status == MM_OK) keep(e, at, word, size, first);
     return status;
 }
 
 static mm_status take_id(mm_encoder *e, const mm_added_token *token, mm_error *error) {
-    return append(e->ids, &token->id, 1, error);
+    return mm_ids_add(e->ids, &token->id, 1, error);
 }
 
 static mm_status take_normalized_part(void *self, const mm_added_token *token, const char *text, size_t size,

@@ -1,5 +1,6 @@
 #include "tokenizer_train_merge.h"
 
+#include "bpe_hash.h"
 #include "tokenizer_train_pairs.h"
 
 #include <assert.h>
@@ -106,7 +107,7 @@ static bool merge_best(learning *l, bool *more) {
     mm_pair *best = mm_pairs_take(&l->pairs);
     *more = best != NULL;
     if (!best) return !l->pairs.failed;
-    int32_t first = (int32_t)(best->key >> 32), second = (int32_t)(uint32_t)best->key;
+    int32_t first = mm_pair_first(best->key), second = mm_pair_second(best->key);
     uint32_t *words = best->words, count = best->word_count;
     best->words = NULL;
     best->word_count = best->word_capacity = 0;

@@ -1,5 +1,7 @@
 #include "tokenizer_train_pairs.h"
 
+#include "bpe_hash.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,12 +61,8 @@ static mm_pair *pair_of(mm_pairs *p, uint64_t key) {
     return &p->pairs[p->count++];
 }
 
-static uint64_t key_of(int32_t first, int32_t second) {
-    return (uint64_t)(uint32_t)first << 32 | (uint32_t)second;
-}
-
 void mm_pairs_more(mm_pairs *p, int32_t first, int32_t second, int64_t times, uint32_t word) {
-    mm_pair *pair = pair_of(p, key_of(first, second));
+    mm_pair *pair = pair_of(p, mm_pair_key(first, second));
     if (!pair) return;
     pair->count += times;
     if (!pair->grown) {
@@ -88,7 +86,7 @@ void mm_pairs_more(mm_pairs *p, int32_t first, int32_t second, int64_t times, ui
 }
 
 void mm_pairs_less(mm_pairs *p, int32_t first, int32_t second, int64_t times) {
-    mm_pair *pair = pair_of(p, key_of(first, second));
+    mm_pair *pair = pair_of(p, mm_pair_key(first, second));
     if (pair) pair->count -= times;
 }
 

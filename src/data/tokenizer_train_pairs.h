@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 typedef struct mm_pair {
-    uint64_t key; // first << 32 | second: the order of equally frequent pairs
+    uint64_t key; // mm_pair_key: the order of equally frequent pairs
     int64_t count;
     uint32_t *words; // those that have held it since it came up; some no longer do
     uint32_t word_count, word_capacity;

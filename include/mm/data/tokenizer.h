@@ -60,6 +60,10 @@ typedef struct mm_ids {
     size_t size, capacity;
 } mm_ids;
 void mm_ids_free(mm_ids *ids);
+// Room for `more` ids behind those that are there.
+MM_CHECKED mm_status mm_ids_reserve(mm_ids *ids, size_t more, mm_error *error);
+// Appends `count` ids.
+MM_CHECKED mm_status mm_ids_add(mm_ids *ids, const int32_t *more, size_t count, mm_error *error);
 
 // What one thread needs to encode: match data, scratch, a cache of words. The tokenizer must outlive it.
 // *encoder is NULL after trouble.
