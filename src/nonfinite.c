@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <math.h>
 #include <mm/base/text.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -10,7 +10,6 @@
 #include <mm/run/train.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 enum { DEFAULT_RANKS = 8, DEFAULT_MICRO_BATCH = 4, LEAST_BATCH = 32, NEVER = 0 };

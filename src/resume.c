@@ -8,7 +8,6 @@
 #include <mm/optim/schedule.h>
 #include <mm/record/samples.h>
 #include <mm/record/trace_step.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

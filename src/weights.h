@@ -7,7 +7,6 @@
 #include <mm/files/tensor_files.h>
 #include <mm/model/model.h>
 #include <mm/model/parameters.h>
-#include <stdbool.h>
 
 // The tensors of an array of parameters->floats, one for each parameter; free it. NULL: out of memory.
 mm_tensor *mm_weights_list(const mm_parameters *parameters, float *array);

@@ -3,12 +3,10 @@
 #include "print.h"
 #include "progress.h"
 #include "stop.h"
-#include <errno.h>
 #include <mm/base/par.h>
 #include <mm/files/json.h>
 #include <mm/run/generate.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 enum { PROMPT_LIMIT = 1 << 26 };

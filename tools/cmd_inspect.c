@@ -3,7 +3,6 @@
 #include "inspect.h"
 #include "print.h"
 #include "progress.h"
-#include <errno.h>
 #include <limits.h>
 #include <mm/files/publish.h>
 #include <string.h>

@@ -9,9 +9,7 @@
 // merged on its own.
 #include "bpe_tail.h"
 
-#include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 // Positions whose pair had this rank when they were noted; they may have changed since.
 typedef struct mm_bpe_waiting {

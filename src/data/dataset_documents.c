@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <mm/files/publish.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { END_BYTES = 8, LEAST_TOKENS = 2 }; // a document has a bos and an eos
 

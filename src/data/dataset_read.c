@@ -2,8 +2,8 @@
 #include "dataset_private.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct mm_dataset_cursor {
     const mm_dataset *dataset;

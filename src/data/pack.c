@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <mm/base/par.h>
 #include <mm/files/publish.h>
-#include <string.h>
 
 static const uint64_t default_shard_tokens = (uint64_t)1 << 28;
 

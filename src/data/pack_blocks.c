@@ -1,6 +1,5 @@
 #include "pack_blocks.h"
 
-#include <assert.h>
 #include <limits.h>
 #include <mm/data/dataset.h>
 #include <mm/files/publish.h>

@@ -1,6 +1,5 @@
 #include "pack_round.h"
 
-#include <assert.h>
 #include <mm/base/par.h>
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -5,7 +5,6 @@
 #include <mm/files/publish.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { END_BYTES = 8 };
 

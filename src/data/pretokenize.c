@@ -2,7 +2,6 @@
 
 #include "pretokenize_pattern.h"
 
-#include <assert.h>
 #include <mm/base/utf8.h>
 #include <stdlib.h>
 #include <string.h>

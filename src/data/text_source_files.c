@@ -1,7 +1,6 @@
 #include "text_source_files.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <limits.h>
 #include <mm/files/publish.h>
 #include <stdlib.h>

@@ -2,7 +2,6 @@
 
 #include "bpe_hash.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 

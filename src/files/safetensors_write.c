@@ -1,4 +1,5 @@
 #include "io.h"
+#include "safetensors_format.h"
 
 #include <mm/files/json.h>
 #include <mm/files/safetensors.h>
@@ -7,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { LENGTH_BYTES = 8, HEADER_MAX = 100000000 };
 
 struct mm_safetensors_writer {
     char *path;

@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { GRAIN = 16 }; // rows of weights that a worker's part is a multiple of: a cache line of the result
 

@@ -6,7 +6,6 @@
 #include "vectors.h"
 #include <assert.h>
 #include <mm/ops/gemm.h>
-#include <stdbool.h>
 #include <string.h>
 
 enum {
@@ -14,7 +13,6 @@ enum {
     COLUMNS = VECTOR == 16 ? 32 : 16, // of a tile, and of a panel of B
     WIDE = COLUMNS / VECTOR,          // vectors of a tile's row
     ROWS = VECTOR == 16 ? 14 : 6,     // of a tile: as many as registers hold
-    LINE = 16,                        // floats of a line of the cache
     BLOCK_ROWS = MM_GEMM_BLOCK_ROWS / ROWS * ROWS,
     BLOCK_COLUMNS = MM_GEMM_BLOCK_COLUMNS,
     FEW_COLUMNS = MM_GEMM_FEW_COLUMNS, // for which packing A costs more than it saves
@@ -66,7 +64,7 @@ MM_INLINE void tile(int rows, int64_t k, tile_rows a, const float *b, const targ
     }
     MM_UNROLL
     for (int r = 0; r < rows; r++) { // the last of a row may be in one line more
-        for (int l = 0; l < COLUMNS; l += LINE) __builtin_prefetch(t->c + r * t->ldc + l, 1);
+        for (int l = 0; l < COLUMNS; l += MM_LINE) __builtin_prefetch(t->c + r * t->ldc + l, 1);
         __builtin_prefetch(t->c + r * t->ldc + t->n - 1, 1);
     }
     for (int64_t p = 0; p < k; p++, a.a += a.column, b += COLUMNS) {

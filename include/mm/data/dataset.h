@@ -6,7 +6,6 @@
 #include <mm/base/hash.h>
 #include <mm/base/status.h>
 #include <mm/data/tokenizer.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 enum { MM_DATASET_BLOCK_BYTES = 64000 };

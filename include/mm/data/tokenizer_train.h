@@ -8,6 +8,7 @@
 #include <mm/base/text.h>
 #include <mm/data/text_source.h>
 #include <signal.h>
+#include <stdint.h>
 
 // One thread's at a time. *trainer is NULL after trouble.
 typedef struct mm_tokenizer_trainer mm_tokenizer_trainer;

@@ -6,9 +6,9 @@
 #include <mm/base/hash.h>
 #include <mm/base/status.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 enum {
     MM_BGZF_BLOCK_MAX = 65280, // most raw bytes of a block

@@ -7,6 +7,7 @@
 #include <mm/base/status.h>
 #include <mm/base/tensor.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 // An open file, its header checked whole against the file's size. Types that mm has no name for (I8, BOOL,

@@ -6,7 +6,6 @@
 
 #include <mm/base/arena.h>
 #include <mm/base/status.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
