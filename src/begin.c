@@ -43,24 +43,13 @@ static mm_status reserve_run(mm_trainer *t, mm_error *error) {
     return status || takes_packed(t) ? status : mm_run_unpack(t->run, error);
 }
 
-// A model's weights mean its own tokens: text is packed with its tokenizer or not at all.
-static mm_status find_tokenizer(const char *model, char path[PATH_MAX], mm_error *error) {
-    bool there = false;
-    mm_status status = mm_path_join(path, PATH_MAX, model, "tokenizer.json", error);
-    if (!status) status = mm_find_file(path, &there, error);
-    if (status || there) return status;
-    return mm_trouble(error,
-                      "%s: no such file, expected the tokenizer that the model was trained with, to pack the "
-                      "text; copy it there, or mm pack the text with it and give that dataset to --data",
-                      path);
-}
-
 static mm_status pack_both(mm_trainer *t, bool train, bool val, const volatile sig_atomic_t *stop,
                            mm_error *error) {
     mm_settings *s = &t->settings;
     char own[PATH_MAX];
+    // A model's weights mean its own tokens: text is packed with its tokenizer or not at all.
     const char *use = train && s->model ? own : NULL;
-    mm_status status = use ? find_tokenizer(s->model, own, error) : MM_OK;
+    mm_status status = use ? mm_tokenizer_find(s->model, s->data, own, sizeof own, error) : MM_OK;
     if (!status && train) status = pack_into_run(t, &s->data, "data", use, stop, error);
     if (!status && val) status = pack_into_run(t, &s->val_data, "val-data", s->data, stop, error);
     return status;

@@ -3,7 +3,6 @@
 #include "generate_tokens.h"
 #include "weights.h"
 #include <limits.h>
-#include <mm/files/publish.h>
 #include <mm/record/checkpoint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,14 +26,8 @@ static mm_status open_tokenizer(generate_session *s, mm_error *error) {
     const char *model = s->request->model_path;
     mm_status status = mm_config_read(model, &s->config, error);
     if (!status) status = mm_generation_supported(model, s->request->sampling.temperature > 0, error);
-    if (!status) status = mm_path_join(path, sizeof path, model, "tokenizer.json", error);
-    bool there = false;
-    if (!status) status = mm_find_file(path, &there, error);
-    if (status) return status;
-    if (!there)
-        return mm_trouble(error, "%s is not there, expected the model's tokenizer; copy it into %s", path,
-                          model);
-    return mm_tokenizer_open(path, &s->tokenizer, error);
+    if (!status) status = mm_tokenizer_find(model, NULL, path, sizeof path, error);
+    return status ? status : mm_tokenizer_open(path, &s->tokenizer, error);
 }
 
 // The token's text is shown to be typed, unless a shell or a terminal could take it for something else.

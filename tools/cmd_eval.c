@@ -8,6 +8,7 @@
 #include <mm/base/clock.h>
 #include <mm/base/par.h>
 #include <mm/data/plan.h>
+#include <mm/data/tokenizer.h>
 #include <mm/files/json.h>
 #include <mm/files/publish.h>
 #include <mm/run/eval.h>
@@ -100,12 +101,8 @@ static mm_status evaluate_text(mm_eval_request *request, mm_eval_result *result,
     // A text is packed for a model that will be taken.
     mm_status status = mm_model_runnable(request->model_path, error);
     if (!status)
-        status = mm_path_join(tokenizer, sizeof tokenizer, request->model_path, "tokenizer.json", error);
+        status = mm_tokenizer_find(request->model_path, file, tokenizer, sizeof tokenizer, error);
     if (status) return status;
-    if (!mm_is_file(tokenizer))
-        return mm_trouble(
-            error, "--data %s is a text, and %s is not there to pack it with; give a dataset directory", file,
-            tokenizer);
     status = mm_path_join(folder, sizeof folder, root && *root ? root : "/tmp", "mm-eval-XXXXXX", error);
     if (status) return status;
     if (!mkdtemp(folder)) return mm_trouble_errno(error, folder, "make a temporary folder");

@@ -54,6 +54,21 @@ mm_status mm_tokenizer_parse(const char *text, size_t size, const char *name, mm
     return MM_OK;
 }
 
+mm_status mm_tokenizer_find(const char *model, const char *text, char *path, size_t size, mm_error *error) {
+    bool there = false;
+    mm_status status = mm_path_join(path, size, model, "tokenizer.json", error);
+    if (!status) status = mm_find_file(path, &there, error);
+    if (status || there) return status;
+    if (!text)
+        return mm_trouble(
+            error, "%s: no such file, expected the tokenizer that the model was trained with; copy it there",
+            path);
+    return mm_trouble(error,
+                      "%s: no such file, expected the tokenizer that the model was trained with, to pack %s; "
+                      "copy it there, or mm pack the text with it and give that dataset to --data",
+                      path, text);
+}
+
 // bos_token or eos_token of tokenizer_config.json; *id stays where it is absent or null.
 static mm_status config_token(const mm_tokenizer *tokenizer, const mm_json_document *config, const char *key,
                               int32_t *id, mm_error *error) {

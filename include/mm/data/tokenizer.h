@@ -22,6 +22,10 @@ MM_CHECKED mm_status mm_tokenizer_open(const char *path, mm_tokenizer **tokenize
 MM_CHECKED mm_status mm_tokenizer_parse(const char *text, size_t size, const char *name,
                                         mm_tokenizer **tokenizer, mm_error *error);
 void mm_tokenizer_close(mm_tokenizer *tokenizer);
+// Fills `path` with MODEL/tokenizer.json; trouble if the file is not there. `text` is what it is to pack, or
+// NULL.
+MM_CHECKED mm_status mm_tokenizer_find(const char *model, const char *text, char *path, size_t size,
+                                       mm_error *error);
 
 // Its path, or what mm_tokenizer_parse was told.
 const char *mm_tokenizer_name(const mm_tokenizer *tokenizer);
