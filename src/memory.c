@@ -205,10 +205,9 @@ static mm_status refuse(const mm_trainer *t, mm_error *error) {
     mm_text sizes = {0};
     mm_text_add_string(&sizes, "memory: the run needs ");
     mm_text_add_size(&sizes, t->memory.total);
-    mm_text_add_string(&sizes, ", and ");
+    mm_text_add_string(&sizes, mm_memory_is_limited() ? ", and by --memory-limit " : ", and ");
     mm_text_add_size(&sizes, t->memory.available);
-    mm_text_add_string(&sizes, " are available");
-    mm_text_add_string(&sizes, mm_memory_is_limited() ? " by --memory-limit; " : "; ");
+    mm_text_add_string(&sizes, " are available; ");
     if (!o.count) {
         mm_text_add_string(&sizes, "no --workers");
         if (!t->recalled) mm_text_add_string(&sizes, ", --micro-batch or --seq-len");

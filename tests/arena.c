@@ -63,7 +63,16 @@ static void memory_that_is_not_to_be_had_is_trouble(void **state) {
     check_trouble(SIZE_MAX, "no process can address");
     check_trouble(SIZE_MAX - 4096, "no process can address");
     check_trouble(PTRDIFF_MAX, "no process can address");
-    check_trouble((size_t)1 << 50, "GB available"); // 1 PB: can be addressed, but not had
+    check_trouble((size_t)1 << 50, "TiB needed, but"); // 1 PiB: can be addressed, but not had
+}
+
+static void it_is_known_what_bounds_memory(void **state) {
+    (void)state;
+    assert_false(mm_memory_is_limited());
+    mm_memory_limit(1);
+    assert_true(mm_memory_is_limited() && mm_memory_available() == 0);
+    mm_memory_limit(1e18);
+    assert_false(mm_memory_is_limited());
 }
 
 // Runs `work` in a child, silently; returns the status that wait gives.
@@ -168,6 +177,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_measured_fits),
         cmocka_unit_test(memory_that_is_not_to_be_had_is_trouble),
+        cmocka_unit_test(it_is_known_what_bounds_memory),
         cmocka_unit_test(overruns_stop_the_program),
         cmocka_unit_test(what_is_beyond_all_memory_is_measured_and_refused),
         cmocka_unit_test(a_refused_mapping_is_trouble),
