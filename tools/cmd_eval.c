@@ -100,8 +100,7 @@ static mm_status evaluate_text(mm_eval_request *request, mm_eval_result *result,
     const char *root = getenv("TMPDIR"), *file = request->data_path;
     // A text is packed for a model that will be taken.
     mm_status status = mm_model_runnable(request->model_path, error);
-    if (!status)
-        status = mm_tokenizer_find(request->model_path, file, tokenizer, sizeof tokenizer, error);
+    if (!status) status = mm_tokenizer_find(request->model_path, file, tokenizer, sizeof tokenizer, error);
     if (status) return status;
     status = mm_path_join(folder, sizeof folder, root && *root ? root : "/tmp", "mm-eval-XXXXXX", error);
     if (status) return status;
