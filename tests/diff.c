@@ -60,7 +60,7 @@ static void expect_pairs(const char *a, const char *b, bool leaves, bool whole, 
 static void a_line_is_read_as_it_was_written(void **state) {
     (void)state;
     mm_trace_step step =
-        step_of("{\"step\":7,\"records\":1,\"pass\":\"backward\",\"leaf\":3,\"rank\":2,\"layer\":1,\"op\":"
+        step_of("{\"step\":7,\"pass\":\"backward\",\"leaf\":3,\"rank\":2,\"layer\":1,\"op\":"
                 "\"up\",\"io\":\"in\",\"tensor\":\"dx\",\"shape\":[21,128],\"xxh128\":\"" HASH "\"}\n");
     assert_int_equal(step.count, 1);
     const mm_trace_record *r = step.records;

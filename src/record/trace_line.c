@@ -97,11 +97,6 @@ bool trace_line_peek(const char *text, int64_t *step) {
     return text[digits] == ',';
 }
 
-static mm_status damaged(const mm_json_document *document, const char *key, const char *expected,
-                         mm_error *error) {
-    return mm_trouble(error, "%s: \"%s\" is damaged, expected %s", mm_json_name(document), key, expected);
-}
-
 mm_status trace_header_read(const mm_json_document *document, trace_header *header, mm_error *error) {
     const mm_json *root = mm_json_root(document);
     const char *format, *level;
@@ -121,82 +116,6 @@ mm_status trace_header_read(const mm_json_document *document, trace_header *head
         header->level = l;
         return MM_OK;
     }
-    return damaged(document, "level", "off, step, layer or op", error);
-}
-
-static mm_status maybe_integer(const mm_json_document *document, const char *key, int64_t most,
-                               int64_t *value, mm_error *error) {
-    const mm_json *root = mm_json_root(document);
-    *value = -1;
-    if (!mm_json_get(root, key)) return MM_OK;
-    return mm_json_need_integer(document, root, key, 0, most, value, error);
-}
-
-static mm_status read_pass(const mm_json_document *document, mm_trace_record *r, mm_error *error) {
-    const char *pass;
-    if (!mm_json_get(mm_json_root(document), "pass")) return MM_OK;
-    mm_status status = mm_json_need_string(document, mm_json_root(document), "pass", &pass, error);
-    if (status) return status;
-    for (mm_pass p = MM_PASS_FORWARD; p <= MM_PASS_BACKWARD; p++)
-        if (strcmp(pass, passes[p]) == 0) r->pass = p;
-    return r->pass ? MM_OK : damaged(document, "pass", "forward or backward", error);
-}
-
-// Entry `i` of an array, if it is an integer from 0 to `most`.
-static bool natural_at(const mm_json *array, size_t i, int64_t most, int64_t *value) {
-    const mm_json *entry = mm_json_at(array, i);
-    *value = mm_json_integer(entry);
-    return mm_json_kind_of(entry) == MM_JSON_INTEGER && *value >= 0 && *value <= most;
-}
-
-static mm_status read_node(const mm_json_document *document, mm_trace_record *r, mm_error *error) {
-    const mm_json *node = mm_json_get(mm_json_root(document), "node");
-    int64_t level;
-    if (!node) return MM_OK;
-    if (mm_json_size(node) != 2 || !natural_at(node, 0, INT64_MAX, &level) ||
-        !natural_at(node, 1, INT64_MAX, &r->node_index) || !trace_node_fits(level, r->node_index))
-        return damaged(document, "node", "[level, index]", error);
-    r->node_level = (int)level;
-    return MM_OK;
-}
-
-static mm_status read_shape(const mm_json_document *document, mm_trace_record *r, mm_error *error) {
-    const mm_json *shape;
-    mm_status status = mm_json_need(document, mm_json_root(document), "shape", MM_JSON_ARRAY, &shape, error);
-    if (status) return status;
-    bool good = mm_json_size(shape) <= MM_MAX_DIMS;
-    r->dims = good ? (int)mm_json_size(shape) : 0;
-    for (int i = 0; i < r->dims; i++) good &= natural_at(shape, (size_t)i, INT64_MAX, &r->shape[i]);
-    return good ? MM_OK : damaged(document, "shape", "at most 4 whole numbers", error);
-}
-
-static mm_status read_place(const mm_json_document *document, mm_trace_record *r, mm_error *error) {
-    int64_t rank = -1, layer = -1;
-    const mm_json *root = mm_json_root(document);
-    mm_status status = mm_json_need_integer(document, root, "step", 0, INT64_MAX, &r->step, error);
-    if (!status) status = maybe_integer(document, "leaf", INT64_MAX, &r->leaf, error);
-    if (!status) status = maybe_integer(document, "rank", INT32_MAX, &rank, error);
-    if (!status) status = maybe_integer(document, "layer", INT32_MAX, &layer, error);
-    if (!status && !trace_leaf_fits(r->leaf))
-        status = damaged(document, "leaf", "a leaf of the batch", error);
-    r->rank = (int)rank;
-    r->layer = (int)layer;
-    return status;
-}
-
-mm_status trace_line_read(const mm_json_document *document, mm_trace_record *r, mm_error *error) {
-    const mm_json *root = mm_json_root(document);
-    *r = (mm_trace_record){.node_level = -1};
-    const char *io = NULL;
-    mm_status status = read_place(document, r, error);
-    if (!status) status = read_pass(document, r, error);
-    if (!status) status = read_node(document, r, error);
-    if (!status) status = mm_json_need_string(document, root, "op", &r->operation, error);
-    if (!status) status = mm_json_need_string(document, root, "io", &io, error);
-    if (!status) status = mm_json_need_string(document, root, "tensor", &r->tensor, error);
-    if (!status) status = read_shape(document, r, error);
-    if (!status) status = mm_json_need_hash(document, root, "xxh128", &r->hash, error);
-    if (status) return status;
-    r->output = strcmp(io, "out") == 0;
-    return r->output || strcmp(io, "in") == 0 ? MM_OK : damaged(document, "io", "in or out", error);
+    return mm_trouble(error, "%s: \"level\" is damaged, expected off, step, layer or op",
+                      mm_json_name(document));
 }

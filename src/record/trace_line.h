@@ -31,8 +31,5 @@ MM_CHECKED mm_status trace_header_read(const mm_json_document *document, trace_h
 void trace_line_write(mm_text *out, const mm_trace_record *record);
 // A line's step, without reading the rest. False: it is no record's line.
 bool trace_line_peek(const char *line, int64_t *step);
-// Strings of the record are the document's.
-MM_CHECKED mm_status trace_line_read(const mm_json_document *document, mm_trace_record *record,
-                                     mm_error *error);
 
 #endif

@@ -161,23 +161,6 @@ mm_status mm_trace_reader_line(mm_trace_reader *r, const char **line, size_t *si
     return status;
 }
 
-mm_status mm_trace_reader_parse(mm_trace_reader *r, const char *line, size_t size, mm_trace_record *record,
-                                mm_error *error) {
-    mm_status status = parse(r, line, size, error);
-    return status ? status : trace_line_read(r->document, record, error);
-}
-
-mm_status mm_trace_reader_next(mm_trace_reader *r, mm_trace_record *record, bool *more, mm_error *error) {
-    const char *line;
-    size_t size;
-    *more = false;
-    mm_status status = mm_trace_reader_line(r, &line, &size, error);
-    if (status || !line) return status;
-    status = mm_trace_reader_parse(r, line, size, record, error);
-    *more = !status;
-    return status;
-}
-
 void mm_trace_reader_close(mm_trace_reader *r) {
     if (!r) return;
     mm_json_free(r->document);

@@ -130,9 +130,7 @@ static bool eat_int(char **at, int *out) {
 }
 
 static bool eat_place(char **at, mm_trace_record *r) {
-    int64_t records; // how many the step has, in its first line: the reader has counted them
     if (!eat(at, step_key) || !eat_number(at, &r->step)) return false;
-    if (eat(at, ",\"records\":") && !eat_number(at, &records)) return false;
     if (eat(at, ",\"pass\":\"")) {
         r->pass = eat(at, "forward\"")    ? MM_PASS_FORWARD
                   : eat(at, "backward\"") ? MM_PASS_BACKWARD

@@ -1,8 +1,9 @@
-// A trace: read by record, by step, against itself, cut back to a step and read again. An input is a mode,
+// A trace: read by line, by step, against itself, cut back to a step and read again. An input is a mode,
 // which is also the step, and the file, or its lines, which are compressed.
 #include "fuzz.h"
 
 #include <mm/record/trace_step.h>
+#include <stdlib.h>
 #include <string.h>
 
 // A line has at most 64 KiB, of which Jansson makes 80 times as many; readers hold a step whole, and deflate
@@ -15,25 +16,35 @@ typedef struct found {
     int64_t records, last;
 } found;
 
-static found read_records(const char *run) {
+static found read_lines(const char *run) {
+    static const char key[] = "{\"step\":";
     mm_error error;
     mm_trace_reader *reader;
-    mm_trace_record record;
+    const char *line;
+    size_t size;
     found f = {0};
-    bool more = true;
     f.status = mm_trace_reader_open(run, &reader, &error);
-    while (!f.status && more) {
-        f.status = mm_trace_reader_next(reader, &record, &more, &error);
-        if (f.status || !more) break;
-        fuzz_assert(record.step >= f.last && record.operation && record.tensor);
-        fuzz_assert(record.dims >= 0 && record.dims <= MM_MAX_DIMS);
-        fuzz_assert(record.leaf >= -1 && record.node_level >= -1 && record.rank >= -1 && record.layer >= -1);
+    while (!f.status) {
+        f.status = mm_trace_reader_line(reader, &line, &size, &error);
+        if (f.status || !line) break;
+        fuzz_assert(strlen(line) == size && strncmp(line, key, sizeof key - 1) == 0);
+        int64_t step = strtoll(line + sizeof key - 1, NULL, 10);
+        fuzz_assert(step >= f.last);
         f.records++;
-        f.last = record.step;
+        f.last = step;
     }
     mm_trace_reader_close(reader);
     if (f.status) fuzz_said(f.status, &error, name);
     return f;
+}
+
+static void check_records(const mm_trace_step *step) {
+    for (size_t i = 0; i < step->count; i++) {
+        const mm_trace_record *r = &step->records[i];
+        fuzz_assert(r->step == step->step && r->operation && r->tensor);
+        fuzz_assert(r->dims >= 0 && r->dims <= MM_MAX_DIMS);
+        fuzz_assert(r->leaf >= -1 && r->node_level >= -1 && r->rank >= -1 && r->layer >= -1);
+    }
 }
 
 // A step has no records that differ from its own.
@@ -62,6 +73,7 @@ static found read_steps(const char *run) {
         f.status = mm_trace_step_parse(&step, mm_trace_steps_path(steps), &error);
         if (f.status) break;
         f.records += (int64_t)step.count;
+        check_records(&step);
         compare_with_itself(&step);
     }
     mm_trace_step_free(&step);
@@ -79,7 +91,7 @@ static void cut(const char *run, int64_t keep, found whole) {
         return;
     }
     mm_trace_close(trace);
-    found left = read_records(run);
+    found left = read_lines(run);
     fuzz_assert(left.last <= keep);
     if (!whole.status) fuzz_assert(!left.status && left.records <= whole.records);
 }
@@ -94,10 +106,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         fuzz_put_gzip(name, rest);
     fuzz_path(run, ".");
     fuzz_memory_begin();
-    found records = read_records(run), steps = read_steps(run);
+    found lines = read_lines(run), steps = read_steps(run);
     // The reader of steps takes only what mm itself writes.
-    if (!steps.status) fuzz_assert(!records.status && steps.records == records.records);
-    cut(run, data[0] & STEPS, records);
+    if (!steps.status) fuzz_assert(!lines.status && steps.records == lines.records);
+    cut(run, data[0] & STEPS, lines);
     fuzz_memory_end(MEMORY, MEMORY_FACTOR);
     return 0;
 }

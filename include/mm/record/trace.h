@@ -61,19 +61,14 @@ void mm_trace_close(mm_trace *trace);
 MM_CHECKED mm_status mm_trace_keep(mm_trace **trace, mm_error *error);
 void mm_trace_take(mm_trace *trace, mm_text *lines);
 
-// Reading, in constant memory, by one thread. The record's strings are the reader's, until the next call.
-// Damage is trouble that names file, line or offset. *reader is NULL after trouble.
+// Reading, in constant memory, by one thread. Damage is trouble that names file, line or offset. *reader is
+// NULL after trouble.
 typedef struct mm_trace_reader mm_trace_reader;
 MM_CHECKED mm_status mm_trace_reader_open(const char *run_path, mm_trace_reader **reader, mm_error *error);
 mm_level mm_trace_reader_level(const mm_trace_reader *reader);
-MM_CHECKED mm_status mm_trace_reader_next(mm_trace_reader *reader, mm_trace_record *record, bool *more,
-                                          mm_error *error);
-// The same in two halves, for those who compare lines before they look into them: *line (the reader's, until
-// the next call) is NULL at the end.
+// The next record's line (the reader's, until the next call) without its newline; *line is NULL at the end.
 MM_CHECKED mm_status mm_trace_reader_line(mm_trace_reader *reader, const char **line, size_t *size,
                                           mm_error *error);
-MM_CHECKED mm_status mm_trace_reader_parse(mm_trace_reader *reader, const char *line, size_t size,
-                                           mm_trace_record *record, mm_error *error);
 // The number of the line that was read last, from 1.
 int64_t mm_trace_reader_number(const mm_trace_reader *reader);
 void mm_trace_reader_close(mm_trace_reader *reader);
