@@ -146,9 +146,8 @@ static void try_bits(const guessing *g, const float *gradient, double norm) {
                         t->optimizer[p->count + tensor]};
     int which = record_of(g, now[1].name) ? 1 : record_of(g, now[2].name) ? 2 : 0;
     const mm_trace_record *r = record_of(g, now[which].name);
-    mm_adamw options = {.lr = s->lr, .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps};
-    double decay = p->tensors[tensor].dims == 2 ? s->weight_decay : 0;
-    mm_adamw_scalars scalars = mm_adamw_at(&options, usual.lr, decay, usual.scale, t->step + 1);
+    mm_adamw_scalars scalars =
+        mm_step_scalars(s, usual.lr, usual.scale, t->step + 1, mm_adamw_decays(&p->tensors[tensor]));
     int64_t count = mm_tensor_count(&p->tensors[tensor]);
     for (int64_t i = 0; r && i < count && !g->found->guess[0]; i++)
         for (int bit = 0; bit < 32 && !g->found->guess[0]; bit++)

@@ -1,8 +1,7 @@
 // Learning rates of two runs, which metrics.jsonl has in double and an update takes as floats.
 #include "diff.h"
+#include "trainer.h"
 #include <math.h>
-#include <mm/model/model.h>
-#include <mm/optim/adamw.h>
 #include <mm/optim/clip.h>
 #include <mm/optim/schedule.h>
 #include <string.h>
@@ -34,18 +33,16 @@ mm_status diff_check_rates(const diffing *d, mm_error *error) {
     return status ? status : check_rate(&d->b, error);
 }
 
-static mm_adamw_scalars scalars_of(const mm_side *side, double decay) {
+static mm_adamw_scalars scalars_of(const mm_side *side, bool decays) {
     const mm_settings *s = &side->facts.settings;
     const mm_metrics_row *row = &side->row;
-    mm_adamw options = {.lr = s->lr, .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps};
-    return mm_adamw_at(&options, row->lr, decay * s->weight_decay, mm_clip_scale(row->grad_norm, s->clip),
-                       row->step);
+    return mm_step_scalars(s, row->lr, mm_clip_scale(row->grad_norm, s->clip), row->step, decays);
 }
 
 bool diff_same_update(const diffing *d) {
     if (!isfinite(d->a.row.grad_norm)) return true; // there was none
-    for (int decay = 0; decay < 2; decay++) {
-        mm_adamw_scalars a = scalars_of(&d->a, decay), b = scalars_of(&d->b, decay);
+    for (int decays = 0; decays < 2; decays++) {
+        mm_adamw_scalars a = scalars_of(&d->a, decays), b = scalars_of(&d->b, decays);
         if (memcmp(&a, &b, sizeof a) != 0) return false;
     }
     return true;

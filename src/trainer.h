@@ -87,8 +87,7 @@ typedef struct mm_trainer {
     int64_t step;                // updates done
     int64_t tokens;              // targets seen
     int64_t batch_targets;       // of the step in work
-    float *gradient;             // the merged gradient of the step in work
-    float *other;                // what is still to be added to it; NULL: nothing
+    float *other;                // what is still to be added to the merged gradient; NULL: nothing
     double scale;                // of clipping
     double lr;
     double *val_sums;                   // losses of validation samples
@@ -143,6 +142,9 @@ MM_CHECKED mm_status mm_step_run_leaf(mm_trainer *t, mm_worker *worker, int64_t 
 // each takes its fingerprints while the numbers are in cache.
 double mm_step_norm(mm_trainer *t, float *gradient);
 void mm_step_update(mm_trainer *t, const float *gradient);
+// The numbers of update `step`, for tensors that decay or for those that do not.
+mm_adamw_scalars mm_step_scalars(const mm_settings *settings, double lr, double scale, int64_t step,
+                                 bool decays);
 // A record of the step in work, its place and hash to be filled further.
 mm_trace_record mm_step_record(const mm_trainer *t, const char *operation, const char *tensor, mm_hash hash);
 // Writes the step's records.

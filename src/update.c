@@ -62,16 +62,21 @@ static void flush_lists(mm_trainer *t, mm_trace_list *lists, int64_t count) {
 
 // --- the last merge, and the norm
 
+typedef struct norm_work {
+    tasks work;
+    float *gradient;
+} norm_work;
+
 static void work_on_norm(void *self, int w) {
-    tasks *work = self;
-    mm_trainer *t = work->t;
+    norm_work *n = self;
+    mm_trainer *t = n->work.t;
     mm_hasher *hasher = t->workers[w].hashers[0];
-    for (int i; (i = take_tensor(work)) >= 0;) {
+    for (int i; (i = take_tensor(&n->work)) >= 0;) {
         mm_hasher_reset(hasher);
         for (int64_t piece = t->first_piece[i]; piece < t->first_piece[i + 1]; piece++) {
             int64_t floats;
             const size_t offset = piece_of(t, i, piece, &floats);
-            float *g = t->gradient + offset;
+            float *g = n->gradient + offset;
             if (t->other) mm_tree_add(g, t->other + offset, (size_t)floats);
             mm_profile_mark(MM_PROFILE_MERGE, MM_PASS_NONE);
             t->piece_sums[piece] = t->optim->sum_squares(g, floats);
@@ -108,9 +113,8 @@ static void trace_gradient(mm_trainer *t, double norm) {
 }
 
 double mm_step_norm(mm_trainer *t, float *gradient) {
-    t->gradient = gradient;
-    tasks work = {.t = t};
-    mm_par_run((int)t->settings.workers, work_on_norm, &work);
+    norm_work n = {.work = {.t = t}, .gradient = gradient};
+    mm_par_run((int)t->settings.workers, work_on_norm, &n);
     if (t->other) mm_tree_return(t->tree, t->other);
     t->other = NULL;
     double sum = 0;
@@ -125,17 +129,22 @@ double mm_step_norm(mm_trainer *t, float *gradient) {
 
 // --- update
 
-// The step's numbers: tensors of two dimensions decay, others do not.
+mm_adamw_scalars mm_step_scalars(const mm_settings *s, double lr, double scale, int64_t step, bool decays) {
+    mm_adamw options = {.beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps};
+    return mm_adamw_at(&options, lr, decays ? s->weight_decay : 0, scale, step);
+}
+
 typedef struct update {
     tasks work;
+    const float *gradient;
     mm_adamw_scalars decayed, plain;
 } update;
 
 // One piece of the weights and moments; false if a number is not finite.
-static bool update_piece(mm_trainer *t, size_t offset, int64_t floats, const mm_adamw_scalars *scalars,
-                         mm_hasher *const hashers[3]) {
+static bool update_piece(mm_trainer *t, const float *gradient, size_t offset, int64_t floats,
+                         const mm_adamw_scalars *scalars, mm_hasher *const hashers[3]) {
     float *state[3] = {t->weights + offset, t->m + offset, t->v + offset};
-    bool finite = t->optim->adamw(state[0], state[1], state[2], t->gradient + offset, floats, scalars);
+    bool finite = t->optim->adamw(state[0], state[1], state[2], gradient + offset, floats, scalars);
     mm_profile_mark(MM_PROFILE_ADAMW, MM_PASS_NONE);
     for (int k = 0; traced(t) && k < 3; k++)
         mm_hasher_add(hashers[k], state[k], (size_t)floats * sizeof *state[k]);
@@ -150,12 +159,12 @@ static void work_on_update(void *self, int w) {
     const mm_parameters *p = &t->model.parameters;
     bool finite = true;
     for (int i; (i = take_tensor(&u->work)) >= 0;) {
-        const mm_adamw_scalars *scalars = p->tensors[i].dims == 2 ? &u->decayed : &u->plain;
+        const mm_adamw_scalars *scalars = mm_adamw_decays(&p->tensors[i]) ? &u->decayed : &u->plain;
         for (int k = 0; k < 3; k++) mm_hasher_reset(hashers[k]);
         for (int64_t piece = t->first_piece[i]; piece < t->first_piece[i + 1]; piece++) {
             int64_t floats;
             size_t offset = piece_of(t, i, piece, &floats);
-            finite = update_piece(t, offset, floats, scalars, hashers) && finite;
+            finite = update_piece(t, u->gradient, offset, floats, scalars, hashers) && finite;
         }
         if (!traced(t)) continue;
         record_tensor(t, i, "adamw", MM_PASS_NONE, p->tensors[i].name, hashers[0]);
@@ -168,11 +177,10 @@ static void work_on_update(void *self, int w) {
 
 void mm_step_update(mm_trainer *t, const float *gradient) {
     const mm_settings *s = &t->settings;
-    mm_adamw options = {.lr = s->lr, .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps};
     update u = {.work = {.t = t},
-                .decayed = mm_adamw_at(&options, t->lr, s->weight_decay, t->scale, t->step + 1),
-                .plain = mm_adamw_at(&options, t->lr, 0, t->scale, t->step + 1)};
-    t->gradient = (float *)gradient;
+                .gradient = gradient,
+                .decayed = mm_step_scalars(s, t->lr, t->scale, t->step + 1, true),
+                .plain = mm_step_scalars(s, t->lr, t->scale, t->step + 1, false)};
     mm_par_run((int)s->workers, work_on_update, &u);
     if (traced(t)) flush_lists(t, t->update_lists, t->model.parameters.count + 1);
     mm_profile_mark(MM_PROFILE_TRACE, MM_PASS_NONE);

@@ -11,8 +11,7 @@
 
 #include "numbers.h"
 
-static const mm_adamw defaults = {
-    .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.01};
+static const mm_adamw defaults = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
 
 static void expect_close(float got, double want) {
     // One rounding to float of what double leaves of 1 - beta^t: its cancellation costs at most 1/(1 - beta2)

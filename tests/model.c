@@ -167,8 +167,8 @@ static void expect_near(double found, double expected, double relative, const ch
 // AdamW with PyTorch.
 static void compare_steps(bench *b, const mm_json *root) {
     const mm_json *options = mm_json_get(root, "adamw"), *steps = mm_json_get(root, "steps");
-    mm_adamw adamw = {
-        .lr = mm_json_number(mm_json_get(options, "lr")), .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+    mm_adamw adamw = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+    double lr = mm_json_number(mm_json_get(options, "lr"));
     assert_true(mm_json_size(steps) >= 20);
     const mm_parameters *p = &b->model.parameters;
     for (size_t s = 0; s < mm_json_size(steps); s++) {
@@ -180,8 +180,8 @@ static void compare_steps(bench *b, const mm_json *root) {
                     float32_of(root, "worst_step_grad_norm"), "norm", (int)s + 1);
         double scale = mm_clip_scale(norm, 1.0);
         for (int i = 0; i < p->count; i++) {
-            double decay = p->tensors[i].dims == 2 ? 0.01 : 0;
-            mm_adamw_scalars scalars = mm_adamw_at(&adamw, adamw.lr, decay, scale, (int64_t)s + 1);
+            double decay = mm_adamw_decays(&p->tensors[i]) ? 0.01 : 0;
+            mm_adamw_scalars scalars = mm_adamw_at(&adamw, lr, decay, scale, (int64_t)s + 1);
             size_t o = p->offsets[i];
             mm_optim_kernels_for(mm_isa_best())
                 ->adamw(b->weights + o, b->m + o, b->v + o, b->gradient + o, mm_tensor_count(&p->tensors[i]),

@@ -4,11 +4,12 @@
 #define MM_OPTIM_ADAMW_H
 
 #include <mm/base/isa.h>
+#include <mm/base/tensor.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 typedef struct mm_adamw {
-    double lr, beta1, beta2, eps, weight_decay;
+    double beta1, beta2, eps;
 } mm_adamw;
 
 // One step's numbers, made in double and rounded to float once.
@@ -22,8 +23,12 @@ typedef struct mm_adamw_scalars {
     float scale; // of the gradient: the clip's
 } mm_adamw_scalars;
 
-// `step` counts from 1. weight_decay 0 for tensors that are not decayed. `lr` and `weight_decay` are the
-// step's and the tensor's; those of *options are not looked at.
+// Tensors of two dimensions decay, others do not.
+static inline bool mm_adamw_decays(const mm_tensor *tensor) {
+    return tensor->dims == 2;
+}
+
+// `step` counts from 1. weight_decay 0 for tensors that are not decayed.
 mm_adamw_scalars mm_adamw_at(const mm_adamw *options, double lr, double weight_decay, double scale,
                              int64_t step);
 
