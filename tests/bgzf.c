@@ -18,6 +18,8 @@
 
 #include <cmocka.h>
 
+#include "fixture.h"
+
 static char root[PATH_MAX], path[PATH_MAX];
 static uint64_t draws = 20240607; // state of `draw`
 
@@ -55,20 +57,9 @@ static void make_data(unsigned char *data, size_t size, int kind) {
 }
 
 static void write_file(const unsigned char *data, size_t size, int block_bytes, int level) {
-    mm_error error;
-    mm_bgzf_writer *writer;
     mm_hash hash;
-    uint64_t raw;
     unlink(path);
-    good(mm_bgzf_create(path, block_bytes, level, &writer, &error), &error);
-    for (size_t at = 0; at < size;) { // in pieces of any size
-        size_t part = 1 + draw() % 70000;
-        if (part > size - at) part = size - at;
-        good(mm_bgzf_write(writer, data + at, part, &error), &error);
-        at += part;
-    }
-    good(mm_bgzf_finish(writer, &hash, &raw, &error), &error);
-    assert_int_equal(raw, size);
+    fixture_bgzf(path, block_bytes, level, data, size, &hash);
     assert_true(mm_hash_equal(hash, mm_hash_bytes(data, size)));
 }
 
@@ -117,38 +108,6 @@ static void comes_back_at_any_level_and_size(void **state) {
 }
 
 // Members that others made, appended, are the file that one writer makes.
-static void appended_members_are_the_same_file(void **state) {
-    (void)state;
-    enum { SIZE = 200000, BLOCK = 64000 };
-    unsigned char *data = malloc(SIZE), member[MM_BGZF_MEMBER_MAX];
-    mm_error error;
-    for (int kind = 0; kind < KINDS; kind++) {
-        make_data(data, SIZE, kind);
-        write_file(data, SIZE, BLOCK, 5);
-        size_t size, other_size;
-        char *serial, *appended;
-        good(mm_read_file(path, SIZE * 2, &serial, &size, &error), &error);
-        unlink(path);
-        mm_bgzf_writer *writer;
-        mm_bgzf_deflater *deflater;
-        good(mm_bgzf_create(path, BLOCK, 5, &writer, &error), &error);
-        good(mm_bgzf_deflater_new(5, &deflater, &error), &error);
-        for (size_t at = 0; at < SIZE; at += BLOCK) {
-            size_t raw = SIZE - at < BLOCK ? SIZE - at : (size_t)BLOCK;
-            size_t made = mm_bgzf_deflate(deflater, data + at, raw, member);
-            good(mm_bgzf_append(writer, data + at, raw, member, made, &error), &error);
-        }
-        mm_bgzf_deflater_free(deflater);
-        good(mm_bgzf_finish(writer, NULL, NULL, &error), &error);
-        good(mm_read_file(path, SIZE * 2, &appended, &other_size, &error), &error);
-        assert_int_equal(size, other_size);
-        assert_memory_equal(serial, appended, size);
-        free(serial);
-        free(appended);
-    }
-    free(data);
-}
-
 static void zcat_reads_it(void **state) {
     (void)state;
     if (system("command -v zcat >/dev/null 2>&1") != 0) skip();
@@ -395,7 +354,8 @@ static void members_are_compared_whole(void **state) {
 
 static void failed_write_is_told(void **state) {
     (void)state;
-    static unsigned char data[100000];
+    enum { BLOCK = 64000 };
+    static unsigned char data[BLOCK];
     mm_error error;
     mm_bgzf_writer *writer;
     make_data(data, sizeof data, NOISE);
@@ -404,17 +364,17 @@ static void failed_write_is_told(void **state) {
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
     small = old;
     small.rlim_cur = 1000;
-    good(mm_bgzf_create(path, 64000, 6, &writer, &error), &error);
+    good(mm_bgzf_create(path, BLOCK, &writer, &error), &error);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    mm_status status = mm_bgzf_write(writer, data, sizeof data, &error);
+    mm_status status = mm_bgzf_append(writer, data, BLOCK, data, BLOCK, &error);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     assert_int_equal(status, MM_TROUBLE);
     assert_non_null(strstr(error.text, path));
     assert_non_null(strstr(error.text, strerror(EFBIG)));
     // There is room again, but the file has a hole: it must not be finished.
-    assert_int_equal(mm_bgzf_write(writer, data, 1, &error), MM_TROUBLE);
+    assert_int_equal(mm_bgzf_append(writer, data, 1, data, 1, &error), MM_TROUBLE);
     assert_int_equal(mm_bgzf_finish(writer, NULL, NULL, &error), MM_TROUBLE);
-    assert_int_equal(mm_bgzf_create(path, 64000, 6, &writer, &error), MM_TROUBLE); // never over a file
+    assert_int_equal(mm_bgzf_create(path, BLOCK, &writer, &error), MM_TROUBLE); // never over a file
     assert_non_null(strstr(error.text, strerror(EEXIST)));
 }
 
@@ -574,7 +534,6 @@ static void damaged_gzip_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         EACH(comes_back_at_any_level_and_size),
-        EACH(appended_members_are_the_same_file),
         EACH(zcat_reads_it),
         EACH(threads_share_a_file),
         EACH(reading_allocates_nothing),

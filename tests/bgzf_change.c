@@ -22,12 +22,9 @@ static void good(mm_status status) {
 // Stored, not deflated: files of other letters have the same layout.
 static void write_letters(const char *path, int letter) {
     unsigned char data[BYTES];
-    mm_bgzf_writer *writer;
     memset(data, letter, sizeof data);
     unlink(path);
-    good(mm_bgzf_create(path, BLOCK, 0, &writer, &error));
-    good(mm_bgzf_write(writer, data, sizeof data, &error));
-    good(mm_bgzf_finish(writer, NULL, NULL, &error));
+    fixture_bgzf(path, BLOCK, 0, data, sizeof data, NULL);
 }
 
 typedef struct reader {

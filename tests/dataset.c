@@ -228,11 +228,8 @@ static void a_document_end_that_does_not_rise_is_refused(void **state) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         unsigned char raw[24] = {0};
         for (int d = 0; d < 3; d++) raw[8 * d] = bad[i][d];
-        mm_bgzf_writer *writer;
         remove(fixture_path(path, data, "documents-00000.gz"));
-        assert_int_equal(mm_bgzf_create(path, MM_DATASET_BLOCK_BYTES, 6, &writer, NULL), MM_OK);
-        assert_int_equal(mm_bgzf_write(writer, raw, sizeof raw, NULL), MM_OK);
-        assert_int_equal(mm_bgzf_finish(writer, NULL, NULL, NULL), MM_OK);
+        fixture_bgzf(path, MM_DATASET_BLOCK_BYTES, 6, raw, sizeof raw, NULL);
         mm_error error;
         mm_dataset *dataset;
         assert_int_equal(mm_dataset_open(data, &dataset, &error), MM_TROUBLE);
@@ -245,12 +242,9 @@ static void a_document_end_that_does_not_rise_is_refused(void **state) {
 // Another raw stream for one of the files of a dataset, with its hash in dataset.json.
 static void forge(const char *folder, const char *name, const char *key, const void *raw, size_t size) {
     char path[FIXTURE_PATH], hash[MM_HASH_TEXT];
-    mm_bgzf_writer *writer;
     mm_hash made;
     remove(fixture_path(path, folder, name));
-    assert_int_equal(mm_bgzf_create(path, MM_DATASET_BLOCK_BYTES, 6, &writer, NULL), MM_OK);
-    assert_int_equal(mm_bgzf_write(writer, raw, size, NULL), MM_OK);
-    assert_int_equal(mm_bgzf_finish(writer, &made, NULL, NULL), MM_OK);
+    fixture_bgzf(path, MM_DATASET_BLOCK_BYTES, 6, raw, size, &made);
     size_t json_size;
     char *json = fixture_read(fixture_path(path, folder, "dataset.json"), &json_size),
          *at = strstr(json, key);

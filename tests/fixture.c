@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <mm/files/bgzf.h>
 #include <mm/files/publish.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +54,25 @@ char *fixture_read(const char *path, size_t *size) {
     mm_status status = mm_read_file(path, (size_t)1 << 30, &data, size, &error);
     if (status) fail_msg("%s", error.text);
     return data;
+}
+
+void fixture_bgzf(const char *path, int block_bytes, int level, const void *raw, size_t size, mm_hash *hash) {
+    static unsigned char member[MM_BGZF_MEMBER_MAX];
+    const unsigned char *data = raw;
+    const size_t block = (size_t)block_bytes;
+    mm_bgzf_writer *writer;
+    mm_bgzf_deflater *deflater;
+    uint64_t raw_bytes;
+    assert_int_equal(mm_bgzf_create(path, block_bytes, &writer, NULL), MM_OK);
+    assert_int_equal(mm_bgzf_deflater_new(level, &deflater, NULL), MM_OK);
+    for (size_t at = 0; at < size; at += block) {
+        size_t part = size - at < block ? size - at : block;
+        size_t made = mm_bgzf_deflate(deflater, data + at, part, member);
+        assert_int_equal(mm_bgzf_append(writer, data + at, part, member, made, NULL), MM_OK);
+    }
+    mm_bgzf_deflater_free(deflater);
+    assert_int_equal(mm_bgzf_finish(writer, hash, &raw_bytes, NULL), MM_OK);
+    assert_int_equal(raw_bytes, size);
 }
 
 uint64_t fixture_draw(uint64_t *state) {

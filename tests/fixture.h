@@ -2,6 +2,7 @@
 #ifndef TESTS_FIXTURE_H
 #define TESTS_FIXTURE_H
 
+#include <mm/base/hash.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <unistd.h>
@@ -22,6 +23,9 @@ void fixture_write(const char *path, const void *data, size_t size);
 void fixture_rewrite(const char *path, const void *data, size_t size);
 // The whole of a file; free() it.
 char *fixture_read(const char *path, size_t *size);
+
+// A new BGZF file of these bytes, in blocks of `block_bytes`; *hash (may be NULL) is theirs.
+void fixture_bgzf(const char *path, int block_bytes, int level, const void *raw, size_t size, mm_hash *hash);
 
 // The next number of a sequence for drawing cases: splitmix64.
 uint64_t fixture_draw(uint64_t *state);

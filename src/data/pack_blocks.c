@@ -83,8 +83,7 @@ static mm_status create(mm_pack_blocks *blocks, int shard, mm_pack_kind kind, mm
     else
         mm_manifest_documents_name(name, shard);
     mm_status status = mm_path_join(path, sizeof path, blocks->folder, name, error);
-    if (!status)
-        status = mm_bgzf_create(path, MM_DATASET_BLOCK_BYTES, DEFLATE_LEVEL, &blocks->file[kind], error);
+    if (!status) status = mm_bgzf_create(path, MM_DATASET_BLOCK_BYTES, &blocks->file[kind], error);
     if (status) blocks->file[kind] = NULL;
     return status;
 }

@@ -101,16 +101,11 @@ struct mm_bgzf_writer {
     int block_bytes;
     bool broken; // a write failed: the file must not get its end member
     bool ended;  // a block of fewer bytes came, which is the last
-    mm_bgzf_deflater *deflater;
     mm_hasher *hasher;
     uint64_t raw_bytes;
-    int filled; // of `raw`
-    unsigned char raw[MM_BGZF_BLOCK_MAX];
-    unsigned char member[MM_BGZF_MEMBER_MAX];
 };
 
 static void free_writer(mm_bgzf_writer *writer) {
-    mm_bgzf_deflater_free(writer->deflater);
     mm_hasher_free(writer->hasher);
     free(writer->path);
     free(writer);
@@ -122,8 +117,7 @@ void mm_bgzf_discard(mm_bgzf_writer *writer) {
     free_writer(writer);
 }
 
-mm_status mm_bgzf_create(const char *path, int block_bytes, int level, mm_bgzf_writer **writer,
-                         mm_error *error) {
+mm_status mm_bgzf_create(const char *path, int block_bytes, mm_bgzf_writer **writer, mm_error *error) {
     assert(block_bytes >= 1 && block_bytes <= MM_BGZF_BLOCK_MAX);
     *writer = NULL;
     mm_bgzf_writer *made = calloc(1, sizeof *made);
@@ -132,11 +126,9 @@ mm_status mm_bgzf_create(const char *path, int block_bytes, int level, mm_bgzf_w
     made->block_bytes = block_bytes;
     made->path = strdup(path);
     made->hasher = mm_hasher_new();
-    mm_status status;
-    if (!made->path || !made->hasher || mm_bgzf_deflater_new(level, &made->deflater, NULL) != MM_OK)
-        status = mm_trouble(error, "%s: out of memory writing it", path);
-    else
-        status = mm_io_create(path, &made->fd, error);
+    mm_status status = MM_OK;
+    if (!made->path || !made->hasher) status = mm_trouble(error, "%s: out of memory writing it", path);
+    if (status == MM_OK) status = mm_io_create(path, &made->fd, error);
     if (status != MM_OK) {
         mm_bgzf_discard(made);
         return status;
@@ -152,7 +144,7 @@ static mm_status broken(const mm_bgzf_writer *writer, mm_error *error) {
 mm_status mm_bgzf_append(mm_bgzf_writer *writer, const void *raw, size_t size, const void *member,
                          size_t member_size, mm_error *error) {
     if (writer->broken) return broken(writer, error);
-    assert(writer->filled == 0 && !writer->ended && size >= 1 && size <= (size_t)writer->block_bytes);
+    assert(!writer->ended && size >= 1 && size <= (size_t)writer->block_bytes);
     writer->ended = size < (size_t)writer->block_bytes;
     mm_hasher_add(writer->hasher, raw, size);
     writer->raw_bytes += size;
@@ -161,34 +153,9 @@ mm_status mm_bgzf_append(mm_bgzf_writer *writer, const void *raw, size_t size, c
     return status;
 }
 
-static mm_status write_block(mm_bgzf_writer *writer, mm_error *error) {
-    size_t size = (size_t)writer->filled;
-    size_t member_size = mm_bgzf_deflate(writer->deflater, writer->raw, size, writer->member);
-    writer->filled = 0;
-    return mm_bgzf_append(writer, writer->raw, size, writer->member, member_size, error);
-}
-
-mm_status mm_bgzf_write(mm_bgzf_writer *writer, const void *data, size_t size, mm_error *error) {
-    if (writer->broken) return broken(writer, error);
-    const unsigned char *next = data;
-    while (size > 0) {
-        size_t room = (size_t)(writer->block_bytes - writer->filled);
-        size_t part = size < room ? size : room;
-        memcpy(writer->raw + writer->filled, next, part);
-        writer->filled += (int)part;
-        next += part;
-        size -= part;
-        if (writer->filled < writer->block_bytes) continue;
-        mm_status status = write_block(writer, error);
-        if (status != MM_OK) return status;
-    }
-    return MM_OK;
-}
-
 mm_status mm_bgzf_finish(mm_bgzf_writer *writer, mm_hash *hash, uint64_t *raw_bytes, mm_error *error) {
     mm_status status = MM_OK;
     if (writer->broken) status = broken(writer, error);
-    if (status == MM_OK && writer->filled > 0) status = write_block(writer, error);
     if (status == MM_OK) status = mm_io_write(writer->fd, end_bytes, END_BYTES, writer->path, error);
     if (status != MM_OK) {
         mm_bgzf_discard(writer);

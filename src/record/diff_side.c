@@ -111,7 +111,8 @@ bool mm_side_traced(const mm_side *side) {
     return side->step.step && side->step.step == side->steps;
 }
 
-bool mm_side_failed(const mm_side *side) {
+// Did the run stop at this step, whose loss or gradient is not finite? Its records go as far as it went.
+static bool failed_here(const mm_side *side) {
     return side->has_row && !(isfinite(side->row.loss) && isfinite(side->row.grad_norm));
 }
 
@@ -162,12 +163,12 @@ static mm_status check_validated(const mm_side *side, mm_error *error) {
 mm_status mm_side_check(mm_side *side, mm_error *error) {
     mm_status status = MM_OK;
     const mm_metrics_row *row = &side->row;
-    side->failed = mm_side_failed(side) ||
-                   (side->has_row && (row->spoiled || (row->has_val && !isfinite(row->val_loss))));
+    side->failed =
+        failed_here(side) || (side->has_row && (row->spoiled || (row->has_val && !isfinite(row->val_loss))));
     if (mm_side_traced(side)) {
         status = mm_trace_step_parse(&side->step, mm_trace_steps_path(side->trace), error);
-        if (!status) status = side_check_whole(side, mm_side_failed(side), error);
-        if (!status && side->has_row && !mm_side_failed(side)) status = check_row(side, error);
+        if (!status) status = side_check_whole(side, failed_here(side), error);
+        if (!status && side->has_row && !failed_here(side)) status = check_row(side, error);
     }
     if (!status) status = check_validated(side, error);
     if (status || !mm_side_has_checkpoint(side, side->steps)) return status;

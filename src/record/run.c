@@ -211,7 +211,8 @@ static mm_status check_unused(const char *path, mm_error *error) {
     return status;
 }
 
-mm_status mm_run_reserve(const char *path, char *out, size_t size, mm_error *error) {
+// The path of the run goes to `out`.
+static mm_status reserve(const char *path, char *out, size_t size, mm_error *error) {
     if (!path) return next_number(out, size, error);
     if ((size_t)snprintf(out, size, "%s", path) >= size)
         return mm_trouble(error, "%.200s...: the path is longer than %zu bytes; give a shorter one", path,
@@ -226,7 +227,7 @@ mm_status mm_run_reserve(const char *path, char *out, size_t size, mm_error *err
 mm_status mm_run_hold(const char *path, mm_run **out, mm_error *error) {
     char folder[PATH_MAX];
     *out = NULL;
-    mm_status status = mm_run_reserve(path, folder, sizeof folder, error);
+    mm_status status = reserve(path, folder, sizeof folder, error);
     if (!status) status = open_folder(folder, out, error);
     if (status) return status;
     status = check_unused(folder, error); // again, now that nobody else can be at it

@@ -15,33 +15,28 @@ enum {
     MM_BGZF_MEMBER_MAX = 65536 // most bytes of a member: BSIZE is 16 bits and holds its size minus 1
 };
 
-// A writer appends blocks of exactly `block_bytes` raw bytes (1 to MM_BGZF_BLOCK_MAX; the last may be
-// shorter) to a new file, packed by zlib at `level` 0 to 9; another size or level asserts. One thread's.
+// A writer appends blocks of exactly `block_bytes` raw bytes (1 to MM_BGZF_BLOCK_MAX, another size asserts; the last
+// may be shorter) to a new file. One thread's.
 typedef struct mm_bgzf_writer mm_bgzf_writer;
 // A file that is there already is trouble. *writer is NULL after trouble. `path` is copied.
-MM_CHECKED mm_status mm_bgzf_create(const char *path, int block_bytes, int level, mm_bgzf_writer **writer,
+MM_CHECKED mm_status mm_bgzf_create(const char *path, int block_bytes, mm_bgzf_writer **writer,
                                     mm_error *error);
-// After trouble each later call of the writer is trouble, so that a broken file never gets its end member;
-// finish or discard it all the same.
-MM_CHECKED mm_status mm_bgzf_write(mm_bgzf_writer *writer, const void *data, size_t size, mm_error *error);
-// Writes what is left and the end member, fsyncs and closes; frees the writer also in trouble, and leaves the
-// file then. *hash (may be NULL) is that of the raw stream, *raw_bytes (may be NULL) its length; after
-// trouble they mean nothing.
+// Writes the end member, fsyncs and closes; frees the writer also in trouble, and leaves the file then. *hash (may
+// be NULL) is that of the raw stream, *raw_bytes (may be NULL) its length; after trouble they mean nothing.
 MM_CHECKED mm_status mm_bgzf_finish(mm_bgzf_writer *writer, mm_hash *hash, uint64_t *raw_bytes,
                                     mm_error *error);
 // Closes and frees; the file is left for whoever removes the draft. NULL is allowed.
 void mm_bgzf_discard(mm_bgzf_writer *writer);
 
-// The same by several workers: each makes members of blocks with a deflater of its own (one thread's), one
-// appends them in order, and the file is what mm_bgzf_write makes of the same bytes at that level.
+// By several workers: each makes members of blocks with a deflater of its own (one thread's), one appends them in
+// order.
 typedef struct mm_bgzf_deflater mm_bgzf_deflater;
 MM_CHECKED mm_status mm_bgzf_deflater_new(int level, mm_bgzf_deflater **deflater, mm_error *error);
 void mm_bgzf_deflater_free(mm_bgzf_deflater *deflater);
 // The member of 1 to MM_BGZF_BLOCK_MAX raw bytes; returns its size.
 size_t mm_bgzf_deflate(mm_bgzf_deflater *deflater, const void *raw, size_t size,
                        unsigned char member[MM_BGZF_MEMBER_MAX]);
-// One block with its member. Every block but the last holds exactly block_bytes; never mixed with
-// mm_bgzf_write.
+// One block with its member. Every block but the last holds exactly block_bytes.
 MM_CHECKED mm_status mm_bgzf_append(mm_bgzf_writer *writer, const void *raw, size_t size, const void *member,
                                     size_t member_size, mm_error *error);
 

@@ -88,8 +88,6 @@ void mm_side_close(mm_side *side);
 MM_CHECKED mm_status mm_side_next(mm_side *side, bool *more, mm_error *error);
 // Has the trace the records of this step?
 bool mm_side_traced(const mm_side *side);
-// Did the run stop at this step, whose loss or gradient is not finite? Its records go as far as it went.
-bool mm_side_failed(const mm_side *side);
 // Parses and checks what mm_side_next read.
 MM_CHECKED mm_status mm_side_check(mm_side *side, mm_error *error);
 // The checkpoint of this step: its own hashes, its place in the run, and every tensor against the records,
