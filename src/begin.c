@@ -19,9 +19,10 @@ static void preparing(void *self, const char *what, double share) {
 // Packs the text file that *slot names into RUN/NAME, and names that instead.
 static mm_status pack_into_run(mm_trainer *t, char **slot, const char *name, const char *tokenizer,
                                const volatile sig_atomic_t *stop, mm_error *error) {
-    mm_config config = {.vocab = 6400};
+    mm_config config = {0};
     char out[PATH_MAX];
     mm_status status = mm_path_join(out, sizeof out, t->settings.out, name, error);
+    if (!status && !tokenizer) status = mm_config_preset(t->settings.preset, &config, error);
     if (!status) status = mm_remove_folder(out, error); // of a start that was killed
     if (!status) status = mm_prepare_text(*slot, tokenizer, config.vocab, out, preparing, t, stop, error);
     return status ? status : mm_settings_set_string(slot, out, error);

@@ -225,7 +225,7 @@ static mm_status walk_both(diffing *d, rerun *a, rerun *b, diff_replay *replay, 
     return status ? status : repeats(d, &d->b, b, &replay->repeats_b, error);
 }
 
-static mm_status run_untraced(diffing *d, diff_replay *replay) {
+static void run_untraced(diffing *d, diff_replay *replay) {
     rerun a = {0}, b = {0};
     mm_error why = {0};
     if (walk_both(d, &a, &b, replay, &why) != MM_OK)
@@ -233,13 +233,15 @@ static mm_status run_untraced(diffing *d, diff_replay *replay) {
                  why.text);
     rerun_close(&a);
     rerun_close(&b);
-    return MM_OK;
 }
 
 mm_status diff_run_again(diffing *d, diff_replay *replay, mm_error *error) {
     if (!worth_running(d)) return MM_OK;
     bool traced = d->parting.a.step && d->parting.b.step && d->parting.stages != DIFF_ANY_STAGE;
-    if (!traced) return run_untraced(d, replay);
+    if (!traced) {
+        run_untraced(d, replay);
+        return MM_OK;
+    }
     // Other ranks keep other sums of the same bits.
     bool alike =
         d->a.facts.settings.ranks == d->b.facts.settings.ranks && !changes_anything(&d->result->facts);

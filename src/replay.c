@@ -18,14 +18,10 @@ static mm_status open_trainer(mm_replay *r, const char *run_path, bool validatio
     if (status) return status;
     t->replays = true;
     if (!validation) t->settings.val_every = 0; // it changes nothing else
-    if (r->facts.arithmetic_version != MM_ARITHMETIC_VERSION ||
-        r->facts.streams_version != MM_STREAMS_VERSION)
-        return mm_trouble(error,
-                          "%s: made with arithmetic %d and streams %d, this mm has %d and %d and cannot run "
-                          "it again; use the mm that made it (\"build\" in run.json)",
-                          run_path, r->facts.arithmetic_version, r->facts.streams_version,
-                          MM_ARITHMETIC_VERSION, MM_STREAMS_VERSION);
-    status = mm_trainer_open(t, error);
+    status = mm_trainer_check_versions(run_path, &r->facts,
+                                       " and cannot run it again; use the mm that made it (\"build\" in run.json)",
+                                       error);
+    if (!status) status = mm_trainer_open(t, error);
     return status ? status : mm_trainer_check_same(t, &r->facts, error);
 }
 

@@ -91,15 +91,19 @@ static mm_status check_source(const mm_source *now, const mm_run_data *then, con
     return MM_OK;
 }
 
+mm_status mm_trainer_check_versions(const char *run, const mm_run_facts *facts, const char *so,
+                                    mm_error *error) {
+    if (facts->arithmetic_version == MM_ARITHMETIC_VERSION && facts->streams_version == MM_STREAMS_VERSION)
+        return MM_OK;
+    return mm_trouble(error, "%s: made with arithmetic %d and streams %d, this mm has %d and %d%s", run,
+                      facts->arithmetic_version, facts->streams_version, MM_ARITHMETIC_VERSION,
+                      MM_STREAMS_VERSION, so);
+}
+
 // The data, the arithmetic and the streams are those that the run began with.
 mm_status mm_trainer_check_same(const mm_trainer *t, const mm_run_facts *facts, mm_error *error) {
-    const char *run = t->settings.out;
-    if (facts->arithmetic_version != MM_ARITHMETIC_VERSION || facts->streams_version != MM_STREAMS_VERSION)
-        return mm_trouble(
-            error, "%s: made with arithmetic %d and streams %d, this mm has %d and %d; go on with the old mm",
-            run, facts->arithmetic_version, facts->streams_version, MM_ARITHMETIC_VERSION,
-            MM_STREAMS_VERSION);
-    mm_status status = check_source(&t->train, &facts->data, "--data", t->settings.data, error);
+    mm_status status = mm_trainer_check_versions(t->settings.out, facts, "; go on with the old mm", error);
+    if (!status) status = check_source(&t->train, &facts->data, "--data", t->settings.data, error);
     if (!status) status = check_source(&t->val, &facts->val_data, "--val-data", t->settings.val_data, error);
     return status;
 }

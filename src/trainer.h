@@ -116,6 +116,9 @@ MM_CHECKED mm_status mm_trainer_find_end(mm_trainer *t, bool *ended, mm_error *e
 MM_CHECKED mm_status mm_trainer_continue(mm_trainer *t, mm_error *error);
 // Loads the run's checkpoint of `step`. The run is settings.out, and need not be locked.
 MM_CHECKED mm_status mm_trainer_load(mm_trainer *t, int64_t step, mm_error *error);
+// Are arithmetic and streams those of this mm? Trouble ends with `so`: what follows for the run.
+MM_CHECKED mm_status mm_trainer_check_versions(const char *run, const mm_run_facts *facts, const char *so,
+                                               mm_error *error);
 // Are arithmetic, streams and data those that the run began with? And are the weights its initial ones?
 MM_CHECKED mm_status mm_trainer_check_same(const mm_trainer *t, const mm_run_facts *facts, mm_error *error);
 MM_CHECKED mm_status mm_trainer_check_initial(const mm_trainer *t, const mm_run_facts *facts,

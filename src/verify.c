@@ -10,7 +10,6 @@ typedef struct verification {
     mm_replay *replay;
     mm_trace_step again; // the step as it is now
     mm_verify_result *result;
-    const mm_verify_options *options;
     int64_t start; // the checkpoint that it began with
     int64_t end;   // the last step to check
 } verification;
@@ -87,9 +86,8 @@ static mm_status check_step(verification *v, mm_error *error) {
         v->end = side->steps;
         return MM_OK;
     }
-    if (!status && !traced && mm_side_has_checkpoint(side, side->steps))
-        status = mm_side_check_checkpoint(side, &v->again, error);
-    return status;
+    bool saved = !traced && mm_side_has_checkpoint(side, side->steps);
+    return saved ? mm_side_check_checkpoint(side, &v->again, error) : MM_OK;
 }
 
 static void tell(const verification *v, int64_t step) {
@@ -123,7 +121,7 @@ static mm_status check_steps(verification *v, mm_error *error) {
 
 mm_status mm_verify(const char *run_path, const mm_verify_options *options, mm_verify_result *result,
                     mm_error *error) {
-    verification v = {.result = result, .options = options};
+    verification v = {.result = result};
     *result = (mm_verify_result){.repeats = true};
     mm_error found = {0};
     mm_status status = mm_side_open(run_path, &v.side, error);

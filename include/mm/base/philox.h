@@ -14,7 +14,7 @@
 #include <arm_neon.h>
 #endif
 
-enum { MM_PHILOX_LANES = 16, MM_PHILOX_WORDS = 64 };
+enum { MM_PHILOX_WORDS = 64 };
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "pairs of words are stored as 64-bit numbers");
 
