@@ -115,8 +115,8 @@ static void list_groups(const draw_of *draws, size_t count, mm_seed_table *table
     }
 }
 
-mm_status mm_seed_table_make(int policy, const uint64_t *seeds, int trials, int ranks, mm_seed_table *table,
-                             mm_error *error) {
+mm_status mm_seed_table_make(mm_seed_policy policy, const uint64_t *seeds, int trials, int ranks,
+                             mm_seed_table *table, mm_error *error) {
     *table = (mm_seed_table){0};
     size_t most = (size_t)MM_STREAM_PURPOSES * (size_t)trials * (size_t)ranks * EPOCHS;
     draw_of *draws = calloc(most, sizeof *draws);
@@ -128,9 +128,9 @@ mm_status mm_seed_table_make(int policy, const uint64_t *seeds, int trials, int 
         mm_seed_table_free(table);
         return mm_trouble(error, "streams of %d trials of %d ranks: out of memory; use fewer", trials, ranks);
     }
-    size_t count = list_draws((mm_seed_policy)policy, seeds, trials, ranks, draws);
+    size_t count = list_draws(policy, seeds, trials, ranks, draws);
     qsort(draws, count, sizeof *draws, compare_draws);
-    list_streams((mm_seed_policy)policy, seeds, trials, ranks, table);
+    list_streams(policy, seeds, trials, ranks, table);
     list_groups(draws, count, table);
     free(draws);
     return MM_OK;

@@ -205,7 +205,7 @@ static mm_status run_seeds(const args *given, mm_error *error) {
     mm_status status = read_question(given, &q, error);
     if (status) return status;
     mm_seed_table table;
-    status = mm_seed_table_make((int)q.policy, q.seeds, q.trials, (int)q.ranks, &table, error);
+    status = mm_seed_table_make((mm_seed_policy)q.policy, q.seeds, q.trials, (int)q.ranks, &table, error);
     if (status) return status;
     mm_text out = {0};
     if (args_flag(given, "json"))

@@ -4,14 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    POLICY_RANK = 0,
-    POLICY_SHARED = 1,
-    POLICY_SAMPLE = 3,
-    SCHEDULE_CONSTANT = 1,
-    ORDER_SHUFFLED = 0
-}; // in the order of the choices' names
-
 enum { ANYWHERE = MM_STAGE_BATCH | MM_STAGE_LEAF | MM_STAGE_MERGE | MM_STAGE_UPDATE };
 
 typedef struct comparing {
@@ -107,7 +99,8 @@ static bool same_setting(const mm_settings *a, const mm_settings *b, const mm_fi
 // Where both runs draw by key. What one of them alone draws, another option explains.
 static unsigned drawing_stages(const comparing *c, const char *key) {
     const mm_settings *a = &c->a->settings, *b = &c->b->settings;
-    bool shuffled = a->order == ORDER_SHUFFLED && b->order == ORDER_SHUFFLED && strcmp(key, "seed") == 0;
+    bool shuffled =
+        a->order == MM_ORDER_SHUFFLED && b->order == MM_ORDER_SHUFFLED && strcmp(key, "seed") == 0;
     bool noise = a->token_noise > 0 && b->token_noise > 0, dropout = a->dropout > 0 && b->dropout > 0;
     return (noise || shuffled ? MM_STAGE_BATCH : 0U) | (dropout ? MM_STAGE_LEAF : 0U);
 }
@@ -139,7 +132,7 @@ static unsigned stages_of(const comparing *c, const char *key) {
 
 // One rank, whose key is the base seed by either of these policies.
 static bool is_alone(const mm_settings *s) {
-    return s->ranks == 1 && (s->seed_policy == POLICY_RANK || s->seed_policy == POLICY_SHARED);
+    return s->ranks == 1 && (s->seed_policy == MM_SEED_POLICY_RANK || s->seed_policy == MM_SEED_POLICY_SHARED);
 }
 
 // Does the option matter to these two runs at all?
@@ -148,11 +141,12 @@ static bool moves_bits(const comparing *c, const mm_field *f) {
     bool draws = a->dropout > 0 || a->token_noise > 0 || b->dropout > 0 || b->token_noise > 0;
     if (strcmp(f->key, "seed_policy") == 0) return draws && !(is_alone(a) && is_alone(b));
     if (strcmp(f->key, "seed") == 0)
-        return draws || !a->model || !b->model || a->order == ORDER_SHUFFLED || b->order == ORDER_SHUFFLED;
+        return draws || !a->model || !b->model || a->order == MM_ORDER_SHUFFLED ||
+               b->order == MM_ORDER_SHUFFLED;
     if (strcmp(f->key, "ranks") == 0)
-        return draws && !(a->seed_policy == POLICY_SAMPLE && b->seed_policy == POLICY_SAMPLE);
+        return draws && !(a->seed_policy == MM_SEED_POLICY_SAMPLE && b->seed_policy == MM_SEED_POLICY_SAMPLE);
     if (strcmp(f->key, "steps") == 0)
-        return a->schedule != SCHEDULE_CONSTANT || b->schedule != SCHEDULE_CONSTANT;
+        return a->schedule != MM_SCHEDULE_CONSTANT || b->schedule != MM_SCHEDULE_CONSTANT;
     return f->changes_bits;
 }
 

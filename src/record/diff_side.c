@@ -13,8 +13,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-enum { TRACE_OFF = 0 }; // the first choice of --trace
-
 // A run that is being trained has files that do not agree yet. The lock is asked for, shared, so that others
 // who compare are not refused, and let go at once, so that no trainer is: one that starts later is not
 // noticed.
@@ -34,7 +32,7 @@ mm_status mm_side_open(const char *path, mm_side *side, mm_error *error) {
     mm_status status = mm_run_read(path, &side->facts, error);
     if (!status) status = check_idle(path, error);
     if (!status) status = mm_trace_steps_open(path, &side->trace, error);
-    if (!status && !side->trace && side->facts.settings.trace != TRACE_OFF)
+    if (!status && !side->trace && side->facts.settings.trace != MM_LEVEL_OFF)
         status =
             mm_trouble(error, "%s/trace.jsonl.gz: not there; run.json says that the run has a trace", path);
     if (!status) status = mm_metrics_reader_open(path, &side->metrics, error);

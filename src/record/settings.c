@@ -12,11 +12,19 @@
 #define TINIEST 1e-300
 #define HUGE 1e300
 
-static const char *const packings[] = {"window", "document", NULL};
-static const char *const policies[] = {"rank", "shared", "hashed", "sample", NULL};
-static const char *const orders[] = {"shuffled", "sequential", NULL};
-static const char *const schedules[] = {"minimind", "constant", NULL};
-static const char *const levels[] = {"off", "step", "layer", "op", NULL};
+// Each ends with the NULL behind its last name.
+static const char *const packings[MM_PACKING_DOCUMENT + 2] = {
+    [MM_PACKING_WINDOW] = "window", [MM_PACKING_DOCUMENT] = "document"};
+static const char *const policies[MM_SEED_POLICY_SAMPLE + 2] = {[MM_SEED_POLICY_RANK] = "rank",
+                                                                [MM_SEED_POLICY_SHARED] = "shared",
+                                                                [MM_SEED_POLICY_HASHED] = "hashed",
+                                                                [MM_SEED_POLICY_SAMPLE] = "sample"};
+static const char *const orders[MM_ORDER_SEQUENTIAL + 2] = {
+    [MM_ORDER_SHUFFLED] = "shuffled", [MM_ORDER_SEQUENTIAL] = "sequential"};
+static const char *const schedules[MM_SCHEDULE_CONSTANT + 2] = {
+    [MM_SCHEDULE_MINIMIND] = "minimind", [MM_SCHEDULE_CONSTANT] = "constant"};
+static const char *const levels[MM_LEVEL_OP + 2] = {
+    [MM_LEVEL_OFF] = "off", [MM_LEVEL_STEP] = "step", [MM_LEVEL_LAYER] = "layer", [MM_LEVEL_OP] = "op"};
 
 // Bounds that are said in words: below 1, above 0, finite. Seeds are numbers in JSON as far as every reader
 // keeps them.

@@ -2,11 +2,10 @@
 #ifndef MM_DATA_PLAN_H
 #define MM_DATA_PLAN_H
 
+#include <mm/base/choices.h>
 #include <mm/data/dataset.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-typedef enum mm_packing { MM_PACKING_WINDOW, MM_PACKING_DOCUMENT } mm_packing;
 
 typedef struct mm_plan {
     const mm_dataset *dataset; // must live as long

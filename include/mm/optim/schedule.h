@@ -2,9 +2,8 @@
 #ifndef MM_OPTIM_SCHEDULE_H
 #define MM_OPTIM_SCHEDULE_H
 
+#include <mm/base/choices.h>
 #include <stdint.h>
-
-typedef enum mm_schedule { MM_SCHEDULE_MINIMIND, MM_SCHEDULE_CONSTANT } mm_schedule;
 
 // At step t (from 1) of `steps`: lr * t / warmup while t <= warmup; then lr, or minimind's
 // lr * (0.1 + 0.45 * (1 + cos(pi * (t - warmup) / (steps - warmup)))). In double, cos by mm_sincos.

@@ -2,16 +2,10 @@
 #ifndef MM_RANK_STREAMS_H
 #define MM_RANK_STREAMS_H
 
+#include <mm/base/choices.h>
 #include <mm/base/rng.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-typedef enum mm_seed_policy {
-    MM_SEED_POLICY_RANK,   // base seed + rank
-    MM_SEED_POLICY_SHARED, // base seed: the trap
-    MM_SEED_POLICY_HASHED, // hash(base seed, rank)
-    MM_SEED_POLICY_SAMPLE  // hash(base seed, 2^64 - 1), a number that no rank has; streams belong to samples
-} mm_seed_policy;
 
 // What is drawn, in the order that run.json and mm seeds list it; the last, what --sample-every writes, moves
 // no weight.

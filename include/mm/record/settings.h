@@ -4,6 +4,7 @@
 #ifndef MM_RECORD_SETTINGS_H
 #define MM_RECORD_SETTINGS_H
 
+#include <mm/base/choices.h>
 #include <mm/base/status.h>
 #include <mm/files/json.h>
 #include <stdbool.h>
@@ -34,8 +35,6 @@ typedef struct mm_settings {
     char *prompt;         // of samples; NULL: they begin as a document does
     int64_t trace;        // mm_level
 } mm_settings;
-
-typedef enum mm_order { MM_ORDER_SHUFFLED, MM_ORDER_SEQUENTIAL } mm_order;
 
 typedef enum mm_field_kind {
     MM_FIELD_INTEGER,
