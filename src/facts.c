@@ -5,24 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void put_stream(mm_run_facts *facts, const char *purpose, int rank, uint64_t key) {
-    mm_run_stream *stream = &facts->streams[facts->stream_count++];
-    *stream = (mm_run_stream){.rank = rank, .key = key};
-    snprintf(stream->purpose, sizeof stream->purpose, "%s", purpose);
-}
-
 // Every stream's key, from the functions that training draws with.
 static bool list_streams(const mm_trainer *t, mm_run_facts *facts) {
     const mm_settings *s = &t->settings;
     facts->streams = calloc(MM_STREAM_PURPOSES * (size_t)s->ranks, sizeof *facts->streams);
     if (!facts->streams) return false;
-    mm_seed_policy policy = (mm_seed_policy)s->seed_policy;
-    for (int i = 0; i < MM_STREAM_PURPOSES; i++) {
-        const mm_stream_purpose *p = &mm_stream_purposes[i];
-        bool of_rank = p->of_rank && policy != MM_SEED_POLICY_SAMPLE;
-        for (int rank = 0; rank < (of_rank ? s->ranks : 1); rank++)
-            put_stream(facts, p->name, of_rank ? rank : -1,
-                       p->of_rank ? mm_rank_key(policy, s->seed, rank) : s->seed);
+    mm_listed_stream listed;
+    for (size_t i = 0; mm_stream_listed((mm_seed_policy)s->seed_policy, s->seed, (int)s->ranks, i, &listed);
+         i++) {
+        mm_run_stream *stream = &facts->streams[facts->stream_count++];
+        *stream = (mm_run_stream){.rank = listed.rank, .key = listed.key};
+        snprintf(stream->purpose, sizeof stream->purpose, "%s", listed.purpose);
     }
     return true;
 }

@@ -72,17 +72,11 @@ static size_t list_draws(mm_seed_policy policy, const uint64_t *seeds, int trial
 
 static void list_streams(mm_seed_policy policy, const uint64_t *seeds, int trials, int ranks,
                          mm_seed_table *table) {
+    mm_listed_stream listed;
     for (int trial = 0; trial < trials; trial++)
-        for (int i = 0; i < MM_STREAM_PURPOSES; i++) {
-            bool of_rank = mm_stream_purposes[i].of_rank && policy != MM_SEED_POLICY_SAMPLE;
-            for (int rank = 0; rank < (of_rank ? ranks : 1); rank++)
-                table->streams[table->stream_count++] = (mm_seed_stream){
-                    .purpose = mm_stream_purposes[i].name,
-                    .trial = trial,
-                    .rank = of_rank ? rank : -1,
-                    .key = mm_stream_purposes[i].of_rank ? mm_rank_key(policy, seeds[trial], rank)
-                                                         : seeds[trial]};
-        }
+        for (size_t i = 0; mm_stream_listed(policy, seeds[trial], ranks, i, &listed); i++)
+            table->streams[table->stream_count++] = (mm_seed_stream){
+                .purpose = listed.purpose, .trial = trial, .rank = listed.rank, .key = listed.key};
 }
 
 static mm_seed_across across_of(const draw_of *draws, size_t count) {

@@ -26,6 +26,22 @@ uint64_t mm_rank_key(mm_seed_policy policy, uint64_t seed, int rank) {
     return mm_hash_seed(seed, UINT64_MAX);
 }
 
+bool mm_stream_listed(mm_seed_policy policy, uint64_t seed, int ranks, size_t i, mm_listed_stream *out) {
+    for (const mm_stream_purpose *p = mm_stream_purposes; p < mm_stream_purposes + MM_STREAM_PURPOSES; p++) {
+        const bool of_rank = p->of_rank && policy != MM_SEED_POLICY_SAMPLE;
+        const size_t count = of_rank ? (size_t)ranks : 1;
+        if (i >= count) {
+            i -= count;
+            continue;
+        }
+        *out = (mm_listed_stream){.purpose = p->name,
+                                  .rank = of_rank ? (int)i : -1,
+                                  .key = p->of_rank ? mm_rank_key(policy, seed, (int)i) : seed};
+        return true;
+    }
+    return false;
+}
+
 const char *mm_seed_policy_words(mm_seed_policy policy) {
     switch (policy) {
     case MM_SEED_POLICY_RANK:

@@ -8,7 +8,7 @@ typedef enum mm_seed_policy {
     MM_SEED_POLICY_RANK,   // base seed + rank
     MM_SEED_POLICY_SHARED, // base seed: the trap
     MM_SEED_POLICY_HASHED, // hash(base seed, rank)
-    MM_SEED_POLICY_SAMPLE  // hash(base seed); streams belong to samples
+    MM_SEED_POLICY_SAMPLE  // hash(base seed, 2^64 - 1), a number that no rank has; streams belong to samples
 } mm_seed_policy;
 
 typedef enum mm_order { MM_ORDER_SHUFFLED, MM_ORDER_SEQUENTIAL } mm_order;

@@ -5,6 +5,7 @@
 #include <mm/base/choices.h>
 #include <mm/base/rng.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 // What is drawn, in the order that run.json and mm seeds list it; the last, what --sample-every writes, moves
@@ -18,9 +19,18 @@ typedef struct mm_stream_purpose {
 enum { MM_STREAM_PURPOSES = 7 };
 extern const mm_stream_purpose mm_stream_purposes[MM_STREAM_PURPOSES];
 
-// The key of a rank's streams by the policy, as listed above; under `sample` the same for all ranks. A change
+// The key of a rank's streams by the policy (mm/base/choices.h); under `sample` the same for all ranks. A change
 // raises MM_STREAMS_VERSION.
 uint64_t mm_rank_key(mm_seed_policy policy, uint64_t seed, int rank);
+
+typedef struct mm_listed_stream {
+    const char *purpose;
+    int rank; // -1: one stream for all ranks, or under the policy sample for all samples
+    uint64_t key;
+} mm_listed_stream;
+// Stream `i` of a seed, of at most MM_STREAM_PURPOSES * ranks, by purposes and then by ranks; false behind
+// the last.
+bool mm_stream_listed(mm_seed_policy policy, uint64_t seed, int ranks, size_t i, mm_listed_stream *out);
 // In words, for people: "each rank draws its own masks from base seed + rank". Static.
 const char *mm_seed_policy_words(mm_seed_policy policy);
 
