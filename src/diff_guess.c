@@ -52,6 +52,13 @@ void guess_say(const guessing *g, mm_cause cause, const char *format, ...) {
     g->found->guessed = cause;
 }
 
+void guess_flip(float *number, int bit) {
+    uint32_t bits;
+    memcpy(&bits, number, sizeof bits);
+    bits ^= UINT32_C(1) << bit;
+    memcpy(number, &bits, sizeof bits);
+}
+
 // A trace that lacks records shows what its run did no more than in part: nothing is proven by the rest.
 static bool all_paired(const mm_trace_pairs *pairs) {
     for (size_t i = 0; i < pairs->count; i++)

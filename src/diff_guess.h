@@ -35,6 +35,10 @@ const char *guess_run(const guessing *g); // "A" or "B"
 __attribute__((format(printf, 3, 4))) void guess_say(const guessing *g, mm_cause cause, const char *format,
                                                      ...);
 
+// Numbers of a tensor whose every bit is tried; and of a rank's, whose sum is made again for each.
+enum { GUESS_FLIPS = 4096, GUESS_SUM_FLIPS = 2048 };
+void guess_flip(float *number, int bit);
+
 // Each says something only if it is proven. src/diff_guess_leaf.c: samples and streams; diff_guess_sum.c:
 // leaves and ranks added otherwise; diff_guess_update.c: the update.
 void guess_samples(const guessing *g);

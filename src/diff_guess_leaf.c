@@ -56,30 +56,16 @@ static bool leaf_loss(const guessing *g, int64_t leaf, const drawn *from, double
     mm_trainer *t = &g->replay->trainer;
     const mm_settings *s = &t->settings;
     mm_worker *w = &t->workers[0];
-    uint64_t first = (uint64_t)(t->step * s->batch + leaf * s->micro_batch);
-    if (mm_batch_fill(&w->batch, &t->train.plan, w->cursor, first, (int)s->micro_batch, NULL)) return false;
-    int64_t in_rank = leaf % t->leaves_in_rank;
-    for (int i = 0; i < w->batch.samples; i++) {
-        w->draws[i] = mm_rank_draw((mm_seed_policy)s->seed_policy, s->seed, (int)(leaf / t->leaves_in_rank),
-                                   t->step + 1, in_rank, i, w->batch.positions[i]);
-    }
-    if (s->token_noise > 0) // what it read agrees
-        mm_batch_noise(&w->batch, w->draws, s->token_noise, s->seq_len, t->ordinary, t->ordinary_count);
+    if (mm_step_fill_leaf(t, w, leaf, NULL)) return false;
+    // What it read agrees; masks are drawn from elsewhere.
     for (int i = 0; i < w->batch.samples; i++) {
         w->draws[i] =
             mm_rank_draw((mm_seed_policy)s->seed_policy, s->seed, from->rank, t->step + 1 + from->step,
-                         in_rank + from->leaf_in_rank, i, w->batch.positions[i]);
+                         leaf % t->leaves_in_rank + from->leaf_in_rank, i, w->batch.positions[i]);
         w->draws[i].sample += (uint64_t)from->sample;
     }
-    mm_leaf in = {.samples = w->batch.samples,
-                  .rows = w->batch.rows,
-                  .starts = w->batch.starts,
-                  .inputs = w->batch.inputs,
-                  .targets = w->batch.targets,
-                  .draws = w->draws,
-                  .dropout = s->dropout,
-                  .seq_len = s->seq_len,
-                  .scale = 1};
+    mm_leaf in = mm_step_leaf(t, w);
+    in.scale = 1;
     float *gradient = mm_tree_buffer(t->tree);
     mm_member alone = mm_worker_alone(w);
     *loss = mm_model_train(&t->model, w->activations, &in, gradient, NULL, &alone);

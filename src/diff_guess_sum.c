@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FLIP_MOST = 2048 }; // numbers of a rank's tensors whose every bit is tried
 // Numbers that one kind of guess adds, and hashes: a few seconds. Tries grow with the square of the leaves,
 // and each with the leaves.
 static const double ADD_MOST = 2e9;
@@ -85,17 +84,12 @@ static void close_sums(sums *s) {
 }
 
 static void add(const sums *s, float *sum, const float *other) {
-    for (int64_t i = 0; i < s->n; i++) sum[i] += other[i];
+    mm_tree_add(sum, other, (size_t)s->n);
 }
 
 // The tree over what stands in the room's first `count` places; the sum is in the first.
 static mm_hash tree(const sums *s, int64_t count) {
-    for (; count > 1; count = (count + 1) / 2)
-        for (int64_t i = 0; i < (count + 1) / 2; i++) {
-            float *to = s->room + i * s->n;
-            memmove(to, s->room + 2 * i * s->n, (size_t)s->n * sizeof(float));
-            if (2 * i + 1 < count) add(s, to, s->room + (2 * i + 1) * s->n);
-        }
+    mm_tree_fold(s->room, count, (size_t)s->n);
     return mm_hash_bytes(s->room, (size_t)s->n * sizeof(float));
 }
 
@@ -141,15 +135,8 @@ static void try_leaves(const sums *s, const mm_trace_record *r) {
         }
 }
 
-static void flip(float *number, int bit) {
-    uint32_t bits;
-    memcpy(&bits, number, sizeof bits);
-    bits ^= UINT32_C(1) << bit;
-    memcpy(number, &bits, sizeof bits);
-}
-
 static bool can_try_bits(const sums *s) {
-    return s->n * s->each <= FLIP_MOST;
+    return s->n * s->each <= GUESS_SUM_FLIPS;
 }
 
 // One bit of a leaf's gradient turned over: of a tensor that is small enough to try all of them.
@@ -159,9 +146,9 @@ static void try_bits(const sums *s, const mm_trace_record *r) {
     for (int64_t leaf = rank * s->each; leaf < (rank + 1) * s->each; leaf++)
         for (int64_t i = 0; i < 32 * s->n; i++) {
             float *number = s->leaves + leaf * s->n + i / 32;
-            flip(number, (int)(i % 32));
+            guess_flip(number, (int)(i % 32));
             bool found = mm_hash_equal(node(s, rank, -1, -1), r->hash);
-            flip(number, (int)(i % 32));
+            guess_flip(number, (int)(i % 32));
             if (!found) continue;
             guess_say(s->g, MM_CAUSE_NONE,
                       "in run %s, bit %d of number %lld of leaf %lld's gradient of %s was turned over",

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FLIP_MOST = 4096 }; // numbers of a tensor whose every bit is tried
-
 static const char *base_name(const char *name) {
     static const char squares[] = "exp_avg_sq.", mean[] = "exp_avg.";
     if (strncmp(name, squares, sizeof squares - 1) == 0) return name + sizeof squares - 1;
@@ -107,13 +105,6 @@ static void try_ways(const guessing *g, const float *gradient, double norm) {
 
 // --- one number
 
-static void flip(float *number, int bit) {
-    uint32_t bits;
-    memcpy(&bits, number, sizeof bits);
-    bits ^= UINT32_C(1) << bit;
-    memcpy(number, &bits, sizeof bits);
-}
-
 // A number of `which` (0 parameter, 1 and 2 its moments) with a turned bit before the update: the update of
 // the others stands, so one number is made again.
 static bool try_bit(const guessing *g, const float *gradient, const mm_adamw_scalars *scalars, size_t offset,
@@ -125,7 +116,7 @@ static bool try_bit(const guessing *g, const float *gradient, const mm_adamw_sca
         old[k] = arrays[k][at];
         state[k] = g->before->floats[(size_t)k * n + at];
     }
-    flip(&state[which], bit);
+    guess_flip(&state[which], bit);
     t->optim->adamw(&state[0], &state[1], &state[2], gradient + at, 1, scalars);
     arrays[which][at] = state[which];
     bool equal = mm_hash_equal(mm_hash_bytes(now->data, mm_tensor_bytes(now)), wanted);
@@ -139,7 +130,7 @@ static void try_bits(const guessing *g, const float *gradient, double norm) {
     const mm_settings *s = &t->settings;
     static const char *const names[] = {"", "the first moment of ", "the second moment of "};
     int tensor = -1;
-    if (!alone(g, &tensor) || tensor < 0 || mm_tensor_count(&p->tensors[tensor]) > FLIP_MOST) return;
+    if (!alone(g, &tensor) || tensor < 0 || mm_tensor_count(&p->tensors[tensor]) > GUESS_FLIPS) return;
     way usual = {lr_of(t, t->step + 1), mm_clip_scale(norm, s->clip), t->step, false, false};
     (void)explains(g, gradient, &usual, tensor); // the update as it should be, for the other numbers
     mm_tensor now[3] = {mm_parameter_in(p, tensor, t->weights), t->optimizer[tensor],

@@ -65,7 +65,7 @@ static void node_done(void *self, int level, int64_t index, const mm_partial *su
     mm_profile_mark(MM_PROFILE_TRACE, MM_PASS_NONE);
 }
 
-static mm_status fill_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf, mm_error *error) {
+mm_status mm_step_fill_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf, mm_error *error) {
     const mm_settings *s = &t->settings;
     uint64_t first = first_position(t) + (uint64_t)(leaf * s->micro_batch);
     mm_status status =
@@ -93,8 +93,7 @@ static void record_batch(mm_trainer *t, mm_worker *worker) {
     mm_profile_mark(MM_PROFILE_TRACE, MM_PASS_NONE);
 }
 
-// What the worker's batch is to the model.
-static mm_leaf leaf_of(const mm_trainer *t, const mm_worker *worker) {
+mm_leaf mm_step_leaf(const mm_trainer *t, const mm_worker *worker) {
     const mm_settings *s = &t->settings;
     const mm_batch *b = &worker->batch;
     return (mm_leaf){.samples = b->samples,
@@ -110,9 +109,9 @@ static mm_leaf leaf_of(const mm_trainer *t, const mm_worker *worker) {
 
 mm_status mm_step_run_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf, float *gradient,
                            const mm_probe *probe, double *loss, mm_error *error) {
-    mm_status status = fill_leaf(t, worker, leaf, error);
+    mm_status status = mm_step_fill_leaf(t, worker, leaf, error);
     if (status) return status;
-    mm_leaf in = leaf_of(t, worker);
+    mm_leaf in = mm_step_leaf(t, worker);
     mm_member member = mm_worker_alone(worker);
     *loss = mm_model_train(&t->model, worker->activations, &in, gradient, probe, &member);
     return MM_OK;
@@ -123,7 +122,7 @@ static bool take_leaf(mm_trainer *t, mm_worker *host, int64_t limit) {
     host->leaf = mm_tree_take(t->tree, limit, &host->gradient);
     if (host->leaf < 0) return false;
     host->list = &t->leaf_lists[host->leaf];
-    host->status = fill_leaf(t, host, host->leaf, &host->error);
+    host->status = mm_step_fill_leaf(t, host, host->leaf, &host->error);
     if (host->status) mm_tree_stop(t->tree);
     return !host->status;
 }
@@ -134,7 +133,7 @@ static void run_leaf(mm_trainer *t, mm_worker *host, const mm_member *member) {
     leaf_work work = {t, host};
     mm_probe probe = {.level = (mm_level)s->trace, .self = &work, .see = see};
     if (member->worker == 0) record_batch(t, host);
-    mm_leaf in = leaf_of(t, host);
+    mm_leaf in = mm_step_leaf(t, host);
     mm_partial partial = {.gradient = host->gradient, .targets = in.rows};
     partial.loss = mm_model_train(&t->model, host->activations, &in, partial.gradient,
                                   s->trace > MM_LEVEL_STEP ? &probe : NULL, member);

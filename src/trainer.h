@@ -137,6 +137,9 @@ MM_CHECKED mm_status mm_trainer_step(mm_trainer *t, mm_metrics_row *row, mm_erro
 // src/step.c. Every leaf's gradient, merged but for t->other, which mm_step_norm adds and gives back to the
 // tree. The sum's buffer is given back after the update.
 MM_CHECKED mm_status mm_step_gradients(mm_trainer *t, mm_partial *sum, mm_error *error);
+// A leaf's samples with their draws into the worker's batch; and what that batch is to the model.
+MM_CHECKED mm_status mm_step_fill_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf, mm_error *error);
+mm_leaf mm_step_leaf(const mm_trainer *t, const mm_worker *worker);
 // One leaf of the step in work, apart from tree and trace: sets `gradient`.
 MM_CHECKED mm_status mm_step_run_leaf(mm_trainer *t, mm_worker *worker, int64_t leaf, float *gradient,
                                       const mm_probe *probe, double *loss, mm_error *error);

@@ -123,6 +123,21 @@ static void one(int64_t leaves, int workers, int longest) {
     mm_tree_close(j.tree);
 }
 
+static void arrays_that_lie_side_by_side_give_it_too(void **state) {
+    (void)state;
+    enum { MOST = 33 };
+    static float arrays[MOST][FLOATS];
+    for (int64_t leaves = 1; leaves <= MOST; leaves++) {
+        float expected[FLOATS];
+        double loss;
+        definition(leaves, mm_tree_levels(leaves), 0, expected, &loss);
+        for (int64_t leaf = 0; leaf < leaves; leaf++)
+            for (int i = 0; i < FLOATS; i++) arrays[leaf][i] = 0.0f + number(leaf, i);
+        mm_tree_fold(arrays[0], leaves, FLOATS);
+        assert_memory_equal(arrays[0], expected, sizeof expected);
+    }
+}
+
 static void any_workers_give_the_definition(void **state) {
     (void)state;
     for (int64_t leaves = 1; leaves <= 33; leaves++)
@@ -246,9 +261,13 @@ static void shape_of_the_tree(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_workers_give_the_definition),      cmocka_unit_test(waiting_for_buffers_ends),
-        cmocka_unit_test(a_worker_without_a_buffer_sleeps),     cmocka_unit_test(a_stopped_step_ends),
-        cmocka_unit_test(buffers_grow_with_workers_not_leaves), cmocka_unit_test(shape_of_the_tree),
+        cmocka_unit_test(any_workers_give_the_definition),
+        cmocka_unit_test(arrays_that_lie_side_by_side_give_it_too),
+        cmocka_unit_test(waiting_for_buffers_ends),
+        cmocka_unit_test(a_worker_without_a_buffer_sleeps),
+        cmocka_unit_test(a_stopped_step_ends),
+        cmocka_unit_test(buffers_grow_with_workers_not_leaves),
+        cmocka_unit_test(shape_of_the_tree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -199,6 +199,13 @@ void mm_tree_add(float *restrict sum, const float *restrict other, size_t floats
     for (size_t i = 0; i < floats; i++) sum[i] += other[i];
 }
 
+// A node lies where its first leaf lay; one without a right child is there already.
+void mm_tree_fold(float *arrays, int64_t leaves, size_t floats) {
+    for (int64_t apart = 1; apart < leaves; apart *= 2)
+        for (int64_t left = 0; left + apart < leaves; left += 2 * apart)
+            mm_tree_add(arrays + (size_t)left * floats, arrays + (size_t)(left + apart) * floats, floats);
+}
+
 // With the left child's gradient.
 static mm_partial joined(const mm_partial *left, const mm_partial *right) {
     return (mm_partial){.gradient = left->gradient,

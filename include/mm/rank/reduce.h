@@ -58,6 +58,9 @@ mm_partial mm_tree_root(const mm_tree *tree, float **other);
 // A merge, or a part of one: sum[i] += other[i].
 void mm_tree_add(float *sum, const float *other, size_t floats);
 void mm_tree_return(mm_tree *tree, float *buffer);
+// The tree's sum of arrays of `floats` floats, one for each leaf, which lie one behind the other: the first
+// becomes the sum, the others hold parts of it.
+void mm_tree_fold(float *arrays, int64_t leaves, size_t floats);
 
 // Levels above the leaves: ceil(log2(leaves)).
 int mm_tree_levels(int64_t leaves);
