@@ -7,9 +7,8 @@
 #include <string.h>
 
 static const char *base_name(const char *name) {
-    static const char squares[] = "exp_avg_sq.", mean[] = "exp_avg.";
-    if (strncmp(name, squares, sizeof squares - 1) == 0) return name + sizeof squares - 1;
-    return strncmp(name, mean, sizeof mean - 1) == 0 ? name + sizeof mean - 1 : name;
+    int which;
+    return mm_moment_of(name, &which);
 }
 
 // The record of a tensor after the update, in the run that does not repeat; NULL: it agrees.

@@ -183,14 +183,13 @@ mm_status mm_nonfinite_update(mm_trainer *t, mm_error *error) {
     for (int64_t w = 0; w < t->settings.workers; w++) spoiled |= t->workers[w].spoiled;
     if (!spoiled) return MM_OK;
     float *const arrays[] = {t->weights, t->m, t->v};
-    static const char *const names[] = {"", "exp_avg.", "exp_avg_sq."};
     for (int i = 0; i < 3; i++) {
         int tensor;
         spot at;
         if (!find_in_table(t, arrays[i], &tensor, &at)) continue;
         mm_text said = {0};
         say_layer_of(&said, name_of(t, tensor));
-        mm_text_format(&said, ", the update (adamw, lr %g): %s", t->lr, names[i]);
+        mm_text_format(&said, ", the update (adamw, lr %g): %s", t->lr, mm_moment_prefixes[i]);
         say_spot(&said, name_of(t, tensor), &at);
         return stop(t, &said, true, error);
     }

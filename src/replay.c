@@ -52,8 +52,7 @@ mm_status mm_replay_seek(mm_replay *r, int64_t step, mm_error *error) {
     t->trace = NULL;
     if (step > t->settings.steps)
         return mm_trouble(
-            error,
-            "%s/checkpoints/step-%06lld: goes beyond the %lld steps of run.json; one of the two was changed",
+            error, "%s/" MM_CHECKPOINT ": goes beyond the %lld steps of run.json; one of the two was changed",
             t->settings.out, (long long)step, (long long)t->settings.steps);
     mm_status status = mm_trace_keep(&t->trace, error);
     if (status) return status;

@@ -158,7 +158,7 @@ mm_status mm_trainer_load(mm_trainer *t, int64_t step, mm_error *error) {
 static mm_status check_unsaved(const char *run, mm_error *error) {
     char link[PATH_MAX], folder[PATH_MAX];
     mm_status status = mm_path_join(link, sizeof link, run, "model", error);
-    if (!status) status = mm_path_join(folder, sizeof folder, run, "checkpoints", error);
+    if (!status) status = mm_path_join(folder, sizeof folder, run, MM_CHECKPOINTS, error);
     if (status) return status;
     const bool seen = mm_is_folder(folder);
     if (!mm_is_there(link) && (seen || !mm_is_there(folder))) return MM_OK;
@@ -176,7 +176,7 @@ static mm_status compare_weights(const mm_trainer *t, const mm_trace_step *trace
         if (!r || mm_hash_equal(mm_hash_bytes(tensor.data, mm_tensor_bytes(&tensor)), r->hash)) continue;
         return mm_trouble(
             error,
-            "%s/checkpoints/step-%06lld: tensor %s is not the one that the run's trace has after "
+            "%s/" MM_CHECKPOINT ": tensor %s is not the one that the run's trace has after "
             "that step; the checkpoint is another run's, or was changed: " MM_CHECKPOINT_WAY_OUT,
             t->settings.out, (long long)t->step, tensor.name);
     }
@@ -242,7 +242,7 @@ static mm_status open_records(mm_trainer *t, mm_error *error) {
     const char *run = mm_run_path(t->run);
     char trace[PATH_MAX];
     mm_status status = check_records(t, error);
-    if (!status) status = mm_path_join(trace, sizeof trace, run, "trace.jsonl.gz", error);
+    if (!status) status = mm_path_join(trace, sizeof trace, run, MM_TRACE_NAME, error);
     // A trace that is there is cut back also where none is to be written from here on.
     if (!status && (t->settings.trace >= MM_LEVEL_STEP || mm_is_file(trace)))
         status = mm_trace_open(run, (mm_level)t->settings.trace, t->step, &t->trace, error);

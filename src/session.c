@@ -122,10 +122,11 @@ static mm_status choose_config(mm_trainer *t, mm_config *config, mm_error *error
 
 // The optimizer's tensors under PyTorch's names.
 static mm_status name_optimizer(mm_trainer *t, mm_error *error) {
-    static const char *const prefixes[] = {"exp_avg.", "exp_avg_sq."};
     const mm_parameters *p = &t->model.parameters;
     size_t bytes = 0;
-    for (int i = 0; i < p->count; i++) bytes += 2 * (strlen(p->tensors[i].name) + sizeof "exp_avg_sq.");
+    for (int i = 0; i < p->count; i++)
+        for (int which = 1; which <= 2; which++)
+            bytes += strlen(mm_moment_prefixes[which]) + strlen(p->tensors[i].name) + 1;
     t->optimizer = calloc(2 * (size_t)p->count, sizeof *t->optimizer);
     char *name = t->optimizer_names = malloc(bytes);
     if (!t->optimizer || !name) return out_of_memory("optimizer state", error);
@@ -133,7 +134,7 @@ static mm_status name_optimizer(mm_trainer *t, mm_error *error) {
         int of = i % p->count, which = i / p->count;
         t->optimizer[i] = mm_parameter_in(p, of, which ? t->v : t->m);
         t->optimizer[i].name = name;
-        name += sprintf(name, "%s%s", prefixes[which], p->tensors[of].name) + 1;
+        name += sprintf(name, "%s%s", mm_moment_prefixes[1 + which], p->tensors[of].name) + 1;
     }
     return MM_OK;
 }

@@ -24,9 +24,19 @@ static const struct {
                                      {"tokenizer.json", "tokenizer_xxh128"},
                                      {"tokenizer_config.json", "tokenizer_config_xxh128"}};
 
+const char *const mm_moment_prefixes[3] = {"", "exp_avg.", "exp_avg_sq."};
+
+const char *mm_moment_of(const char *name, int *which) {
+    for (*which = 2; *which > 0; --*which) {
+        const size_t size = strlen(mm_moment_prefixes[*which]);
+        if (strncmp(name, mm_moment_prefixes[*which], size) == 0) return name + size;
+    }
+    return name;
+}
+
 mm_status mm_checkpoint_path(const char *run_path, int64_t step, char *out, size_t size, mm_error *error) {
     char name[64];
-    snprintf(name, sizeof name, "checkpoints/step-%06lld", (long long)step);
+    snprintf(name, sizeof name, MM_CHECKPOINT, (long long)step);
     return mm_path_join(out, size, run_path, name, error);
 }
 
@@ -160,7 +170,7 @@ static mm_status save_again(const mm_checkpoint *c, const char *folder, const ch
     char name[64], again[PATH_MAX];
     mm_draft *draft;
     mm_checkpoint_state state;
-    snprintf(name, sizeof name, ".step-%06lld.tmp-0-0", (long long)c->state.step);
+    snprintf(name, sizeof name, "." MM_CHECKPOINT_STEP ".tmp-0-0", (long long)c->state.step);
     mm_status status = mm_path_join(again, sizeof again, folder, name, error);
     if (!status) status = mm_remove_folder(again, error);
     if (!status) status = write_draft(c, again, &draft, &state, error);
@@ -177,7 +187,7 @@ static mm_status save_again(const mm_checkpoint *c, const char *folder, const ch
 
 mm_status mm_checkpoint_save(const char *run_path, const mm_checkpoint *c, int keep, mm_error *error) {
     char folder[PATH_MAX], path[PATH_MAX];
-    mm_status status = mm_path_join(folder, sizeof folder, run_path, "checkpoints", error);
+    mm_status status = mm_path_join(folder, sizeof folder, run_path, MM_CHECKPOINTS, error);
     if (!status) status = mm_make_folders(folder, error);
     if (!status) status = mm_checkpoint_path(run_path, c->state.step, path, sizeof path, error);
     if (!status) status = mm_is_folder(path) ? save_again(c, folder, path, error) : publish(c, path, error);
@@ -197,7 +207,7 @@ static int64_t step_of(const char *name) {
     if (strncmp(name, "step-", 5) != 0) return -1;
     errno = 0;
     int64_t step = strtoll(name + 5, NULL, 10);
-    snprintf(again, sizeof again, "step-%06lld", (long long)step);
+    snprintf(again, sizeof again, MM_CHECKPOINT_STEP, (long long)step);
     return errno || step < 0 || strcmp(name, again) != 0 ? -1 : step;
 }
 
@@ -205,7 +215,7 @@ mm_status mm_checkpoint_list(const char *run_path, int64_t **steps, int *count, 
     char path[PATH_MAX];
     *steps = NULL;
     *count = 0;
-    mm_status status = mm_path_join(path, sizeof path, run_path, "checkpoints", error);
+    mm_status status = mm_path_join(path, sizeof path, run_path, MM_CHECKPOINTS, error);
     if (status) return status;
     DIR *folder = opendir(path);
     if (!folder) return errno == ENOENT ? MM_OK : mm_trouble_errno(error, path, "open it");

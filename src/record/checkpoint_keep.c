@@ -17,7 +17,7 @@ static mm_status lead_to(const char *run_path, int64_t step, mm_error *error) {
     char link[PATH_MAX], target[64], found[sizeof target + 1] = "";
     mm_status status = mm_path_join(link, sizeof link, run_path, "model", error);
     if (status) return status;
-    snprintf(target, sizeof target, "checkpoints/step-%06lld", (long long)step);
+    snprintf(target, sizeof target, MM_CHECKPOINT, (long long)step);
     ssize_t size = readlink(link, found, sizeof found - 1);
     if (size > 0 && strcmp(found, target) == 0) return MM_OK;
     return mm_publish_link(link, target, error);
@@ -35,6 +35,6 @@ mm_status mm_checkpoint_settle(const char *run_path, int keep, mm_error *error) 
         if (!status) status = checkpoint_retire(path, error);
     }
     free(steps);
-    if (!status) status = mm_path_join(path, sizeof path, run_path, "checkpoints", error);
+    if (!status) status = mm_path_join(path, sizeof path, run_path, MM_CHECKPOINTS, error);
     return status ? status : mm_remove_temporaries(path, error);
 }

@@ -1,5 +1,6 @@
 // Places of a run in words.
 #include <limits.h>
+#include <mm/record/checkpoint.h>
 #include <mm/record/diff.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,14 +45,11 @@ static const char *projection(const mm_place *p) {
 
 // "layer 1's mlp.up_proj" of "exp_avg.model.layers.1.mlp.up_proj.weight".
 static void add_tensor(const char *tensor, mm_text *out) {
-    static const char weight[] = ".weight", squares[] = "exp_avg_sq.", mean[] = "exp_avg.";
-    if (strncmp(tensor, squares, sizeof squares - 1) == 0) {
-        mm_text_add_string(out, "the second moment of ");
-        tensor += sizeof squares - 1;
-    } else if (strncmp(tensor, mean, sizeof mean - 1) == 0) {
-        mm_text_add_string(out, "the first moment of ");
-        tensor += sizeof mean - 1;
-    }
+    static const char weight[] = ".weight";
+    static const char *const moments[] = {"", "the first moment of ", "the second moment of "};
+    int which;
+    tensor = mm_moment_of(tensor, &which);
+    mm_text_add_string(out, moments[which]);
     if (strncmp(tensor, in_layer, sizeof in_layer - 1) == 0) {
         char *name;
         long layer = strtol(tensor + sizeof in_layer - 1, &name, 10);

@@ -33,8 +33,8 @@ mm_status mm_side_open(const char *path, mm_side *side, mm_error *error) {
     if (!status) status = check_idle(path, error);
     if (!status) status = mm_trace_steps_open(path, &side->trace, error);
     if (!status && !side->trace && side->facts.settings.trace != MM_LEVEL_OFF)
-        status =
-            mm_trouble(error, "%s/trace.jsonl.gz: not there; run.json says that the run has a trace", path);
+        status = mm_trouble(error, "%s/" MM_TRACE_NAME ": not there; run.json says that the run has a trace",
+                            path);
     if (!status) status = mm_metrics_reader_open(path, &side->metrics, error);
     if (!status) status = mm_checkpoint_list(path, &side->checkpoints, &side->checkpoint_count, error);
     if (status) mm_side_close(side);
@@ -190,7 +190,7 @@ static mm_status check_link(const mm_side *side, int64_t newest, mm_error *error
         return mm_fail(error, MM_DIFFERS, "%s: not there; expected a link to the checkpoint of step %lld",
                        link, (long long)newest);
     target[size] = 0;
-    snprintf(expected, sizeof expected, "checkpoints/step-%06lld", (long long)newest);
+    snprintf(expected, sizeof expected, MM_CHECKPOINT, (long long)newest);
     if (newest && strcmp(target, expected) == 0) return MM_OK;
     return mm_fail(error, MM_DIFFERS,
                    "%s: leads to %s, the newest checkpoint that is there is of step %lld; one is missing",
@@ -222,7 +222,7 @@ mm_status mm_side_end(const mm_side *side, bool *unsaved, mm_error *error) {
     *unsaved = may_be_unsaved(side, newest);
     if (*unsaved) return MM_OK;
     return mm_fail(error, MM_DIFFERS,
-                   "%s/checkpoints/step-%06lld: not there, though the run ended by that step; it was "
+                   "%s/" MM_CHECKPOINT ": not there, though the run ended by that step; it was "
                    "removed, or --resume makes it again",
                    side->path, (long long)side->steps);
 }

@@ -1,5 +1,6 @@
 // The records of a step against those that the run's configuration asks for.
 #include "diff_whole.h"
+#include <mm/record/checkpoint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,7 +33,6 @@ static int kind_of(const mm_trace_record *r) {
 // The place of the record number `i` of its kind; its tensor is prefix and name.
 static mm_trace_record expected_place(const whole *w, int kind, int64_t i, const char **prefix) {
     static const char *const of_batch[] = {"positions", "inputs", "targets"};
-    static const char *const of_update[] = {"", "exp_avg.", "exp_avg_sq."};
     const mm_run_tensor *initial = w->facts->initial;
     const int64_t tensors = w->facts->initial_count;
     mm_trace_record r = {.leaf = -1, .node_level = -1, .rank = -1, .layer = -1, .output = true};
@@ -56,7 +56,7 @@ static mm_trace_record expected_place(const whole *w, int kind, int64_t i, const
         r.tensor = initial[i].name;
         break;
     case ADAMW:
-        *prefix = of_update[i % 3];
+        *prefix = mm_moment_prefixes[i % 3];
         r.tensor = initial[i / 3].name;
         break;
     default:

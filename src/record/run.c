@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <mm/files/publish.h>
+#include <mm/record/checkpoint.h>
 #include <mm/record/run.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,7 +121,7 @@ mm_status mm_run_check(const mm_run *run, mm_error *error) {
     char path[PATH_MAX];
     struct stat info;
     mm_status status = check_folder(run->path, error);
-    if (!status) status = mm_path_join(path, sizeof path, run->path, "checkpoints", error);
+    if (!status) status = mm_path_join(path, sizeof path, run->path, MM_CHECKPOINTS, error);
     if (!status && mm_is_there(path)) status = check_folder(path, error);
     if (!status) status = mm_path_join(path, sizeof path, run->path, "model", error);
     if (status || lstat(path, &info) || S_ISLNK(info.st_mode)) return status;

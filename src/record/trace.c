@@ -63,7 +63,7 @@ mm_status mm_trace_open(const char *run_path, mm_level level, int64_t keep_steps
     t->level = level;
     t->step = keep_steps;
     char path[PATH_MAX];
-    mm_status status = mm_path_join(path, sizeof path, run_path, TRACE_NAME, error);
+    mm_status status = mm_path_join(path, sizeof path, run_path, MM_TRACE_NAME, error);
     if (!status)
         status = keep_steps && mm_is_file(path) ? trace_cut_back(run_path, path, level, keep_steps, error)
                                                 : begin_new(path, level, keep_steps, error);
@@ -75,7 +75,7 @@ mm_status mm_trace_open(const char *run_path, mm_level level, int64_t keep_steps
 }
 
 mm_status mm_trace_check(const char *run_path, mm_error *error) {
-    return append_check(run_path, TRACE_NAME, error);
+    return append_check(run_path, MM_TRACE_NAME, error);
 }
 
 mm_status mm_trace_keep(mm_trace **out, mm_error *error) {

@@ -43,7 +43,7 @@ static mm_status check_end(const mm_trace_reader *r, const char *folder, int64_t
     if (at->step >= keep || at->level == MM_LEVEL_OFF) return MM_OK;
     return mm_trouble(
         error,
-        "%s/" TRACE_NAME
+        "%s/" MM_TRACE_NAME
         ": ends after step %lld, expected the steps up to the checkpoint's, %lld; it was cut: bring it "
         "back, or move it away to begin another",
         folder, (long long)at->step, (long long)keep);
@@ -54,7 +54,7 @@ static mm_status check_begin(const mm_trace_reader *r, const char *folder, int64
     const trace_position *at = trace_reader_position(r);
     if (at->step <= keep) return MM_OK;
     return mm_trouble(error,
-                      "%s/" TRACE_NAME ": begins after step %lld, expected it to reach back to the "
+                      "%s/" MM_TRACE_NAME ": begins after step %lld, expected it to reach back to the "
                       "checkpoint's, %lld; move it away to begin another",
                       folder, (long long)at->step, (long long)keep);
 }
@@ -120,7 +120,7 @@ static mm_status copy_part(FILE *file, uint64_t size, const char *folder, mm_err
     char piece[PIECE], path[PATH_MAX];
     append_file out = {.fd = -1};
     mm_status status = mm_make_folders(folder, error);
-    if (!status) status = mm_path_join(path, sizeof path, folder, TRACE_NAME, error);
+    if (!status) status = mm_path_join(path, sizeof path, folder, MM_TRACE_NAME, error);
     if (!status) status = append_open(&out, path, error);
     if (!status) status = append_cut(&out, 0, error);
     rewind(file);
@@ -164,7 +164,7 @@ mm_status trace_cut_back(const char *run_path, const char *trace, mm_level level
     if (!status) status = mm_draft_begin(place, &draft, error);
     if (status) return status;
     const char *folder = mm_draft_path(draft);
-    status = mm_path_join(path, sizeof path, folder, TRACE_NAME, error);
+    status = mm_path_join(path, sizeof path, folder, MM_TRACE_NAME, error);
     if (!status) status = write_kept(run_path, path, level, keep, error);
     if (status && write_without_last(folder, trace, path, level, keep, &ignored) == MM_OK) status = MM_OK;
     if (!status && rename(path, trace))

@@ -132,7 +132,7 @@ mm_status mm_trace_reader_open(const char *run_path, mm_trace_reader **out, mm_e
     const char *line = NULL;
     size_t size;
     bool header;
-    mm_status status = mm_path_join(r->path, sizeof r->path, run_path, TRACE_NAME, error);
+    mm_status status = mm_path_join(r->path, sizeof r->path, run_path, MM_TRACE_NAME, error);
     r->buffer = malloc(LINE_LIMIT + PIECE);
     if (!status && !r->buffer) status = mm_trouble(error, "%s: out of memory", r->path);
     if (!status) status = mm_gzin_open(r->path, &r->in, error);

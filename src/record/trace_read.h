@@ -4,8 +4,6 @@
 
 #include <mm/record/trace.h>
 
-#define TRACE_NAME "trace.jsonl.gz"
-
 // Where the reader stands.
 typedef struct trace_position {
     mm_level level; // of the steps from here

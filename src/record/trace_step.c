@@ -40,7 +40,7 @@ static mm_status next_line(mm_trace_steps *s, mm_error *error) {
 mm_status mm_trace_steps_open(const char *run_path, mm_trace_steps **out, mm_error *error) {
     mm_trace_steps *s = *out = calloc(1, sizeof *s);
     if (!s) return mm_trouble(error, "%s: out of memory", run_path);
-    mm_status status = mm_path_join(s->path, sizeof s->path, run_path, "trace.jsonl.gz", error);
+    mm_status status = mm_path_join(s->path, sizeof s->path, run_path, MM_TRACE_NAME, error);
     if (!status && !mm_is_file(s->path)) {
         mm_trace_steps_close(s);
         *out = NULL;

@@ -11,6 +11,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// A run's folder of checkpoints, and in it a step's (a format, for long long).
+#define MM_CHECKPOINTS "checkpoints"
+#define MM_CHECKPOINT_STEP "step-%06lld"
+#define MM_CHECKPOINT MM_CHECKPOINTS "/" MM_CHECKPOINT_STEP
+
+// What stands before a parameter's name in its own and in the names of its first and second moment, which are
+// PyTorch's.
+extern const char *const mm_moment_prefixes[3];
+// The parameter's name in one of those three; *which is its prefix's place.
+const char *mm_moment_of(const char *name, int *which);
+
 // A checkpoint's files of text, in the order of their table: config.json, tokenizer.json and
 // tokenizer_config.json.
 enum { MM_CHECKPOINT_TEXTS = 3 };

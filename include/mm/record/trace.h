@@ -11,6 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// In a run's folder.
+#define MM_TRACE_NAME "trace.jsonl.gz"
+
 // Where in a step: a leaf (leaf >= 0), a node of the tree (node_level >= 0), or the step itself (both -1).
 typedef struct mm_trace_record {
     int64_t step;
