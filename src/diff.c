@@ -25,7 +25,7 @@ static bool power_of_two(int64_t n) {
     return (n & (n - 1)) == 0;
 }
 
-static bool same_bits(double a, double b) {
+bool diff_same_bits(double a, double b) {
     return memcmp(&a, &b, sizeof a) == 0;
 }
 
@@ -37,7 +37,7 @@ static bool both_saved(const diffing *d, int64_t step) {
 // parted those with checkpoints, which may differ while the losses do not yet.
 static bool add_distance(diffing *d, const mm_metrics_row *a, const mm_metrics_row *b) {
     mm_diff_result *r = d->result;
-    bool both = both_saved(d, a->step), same = same_bits(a->loss, b->loss);
+    bool both = both_saved(d, a->step), same = diff_same_bits(a->loss, b->loss);
     if (same && !(both && d->parting.step)) return true;
     if (!same && !d->parted_loss) d->parted_loss = a->step;
     mm_distance_row row = {.step = a->step, .loss = b->loss - a->loss, .known = both};
@@ -71,19 +71,19 @@ static mm_status measure_parameters(diffing *d, mm_error *error) {
 // --- where they part
 
 static bool same_but_rate(const mm_metrics_row *a, const mm_metrics_row *b) {
-    return same_bits(a->loss, b->loss) && same_bits(a->grad_norm, b->grad_norm) && a->tokens == b->tokens &&
-           a->spoiled == b->spoiled;
+    return diff_same_bits(a->loss, b->loss) && diff_same_bits(a->grad_norm, b->grad_norm) &&
+           a->tokens == b->tokens && a->spoiled == b->spoiled;
 }
 
 // Do the rows of this step differ in nothing but the learning rate, if at all?
 static bool rates_alone(const diffing *d) {
     const mm_metrics_row *a = &d->a.row, *b = &d->b.row;
     bool validated = d->validation && a->has_val && b->has_val;
-    return same_but_rate(a, b) && (!validated || same_bits(a->val_loss, b->val_loss));
+    return same_but_rate(a, b) && (!validated || diff_same_bits(a->val_loss, b->val_loss));
 }
 
 static bool same_rows(const diffing *d) {
-    return rates_alone(d) && same_bits(d->a.row.lr, d->b.row.lr);
+    return rates_alone(d) && diff_same_bits(d->a.row.lr, d->b.row.lr);
 }
 
 static bool rows_differ(const diffing *d) {
@@ -112,16 +112,16 @@ static void keep_step(mm_side *side, mm_trace_step *kept) {
 
 static mm_place place_of_rows(const mm_metrics_row *a, const mm_metrics_row *b) {
     mm_place place = {.step = a->step, .leaf = -1, .rank = -1, .layer = -1};
-    if (same_but_rate(a, b) && same_bits(a->lr, b->lr)) {
+    if (same_but_rate(a, b) && diff_same_bits(a->lr, b->lr)) {
         snprintf(place.operation, sizeof place.operation, "validation");
         snprintf(place.tensor, sizeof place.tensor, "val_loss");
         return place;
     }
-    bool loss = !same_bits(a->loss, b->loss) || a->tokens != b->tokens,
-         norm = !same_bits(a->grad_norm, b->grad_norm);
+    bool loss = !diff_same_bits(a->loss, b->loss) || a->tokens != b->tokens,
+         norm = !diff_same_bits(a->grad_norm, b->grad_norm);
     snprintf(place.operation, sizeof place.operation, "%s", loss ? "loss" : norm ? "norm" : "adamw");
     // Of equal rates one update made a number that is not finite.
-    const char *update = same_bits(a->lr, b->lr) ? "parameters" : "lr";
+    const char *update = diff_same_bits(a->lr, b->lr) ? "parameters" : "lr";
     snprintf(place.tensor, sizeof place.tensor, "%s", loss ? "loss" : norm ? "grad_norm" : update);
     if (loss) place.pass = MM_PASS_FORWARD;
     return place;

@@ -45,14 +45,15 @@ typedef struct diff_replay {
 
 // src/diff.c. The stage of a step that a record belongs to.
 unsigned diff_stage_of(const mm_trace_record *record);
-// src/diff_replay.c. Have both a checkpoint of the step, with the same weights and optimizer state?
+bool diff_same_bits(double a, double b);
+// src/diff_replay.c. Does a fact that may change bits explain a difference of these stages?
+const mm_fact *diff_explaining(const diffing *d, mm_fact_kind kind);
+// Have both a checkpoint of the step, with the same weights and optimizer state?
 bool diff_same_checkpoint(const diffing *d, int64_t step);
 // Runs the step again where that tells more; refines result->first.
 MM_CHECKED mm_status diff_run_again(diffing *d, diff_replay *replay, mm_error *error);
 // src/diff_cause.c. Cause, what and sentence.
 MM_CHECKED mm_status diff_explain(diffing *d, const diff_replay *replay, mm_error *error);
-// Does a fact that may change bits explain a difference of these stages?
-const mm_fact *diff_explaining(const diffing *d, mm_fact_kind kind);
 // src/diff_rate.c. Has each row the rate that its run's settings give? MM_DIFFERS names the one that has not.
 MM_CHECKED mm_status diff_check_rates(const diffing *d, mm_error *error);
 // Do these rates, as floats, make the same update?

@@ -6,17 +6,13 @@
 #include <mm/optim/schedule.h>
 #include <string.h>
 
-static bool same_bits(double a, double b) {
-    return memcmp(&a, &b, sizeof a) == 0;
-}
-
 // Does the run's row have the rate that its own settings give? Another arithmetic's cannot be asked.
 static bool is_own(const mm_side *side, const mm_metrics_row *row, double *own) {
     const mm_settings *s = &side->facts.settings;
     *own = row->lr;
     if (side->facts.arithmetic_version != MM_ARITHMETIC_VERSION || row->step > s->steps) return true;
     *own = mm_schedule_lr((mm_schedule)s->schedule, s->lr, s->warmup, s->steps, row->step);
-    return same_bits(*own, row->lr);
+    return diff_same_bits(*own, row->lr);
 }
 
 static mm_status check_rate(const mm_side *side, mm_error *error) {
@@ -58,7 +54,7 @@ static void add_stray(const mm_side *side, const mm_metrics_row *row, const char
 void diff_add_rates(const diffing *d, const char *before, const char *after, mm_text *out) {
     const diff_parting *p = &d->parting;
     if (p->stages != MM_STAGE_UPDATE || !p->has_row_a || !p->has_row_b) return;
-    if (same_bits(p->row_a.lr, p->row_b.lr)) return;
+    if (diff_same_bits(p->row_a.lr, p->row_b.lr)) return;
     mm_fact rates = {.a = {.kind = MM_VALUE_NUMBER, .number = p->row_a.lr},
                      .b = {.kind = MM_VALUE_NUMBER, .number = p->row_b.lr}};
     int digits = mm_fact_digits(&rates);

@@ -2,10 +2,8 @@
 #include "diff.h"
 #include "diff_guess.h"
 #include <limits.h>
-#include <math.h>
 #include <mm/record/checkpoint.h>
 #include <stdio.h>
-#include <string.h>
 
 // One run's step again.
 typedef struct rerun {
@@ -67,14 +65,9 @@ static mm_status run_side(const diffing *d, const mm_side *side, rerun *r, diff_
     return status;
 }
 
-// NULL in metrics.jsonl stands for every number that is not finite.
-static bool same_number(double a, double b) {
-    return memcmp(&a, &b, sizeof a) == 0 || (!isfinite(a) && !isfinite(b));
-}
-
 static bool same_row(const mm_metrics_row *a, const mm_metrics_row *b) {
-    return same_number(a->loss, b->loss) && same_number(a->grad_norm, b->grad_norm) &&
-           same_number(a->lr, b->lr) && a->spoiled == b->spoiled;
+    return replay_same_number(a->loss, b->loss) && replay_same_number(a->grad_norm, b->grad_norm) &&
+           replay_same_number(a->lr, b->lr) && a->spoiled == b->spoiled;
 }
 
 // Does the step that was run again have the run's own records, or where there are none its own checkpoint?

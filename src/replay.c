@@ -1,5 +1,6 @@
 // A run's steps, run again. Nothing is written.
 #include "replay.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,10 @@ enum { FIELDS_MOST = 64 };
 
 void replay_doing(const mm_replay *r, const char *what, double share) {
     if (r->watch.doing) r->watch.doing(r->watch.self, what, share);
+}
+
+bool replay_same_number(double a, double b) {
+    return memcmp(&a, &b, sizeof a) == 0 || (!isfinite(a) && !isfinite(b));
 }
 
 static mm_status open_trainer(mm_replay *r, const char *run_path, bool validation, mm_error *error) {

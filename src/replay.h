@@ -12,5 +12,7 @@ struct mm_replay {
 };
 
 void replay_doing(const mm_replay *replay, const char *what, double share);
+// NULL in metrics.jsonl stands for every number that is not finite.
+bool replay_same_number(double a, double b);
 
 #endif

@@ -10,10 +10,7 @@
 
 mm_trace_record mm_step_record(const mm_trainer *t, const char *operation, const char *tensor, mm_hash hash) {
     return (mm_trace_record){.step = t->step + 1,
-                             .leaf = -1,
-                             .node_level = -1,
-                             .rank = -1,
-                             .layer = -1,
+                             MM_TRACE_OF_STEP,
                              .operation = operation,
                              .output = true,
                              .tensor = tensor,

@@ -1,9 +1,6 @@
 // A run against its own trace.
 #include "replay.h"
-#include <math.h>
-#include <mm/optim/schedule.h>
 #include <stdio.h>
-#include <string.h>
 
 typedef struct verification {
     mm_side side;
@@ -32,11 +29,6 @@ static mm_status record_differs(verification *v, const mm_trace_record *r, bool 
     return status;
 }
 
-// NULL in metrics.jsonl stands for every number that is not finite.
-static bool same_number(double a, double b) {
-    return memcmp(&a, &b, sizeof a) == 0 || (!isfinite(a) && !isfinite(b));
-}
-
 // metrics.jsonl of the step, number by number.
 static mm_status check_row(verification *v, const mm_metrics_row *again) {
     const mm_metrics_row *own = &v->side.row;
@@ -53,7 +45,7 @@ static mm_status check_row(verification *v, const mm_metrics_row *again) {
                    {"val_loss", own->val_loss, again->val_loss},
                    {"spoiled updates", own->spoiled, again->spoiled}};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        if (same_number(numbers[i].own, numbers[i].again)) continue;
+        if (replay_same_number(numbers[i].own, numbers[i].again)) continue;
         snprintf(place.operation, sizeof place.operation, "metrics");
         snprintf(place.tensor, sizeof place.tensor, "%s", numbers[i].name);
         snprintf(what, sizeof what,
@@ -134,13 +126,7 @@ mm_status mm_verify(const char *run_path, const mm_verify_options *options, mm_v
     if (!status) status = mm_replay_seek(v.replay, v.start, &found);
     if (!status) status = check_steps(&v, &found);
     if (status == MM_DIFFERS && result->repeats) { // the run's files contradict each other
-        mm_trace_record none = {.step = v.side.steps,
-                                .leaf = -1,
-                                .node_level = -1,
-                                .rank = -1,
-                                .layer = -1,
-                                .operation = "",
-                                .tensor = ""};
+        mm_trace_record none = {.step = v.side.steps, MM_TRACE_OF_STEP, .operation = "", .tensor = ""};
         mm_place place = mm_place_of(v.side.damaged.step ? &v.side.damaged : &none);
         differs(&v, &place, found.text);
     }

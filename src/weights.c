@@ -1,4 +1,5 @@
 #include "weights.h"
+#include <mm/base/text.h>
 #include <mm/record/checkpoint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,11 +42,6 @@ static mm_status check_tied_head(const mm_parameters *p, const mm_tensor_files *
                       "%s: lm_head.weight is not model.embed_tokens.weight, but config.json has "
                       "tie_word_embeddings true; set it to false if the output has weights of its own",
                       mm_safetensors_path(head.file));
-}
-
-static bool ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
 }
 
 static mm_status check_other(const mm_parameters *p, const mm_tensor_files *files, mm_tensor_place place,
@@ -96,7 +92,7 @@ mm_status mm_weights_open(const mm_parameters *p, const char *folder, mm_tensor_
         place = mm_tensor_files_at(*files, i);
         const char *name = place.entry->tensor.name;
         // Old models hold it for each layer; it follows from rope_theta.
-        if (ends_with(name, ".rotary_emb.inv_freq") || is_own(p, *files, name)) continue;
+        if (mm_ends_with(name, ".rotary_emb.inv_freq") || is_own(p, *files, name)) continue;
         status = check_other(p, *files, place, error);
     }
     if (!status) return MM_OK;

@@ -19,14 +19,9 @@ static bool holds(const char *folder, const char *name) {
     return !mm_path_join(path, sizeof path, folder, name, NULL) && mm_is_file(path);
 }
 
-static bool ends_with(const char *text, const char *end) {
-    size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
 static mm_status inspect_file(mm_text *out, const char *path, bool json, mm_error *error) {
-    if (ends_with(path, ".safetensors")) return inspect_weights(out, path, json, error);
-    if (ends_with(path, ".json")) return inspect_tokenizer(out, path, json, error);
+    if (mm_ends_with(path, ".safetensors")) return inspect_weights(out, path, json, error);
+    if (mm_ends_with(path, ".json")) return inspect_tokenizer(out, path, json, error);
     return mm_trouble(
         error,
         "%s: found a file of no known kind, expected .safetensors, a tokenizer.json, or the folder of "

@@ -110,6 +110,11 @@ size_t mm_text_line(char *text, size_t size) {
     return kept;
 }
 
+bool mm_ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
 void mm_text_flatten(mm_text *text, size_t from) {
     if (from >= text->size) return;
     text->size = from + mm_text_line(text->data + from, text->size - from);

@@ -174,11 +174,6 @@ static mm_status taken(const char *path, mm_error *error) {
                       path);
 }
 
-static bool is_there(const char *path) {
-    struct stat info;
-    return lstat(path, &info) == 0;
-}
-
 // Another process number on a shared disk may be of another host, so who makes a draft that may be swept away
 // keeps it locked.
 static int lock_folder(const char *path) {
@@ -238,7 +233,7 @@ mm_status mm_draft_begin(const char *path, mm_draft **draft, mm_error *error) {
     made->lock = -1;
     mm_status status = place_of(path, &made->at, error);
     if (status == MM_OK) status = mm_path_join(made->path, PATH_MAX, made->at.folder, made->at.name, error);
-    if (status == MM_OK && is_there(made->path)) status = taken(path, error);
+    if (status == MM_OK && mm_is_there(made->path)) status = taken(path, error);
     if (status == MM_OK) {
         status = make_temporary(&made->at, TEMPORARY_FOLDER, NULL, made->temporary, NULL, error);
     }
@@ -258,7 +253,7 @@ const char *mm_draft_path(const mm_draft *draft) {
 static mm_status rename_to_new(const char *from, const char *to, mm_error *error) {
     if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return MM_OK;
     if (errno == EINVAL || errno == ENOSYS) {
-        if (is_there(to)) return taken(to, error);
+        if (mm_is_there(to)) return taken(to, error);
         if (rename(from, to) == 0) return MM_OK;
     }
     if (errno == EEXIST) return taken(to, error);

@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <mm/base/arena.h>
 #include <mm/base/rng.h>
+#include <mm/base/text.h>
 #include <mm/model/parameters.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,16 +98,11 @@ mm_tensor mm_parameter_in(const mm_parameters *p, int i, float *array) {
     return tensor;
 }
 
-static bool ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 void mm_parameter_initial(const mm_parameters *p, int i, uint64_t seed, float *out) {
     const mm_tensor *t = &p->tensors[i];
     int64_t n = mm_tensor_count(t);
     if (t->dims == 1) {
-        float value = ends_with(t->name, ".bias") ? 0.0f : 1.0f;
+        float value = mm_ends_with(t->name, ".bias") ? 0.0f : 1.0f;
         for (int64_t j = 0; j < n; j++) out[j] = value;
         return;
     }

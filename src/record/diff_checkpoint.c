@@ -118,13 +118,8 @@ static mm_status check_state(const mm_side *side, const char *folder, mm_error *
 mm_status mm_side_check_checkpoint(mm_side *side, const mm_trace_step *records, mm_error *error) {
     char folder[PATH_MAX];
     int tensors = side->facts.initial_count;
-    side->damaged = (mm_trace_record){.step = side->steps,
-                                      .leaf = -1,
-                                      .node_level = -1,
-                                      .rank = -1,
-                                      .layer = -1,
-                                      .operation = "checkpoint",
-                                      .tensor = ""};
+    side->damaged =
+        (mm_trace_record){.step = side->steps, MM_TRACE_OF_STEP, .operation = "checkpoint", .tensor = ""};
     mm_status status = mm_checkpoint_path(side->path, side->steps, folder, sizeof folder, error);
     if (!status) status = check_state(side, folder, error);
     if (!status) status = check_config(side, folder, error);

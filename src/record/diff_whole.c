@@ -35,7 +35,7 @@ static mm_trace_record expected_place(const whole *w, int kind, int64_t i, const
     static const char *const of_batch[] = {"positions", "inputs", "targets"};
     const mm_run_tensor *initial = w->facts->initial;
     const int64_t tensors = w->facts->initial_count;
-    mm_trace_record r = {.leaf = -1, .node_level = -1, .rank = -1, .layer = -1, .output = true};
+    mm_trace_record r = {MM_TRACE_OF_STEP, .output = true};
     *prefix = "";
     switch (kind) {
     case BATCH:

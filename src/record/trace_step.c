@@ -157,7 +157,7 @@ static bool eat_shape(char **at, mm_trace_record *r) {
 
 static bool eat_record(char *at, mm_trace_record *r) {
     const char *hash;
-    *r = (mm_trace_record){.leaf = -1, .node_level = -1, .rank = -1, .layer = -1};
+    *r = (mm_trace_record){MM_TRACE_OF_STEP};
     if (!eat_place(&at, r) || !eat(&at, ",\"op\":\"") || !eat_string(&at, &r->operation)) return false;
     if (!eat(&at, ",\"io\":\"")) return false;
     r->output = eat(&at, "out\"");

@@ -24,6 +24,7 @@ void mm_text_add_grouped(mm_text *text, long long number);
 enum { MM_SIZE_TEXT = 32 };
 char *mm_size_print(double bytes, char text[MM_SIZE_TEXT]);
 void mm_text_add_size(mm_text *text, double bytes);
+bool mm_ends_with(const char *text, const char *end);
 // What stands from byte `from` on becomes one line that is safe to show, by mm_text_line.
 void mm_text_flatten(mm_text *text, size_t from);
 

@@ -30,6 +30,8 @@ typedef struct mm_trace_record {
     int64_t shape[MM_MAX_DIMS];
     mm_hash hash;
 } mm_trace_record;
+// Of a record whose place is the step itself.
+#define MM_TRACE_OF_STEP .leaf = -1, .node_level = -1, .rank = -1, .layer = -1
 
 // Records that one worker collects for one leaf or node; {0} is empty. Not thread safe. Growing fails softly:
 // `failed`, which mm_trace_list_clear keeps.
