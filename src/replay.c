@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIELDS_MOST = 64 };
-
 void replay_doing(const mm_replay *r, const char *what, double share) {
     if (r->watch.doing) r->watch.doing(r->watch.self, what, share);
 }
@@ -17,7 +15,7 @@ bool replay_same_number(double a, double b) {
 
 static mm_status open_trainer(mm_replay *r, const char *run_path, bool validation, mm_error *error) {
     mm_trainer *t = &r->trainer;
-    bool given[FIELDS_MOST] = {false};
+    bool given[MM_SETTINGS_FIELDS] = {false};
     mm_settings settings = {.out = (char *)run_path};
     mm_status status = mm_trainer_recall(t, &settings, given, error);
     if (status) return status;

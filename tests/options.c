@@ -169,7 +169,7 @@ static void settings_take_their_fields_range(void **state) {
     args given;
     mm_error error;
     mm_settings settings;
-    bool set[SETTINGS_MOST];
+    bool set[MM_SETTINGS_FIELDS];
     assert_int_equal(READ(&given, &work, &error, "--seed-policy", "hashed"), MM_OK);
     assert_int_equal(args_settings(&given, &settings, set, &error), MM_OK);
     assert_int_equal(settings.seed_policy, 2);

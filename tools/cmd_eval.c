@@ -76,7 +76,7 @@ static void show_preparing(void *self, const char *what, double share) {
 static mm_status read_request(const args *given, const volatile sig_atomic_t *stop, mm_eval_request *request,
                               mm_error *error) {
     mm_settings settings;
-    bool set[SETTINGS_MOST];
+    bool set[MM_SETTINGS_FIELDS];
     mm_status status = args_settings(given, &settings, set, error);
     *request = (mm_eval_request){.model_path = args_text(given, "model"),
                                  .data_path = args_text(given, "data"),

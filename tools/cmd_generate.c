@@ -169,7 +169,7 @@ static void summary(const mm_generate_result *r) {
 // What was given; else what the model says; else the defaults.
 static mm_status choose(const args *given, mm_sampling *sampling, int64_t *max_tokens, mm_error *error) {
     mm_settings settings;
-    bool set[SETTINGS_MOST];
+    bool set[MM_SETTINGS_FIELDS];
     *sampling = (mm_sampling){.temperature = args_number(given, "temperature", -1),
                               .top_k = args_integer(given, "top-k", -1),
                               .top_p = args_number(given, "top-p", -1),

@@ -74,7 +74,7 @@ static mm_status take_standards(mm_settings *settings, const bool *set, mm_error
 }
 
 static mm_status read_question(const args *given, question *q, mm_error *error) {
-    bool set[SETTINGS_MOST] = {false};
+    bool set[MM_SETTINGS_FIELDS] = {false};
     mm_settings settings = {0};
     mm_status status = args_settings(given, &settings, set, error);
     if (!status) status = take_standards(&settings, set, error);

@@ -138,7 +138,7 @@ static mm_status work(const args *given, mm_settings *settings, bool *set, train
 
 static mm_status run_train(const args *given, mm_error *error) {
     mm_settings settings;
-    bool set[SETTINGS_MOST];
+    bool set[MM_SETTINGS_FIELDS];
     mm_train_result result = {0};
     train_show show = {0};
     mm_status status = args_settings(given, &settings, set, error);

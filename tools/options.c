@@ -344,9 +344,10 @@ double args_number(const args *given, const char *name, double otherwise) {
     return value->text ? value->number : otherwise;
 }
 
-mm_status args_settings(const args *given, mm_settings *settings, bool set[SETTINGS_MOST], mm_error *error) {
+mm_status args_settings(const args *given, mm_settings *settings, bool set[MM_SETTINGS_FIELDS],
+                        mm_error *error) {
     *settings = (mm_settings){0};
-    memset(set, 0, SETTINGS_MOST * sizeof *set);
+    memset(set, 0, MM_SETTINGS_FIELDS * sizeof *set);
     for (int i = 0; given->command->options[i].name; i++) {
         const option_row *option = &given->command->options[i];
         const mm_field *field = option_field(option);
@@ -355,7 +356,6 @@ mm_status args_settings(const args *given, mm_settings *settings, bool set[SETTI
         snprintf(name, sizeof name, "--%s", option->name);
         mm_status status = mm_settings_parse(settings, field, name, given->values[i].text, error);
         if (status) return status;
-        assert(field - mm_settings_fields < SETTINGS_MOST);
         set[field - mm_settings_fields] = true;
     }
     return MM_OK;

@@ -82,9 +82,8 @@ const char *args_text(const args *given, const char *name);
 int64_t args_integer(const args *given, const char *name, int64_t otherwise);
 double args_number(const args *given, const char *name, double otherwise);
 bool args_flag(const args *given, const char *name);
-enum { SETTINGS_MOST = 64 }; // room for all fields of mm_settings_fields
 // Fills the settings that were given, and says which in `set`, indexed as mm_settings_fields.
-MM_CHECKED mm_status args_settings(const args *given, mm_settings *settings, bool set[SETTINGS_MOST],
+MM_CHECKED mm_status args_settings(const args *given, mm_settings *settings, bool set[MM_SETTINGS_FIELDS],
                                    mm_error *error);
 
 // The command that begins words[0..count-1] (`table` ends with NULL), and how many words it took: none, or an

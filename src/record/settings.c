@@ -77,6 +77,8 @@ const mm_field mm_settings_fields[] = {
     {CHOICE(trace, levels), .on_resume = true},
     {.key = NULL},
 };
+_Static_assert(sizeof mm_settings_fields / sizeof mm_settings_fields[0] == MM_SETTINGS_FIELDS + 1,
+               "who marks fields has room for all of them");
 
 const mm_field *mm_settings_field(const char *key) {
     for (const mm_field *f = mm_settings_fields; f->key; f++)

@@ -54,7 +54,8 @@ typedef struct mm_field {
     bool on_resume;             // may it be given with --resume?
 } mm_field;
 
-// NULL-key-terminated.
+// NULL-key-terminated, behind so many.
+enum { MM_SETTINGS_FIELDS = 32 };
 extern const mm_field mm_settings_fields[];
 const mm_field *mm_settings_field(const char *key);
 enum { MM_OPTION_NAME = 64 };
