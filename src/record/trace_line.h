@@ -1,4 +1,4 @@
-// The lines of a trace: its header and its records, written and read. Private to this folder.
+// The lines of a trace: its header, written and read, and its records, written. Private to this folder.
 #ifndef MM_RECORD_TRACE_LINE_H
 #define MM_RECORD_TRACE_LINE_H
 
