@@ -21,9 +21,9 @@ static mm_status open_trainer(mm_replay *r, const char *run_path, bool validatio
     if (status) return status;
     t->replays = true;
     if (!validation) t->settings.val_every = 0; // it changes nothing else
-    status = mm_trainer_check_versions(run_path, &r->facts,
-                                       " and cannot run it again; use the mm that made it (\"build\" in run.json)",
-                                       error);
+    status = mm_trainer_check_versions(
+        run_path, &r->facts, " and cannot run it again; use the mm that made it (\"build\" in run.json)",
+        error);
     if (!status) status = mm_trainer_open(t, error);
     return status ? status : mm_trainer_check_same(t, &r->facts, error);
 }

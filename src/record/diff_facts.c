@@ -132,7 +132,8 @@ static unsigned stages_of(const comparing *c, const char *key) {
 
 // One rank, whose key is the base seed by either of these policies.
 static bool is_alone(const mm_settings *s) {
-    return s->ranks == 1 && (s->seed_policy == MM_SEED_POLICY_RANK || s->seed_policy == MM_SEED_POLICY_SHARED);
+    return s->ranks == 1 &&
+           (s->seed_policy == MM_SEED_POLICY_RANK || s->seed_policy == MM_SEED_POLICY_SHARED);
 }
 
 // Does the option matter to these two runs at all?

@@ -15,21 +15,22 @@ enum {
     MM_BGZF_MEMBER_MAX = 65536 // most bytes of a member: BSIZE is 16 bits and holds its size minus 1
 };
 
-// A writer appends blocks of exactly `block_bytes` raw bytes (1 to MM_BGZF_BLOCK_MAX, another size asserts; the last
-// may be shorter) to a new file. One thread's.
+// A writer appends blocks of exactly `block_bytes` raw bytes (1 to MM_BGZF_BLOCK_MAX, another size asserts;
+// the last may be shorter) to a new file. One thread's.
 typedef struct mm_bgzf_writer mm_bgzf_writer;
 // A file that is there already is trouble. *writer is NULL after trouble. `path` is copied.
 MM_CHECKED mm_status mm_bgzf_create(const char *path, int block_bytes, mm_bgzf_writer **writer,
                                     mm_error *error);
-// Writes the end member, fsyncs and closes; frees the writer also in trouble, and leaves the file then. *hash (may
-// be NULL) is that of the raw stream, *raw_bytes (may be NULL) its length; after trouble they mean nothing.
+// Writes the end member, fsyncs and closes; frees the writer also in trouble, and leaves the file then. *hash
+// (may be NULL) is that of the raw stream, *raw_bytes (may be NULL) its length; after trouble they mean
+// nothing.
 MM_CHECKED mm_status mm_bgzf_finish(mm_bgzf_writer *writer, mm_hash *hash, uint64_t *raw_bytes,
                                     mm_error *error);
 // Closes and frees; the file is left for whoever removes the draft. NULL is allowed.
 void mm_bgzf_discard(mm_bgzf_writer *writer);
 
-// By several workers: each makes members of blocks with a deflater of its own (one thread's), one appends them in
-// order.
+// By several workers: each makes members of blocks with a deflater of its own (one thread's), one appends
+// them in order.
 typedef struct mm_bgzf_deflater mm_bgzf_deflater;
 MM_CHECKED mm_status mm_bgzf_deflater_new(int level, mm_bgzf_deflater **deflater, mm_error *error);
 void mm_bgzf_deflater_free(mm_bgzf_deflater *deflater);

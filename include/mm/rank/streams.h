@@ -19,8 +19,8 @@ typedef struct mm_stream_purpose {
 enum { MM_STREAM_PURPOSES = 7 };
 extern const mm_stream_purpose mm_stream_purposes[MM_STREAM_PURPOSES];
 
-// The key of a rank's streams by the policy (mm/base/choices.h); under `sample` the same for all ranks. A change
-// raises MM_STREAMS_VERSION.
+// The key of a rank's streams by the policy (mm/base/choices.h); under `sample` the same for all ranks. A
+// change raises MM_STREAMS_VERSION.
 uint64_t mm_rank_key(mm_seed_policy policy, uint64_t seed, int rank);
 
 typedef struct mm_listed_stream {

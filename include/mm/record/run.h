@@ -86,8 +86,8 @@ typedef struct mm_run mm_run;
 // `path`, or with NULL runs/NNNN, the next number (taken by mkdir, so two at once do not meet). Nothing is
 // overwritten: an existing path is trouble, unless it is a folder with nothing in it but what a start that
 // was killed before its run.json has left (the lock, temporaries, what it packed). Locked until mm_run_close.
-// Temporaries that a killed start left in it are removed; what it packed stays for mm_run_unpack. *run is NULL
-// after trouble.
+// Temporaries that a killed start left in it are removed; what it packed stays for mm_run_unpack. *run is
+// NULL after trouble.
 MM_CHECKED mm_status mm_run_hold(const char *path, mm_run **run, mm_error *error);
 // Text will be packed into the run: where it is killed before its run.json, the next to hold it may remove
 // "data" and "val-data".

@@ -39,8 +39,8 @@ typedef struct mm_seed_table {
     size_t group_count;
 } mm_seed_table;
 
-// `seeds` are the base seeds of `trials` trials. Free with mm_seed_table_free; after trouble the table is {0}. Names in
-// it are static.
+// `seeds` are the base seeds of `trials` trials. Free with mm_seed_table_free; after trouble the table is
+// {0}. Names in it are static.
 MM_CHECKED mm_status mm_seed_table_make(mm_seed_policy policy, const uint64_t *seeds, int trials, int ranks,
                                         mm_seed_table *table, mm_error *error);
 void mm_seed_table_free(mm_seed_table *table);
