@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLE_TOKENS = 64 };
-
 struct mm_trainer_samples {
     mm_samples *file;
     mm_model model; // the trainer's weights; tables for positions of its own
@@ -44,7 +42,7 @@ static mm_status make_room(const mm_trainer *t, struct mm_trainer_samples *s, mm
         return mm_trouble(
             error, "--prompt has %lld tokens, expected fewer than the model's %lld positions; shorten it",
             (long long)s->prompt, (long long)positions);
-    s->most = s->prompt + SAMPLE_TOKENS < positions ? s->prompt + SAMPLE_TOKENS : positions;
+    s->most = s->prompt + MM_SAMPLE_TOKENS < positions ? s->prompt + MM_SAMPLE_TOKENS : positions;
     return mm_ids_reserve(&s->ids, (size_t)(s->most - s->prompt), error);
 }
 

@@ -5,6 +5,8 @@
 
 #include "trainer.h"
 
+enum { MM_SAMPLE_TOKENS = 64 }; // of a sample behind its prompt, at most
+
 // What samples need, before there is a run: the prompt's ids, room. Does nothing where none are asked for.
 MM_CHECKED mm_status mm_trainer_open_samples(mm_trainer *t, mm_error *error);
 void mm_trainer_close_samples(mm_trainer *t);

@@ -1,4 +1,5 @@
 #include "memory.h"
+#include "generate_train.h"
 #include <mm/base/clock.h>
 #include <mm/base/probe.h>
 #include <stdio.h>
@@ -36,10 +37,10 @@ static double room_bytes(const mm_trainer *t) {
 }
 
 static double sample_bytes(const mm_trainer *t, const mm_settings *s) {
-    enum { SAMPLE_TOKENS = 64, ROWS = 64 };
+    enum { ROWS = 64 }; // of a prompt; few have more
     if (s->sample_every == 0) return 0;
     const mm_config *c = &t->model.config;
-    double positions = (s->prompt ? (double)strlen(s->prompt) : 0) + 1 + SAMPLE_TOKENS;
+    double positions = (s->prompt ? (double)strlen(s->prompt) : 0) + 1 + MM_SAMPLE_TOKENS;
     double cached = 2.0 * c->layers * c->kv_heads * c->head_dim + c->head_dim;
     double rows = 4.0 * c->hidden + c->intermediate;
     double packed = s->prompt ? (double)s->workers * room_bytes(t) : 0; // one token alone is not multiplied

@@ -4,8 +4,9 @@
 
 #include "trainer.h"
 
-// The plan of a run with the trainer's model and data and the settings `s`, from the layouts by which its
-// memory is then taken. The process is measured as it is now: data are open, weights and workers are not.
+// The plan of a run with the trainer's model and data and the settings `s`: weights, gradients and
+// activations from the layouts by which they are then taken; what samples, traces, data and libraries touch
+// is estimated. The process is measured as it is now: data are open, weights and workers are not.
 mm_memory mm_memory_plan(const mm_trainer *t, const mm_settings *s);
 
 // Fills t->memory. MM_TROUBLE if the run cannot fit, with the settings that would. A replay takes fewer

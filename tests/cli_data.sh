@@ -119,6 +119,7 @@ exec 7>&-
 find . -name 'cut.set*' -o -name '.cut.set*' | grep -q . && fail "an interrupted pack left something"
 # The same of a tokenizer's training, while it reads and while it merges.
 interrupt_training() {
+    rm -f err # what an earlier one said is waited for no more
     sh -c 'exec "$0" tokenizer train --vocab-size 400000 --out cut.json "$1" <pipe >out 2>err' "$mm" "$1" &
     packing=$!
     exec 7>pipe

@@ -132,6 +132,7 @@ wait "$pid"
 [ $? = 2 ] || fail "an empty standard input: not exit 2"
 
 # What another made meanwhile stays, and a refusal leaves nothing.
+rm said
 "$mm" tokenizer train --vocab-size 300 --out taken.json - <silent >/dev/null 2>said &
 pid=$!
 exec 9>silent
