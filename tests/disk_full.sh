@@ -25,7 +25,9 @@ refused() {
     planted "$1:call=$2" "${@:4}"
     [ "$status" = 2 ] || fail "$1 at $2: mm ${*:4}: exit $status, expected 2: $(tail -n 2 err)"
     tail -n 1 err >said
-    has said "mm: " "$3" made
+    has said "mm: " "$3"
+    # The folder that it is made in is `.`.
+    grep -q -e made -e '^mm: \.: cannot fsync the folder' said || fail "$1 at $2: mm ${*:4}: not said where: $(cat said)"
     count=$((count + 1))
 }
 
