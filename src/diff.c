@@ -167,10 +167,12 @@ static void compare_checkpoints(diffing *d) {
 static mm_status compare_traces(diffing *d, mm_error *error) {
     const mm_trace_step *a = &d->a.step, *b = &d->b.step;
     diff_parting *p = &d->parting;
-    mm_status status = mm_trace_step_compare(a, b, d->leaves, false, &p->pairs, error);
+    const mm_metrics_row *row = &d->a.row;
+    if (!d->a.has_row || !d->b.has_row || !same_but_rate(row, &d->b.row)) row = NULL;
+    mm_status status = mm_trace_step_compare(a, b, row, d->leaves, false, &p->pairs, error);
     if (!status && p->pairs.count && !p->pairs.pairs[0].b) p->lacks = "B";
     if (status || p->pairs.count || mm_trace_step_level(a) != mm_trace_step_level(b)) return status;
-    status = mm_trace_step_compare(b, a, d->leaves, false, &p->pairs, error);
+    status = mm_trace_step_compare(b, a, row, d->leaves, false, &p->pairs, error);
     if (!status && p->pairs.count) p->lacks = "A";
     return status;
 }
@@ -196,9 +198,6 @@ static mm_status compare_step(diffing *d, bool same, bool was_traced, mm_error *
     if (traced && !same) {
         mm_status status = compare_traces(d, error);
         if (status) return status;
-        bool alike = d->a.has_row && d->b.has_row && same_but_rate(&d->a.row, &d->b.row);
-        if (alike) mm_trace_pairs_promised(&p->pairs, &d->a.row);
-        if (!p->pairs.count) p->lacks = NULL;
     }
     if (traced && p->pairs.count) {
         const mm_trace_record *first = p->pairs.pairs[0].a;

@@ -109,7 +109,7 @@ static void say_why_not(diff_replay *replay, const char *run, const mm_error *wh
 // The first operation whose outputs differ while what came before agrees.
 static mm_status refine(diffing *d, const rerun *a, const rerun *b, mm_error *error) {
     mm_trace_pairs pairs;
-    mm_status status = mm_trace_step_compare(&a->step, &b->step, d->leaves, false, &pairs, error);
+    mm_status status = mm_trace_step_compare(&a->step, &b->step, NULL, d->leaves, false, &pairs, error);
     if (status) return status;
     if (pairs.count) {
         d->result->first = mm_place_of(pairs.pairs[0].a);
@@ -190,7 +190,7 @@ static mm_status step_both(diffing *d, rerun *a, rerun *b, mm_trace_pairs *pairs
     if (d->options->watch.doing) d->options->watch.doing(d->options->watch.self, what, -1);
     mm_status status = mm_replay_step(a->replay, MM_LEVEL_OP, &a->step, &a->row, &finite, error);
     if (!status) status = mm_replay_step(b->replay, MM_LEVEL_OP, &b->step, &b->row, &finite, error);
-    if (!status) status = mm_trace_step_compare(&a->step, &b->step, d->leaves, false, pairs, error);
+    if (!status) status = mm_trace_step_compare(&a->step, &b->step, NULL, d->leaves, false, pairs, error);
     return status;
 }
 

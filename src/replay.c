@@ -123,16 +123,11 @@ mm_status mm_replay_compare(const mm_trace_step *own, const mm_trace_step *repla
     mm_trace_pairs pairs;
     *first = NULL;
     *lacks = false;
-    mm_status status = mm_trace_step_compare(own, replayed, true, true, &pairs, error);
+    mm_status status = mm_trace_step_compare(own, replayed, row, true, true, &pairs, error);
     // What the passes record and the run lacks: of one level only, since a replay may tell more.
-    if (!status && row) mm_trace_pairs_promised(&pairs, row);
     const bool agrees = !status && !pairs.count;
-    if (agrees) {
-        mm_trace_pairs_free(&pairs); // it may hold what no promise binds
-        status = mm_trace_step_compare(replayed, own, true, false, &pairs, error);
-    }
+    if (agrees) status = mm_trace_step_compare(replayed, own, row, true, false, &pairs, error);
     if (status) return status;
-    if (agrees && row) mm_trace_pairs_promised(&pairs, row);
     *lacks = agrees && pairs.count;
     if (pairs.count) *first = pairs.pairs[0].a;
     mm_trace_pairs_free(&pairs);

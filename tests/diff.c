@@ -45,7 +45,7 @@ static void expect_pairs(const char *a, const char *b, bool leaves, bool whole, 
                          const char *operation, int64_t leaf, const char *tensor) {
     mm_trace_step x = step_of(a), y = step_of(b);
     mm_trace_pairs pairs;
-    assert_int_equal(mm_trace_step_compare(&x, &y, leaves, whole, &pairs, NULL), MM_OK);
+    assert_int_equal(mm_trace_step_compare(&x, &y, NULL, leaves, whole, &pairs, NULL), MM_OK);
     assert_int_equal(pairs.count, count);
     if (count) {
         assert_string_equal(pairs.pairs[0].a->operation, operation);
@@ -187,7 +187,7 @@ static void expect_fast_pairs(int64_t apart) {
     b.records[MANY].layer = 1;
     b.records[MANY / 2].hash.low = MANY; // one that differs
     mm_trace_pairs pairs;
-    assert_int_equal(mm_trace_step_compare(&a, &b, true, false, &pairs, NULL), MM_OK);
+    assert_int_equal(mm_trace_step_compare(&a, &b, NULL, true, false, &pairs, NULL), MM_OK);
     assert_int_equal(pairs.compared, MANY);
     assert_int_equal(pairs.count, 1);
     assert_ptr_equal(pairs.pairs[0].a, &a.records[MANY / 2]);

@@ -101,6 +101,7 @@ static bool comparable(const mm_trace_record *r, bool leaves) {
 }
 
 typedef struct comparison {
+    bool passed, updated; // with finite numbers
     bool leaves;
     bool whole;  // every place of `a` must be in `b`
     bool passes; // those of the model's passes must
@@ -121,11 +122,16 @@ static bool add_pair(comparison *c, const mm_trace_record *a, const mm_trace_rec
     return true;
 }
 
+static bool is_promised(const comparison *c, const mm_trace_record *r) {
+    if (strcmp(r->operation, "batch") == 0) return true;
+    return strcmp(r->operation, "adamw") == 0 ? c->updated : c->passed;
+}
+
 static bool compare_pair(comparison *c, const mm_trace_record *a, const mm_trace_record *b) {
     if (!comparable(a, c->leaves)) return true;
     if (b) c->out->compared++;
     bool of_pass = a->leaf >= 0 && a->pass != MM_PASS_NONE;
-    bool differs = b ? !same_content(a, b) : c->whole || (c->passes && of_pass);
+    bool differs = b ? !same_content(a, b) && is_promised(c, a) : c->whole || (c->passes && of_pass);
     return !differs || add_pair(c, a, b);
 }
 
@@ -153,10 +159,15 @@ static int earlier(const void *x, const void *y) {
     return ((a > b) - (a < b)) * (back ? -1 : 1);
 }
 
-mm_status mm_trace_step_compare(const mm_trace_step *a, const mm_trace_step *b, bool leaves, bool whole,
-                                mm_trace_pairs *out, mm_error *error) {
+mm_status mm_trace_step_compare(const mm_trace_step *a, const mm_trace_step *b, const mm_metrics_row *row,
+                                bool leaves, bool whole, mm_trace_pairs *out, mm_error *error) {
     *out = (mm_trace_pairs){0};
-    comparison c = {.leaves = leaves, .whole = whole, .out = out};
+    const bool passed = !row || (isfinite(row->loss) && isfinite(row->grad_norm));
+    comparison c = {.passed = passed,
+                    .updated = passed && !(row && row->spoiled),
+                    .leaves = leaves,
+                    .whole = whole,
+                    .out = out};
     bool fits = true;
     if (same_places(a, b)) {
         for (size_t i = 0; fits && i < a->count; i++) fits = compare_pair(&c, &a->records[i], &b->records[i]);
@@ -176,17 +187,4 @@ mm_status mm_trace_step_compare(const mm_trace_step *a, const mm_trace_step *b, 
     }
     mm_trace_pairs_free(out);
     return mm_trouble(error, "comparing traces: out of memory");
-}
-
-void mm_trace_pairs_promised(mm_trace_pairs *pairs, const mm_metrics_row *row) {
-    const bool passed = isfinite(row->loss) && isfinite(row->grad_norm);
-    size_t kept = 0;
-    if (passed && !row->spoiled) return;
-    for (size_t i = 0; i < pairs->count; i++) {
-        const mm_trace_pair *pair = &pairs->pairs[i];
-        const char *operation = pair->a->operation;
-        bool finite = strcmp(operation, "batch") == 0 || (passed && strcmp(operation, "adamw") != 0);
-        if (finite || !pair->b) pairs->pairs[kept++] = *pair;
-    }
-    pairs->count = kept;
 }

@@ -105,9 +105,9 @@ static void compare(const mm_trace_step *a, const mm_trace_step *b, unsigned mod
     mm_error error;
     mm_trace_pairs pairs, back, self;
     bool leaves = mode & LEAVES, whole = mode & WHOLE;
-    fuzz_assert(mm_trace_step_compare(a, b, leaves, whole, &pairs, &error) == MM_OK);
-    fuzz_assert(mm_trace_step_compare(b, a, leaves, whole, &back, &error) == MM_OK);
-    fuzz_assert(mm_trace_step_compare(a, a, leaves, whole, &self, &error) == MM_OK);
+    fuzz_assert(mm_trace_step_compare(a, b, NULL, leaves, whole, &pairs, &error) == MM_OK);
+    fuzz_assert(mm_trace_step_compare(b, a, NULL, leaves, whole, &back, &error) == MM_OK);
+    fuzz_assert(mm_trace_step_compare(a, a, NULL, leaves, whole, &self, &error) == MM_OK);
     fuzz_assert(self.count == 0 && pairs.compared == back.compared && pairs.compared <= self.compared);
     for (size_t i = 0; i < pairs.count; i++) check_place(pairs.pairs[i].a);
     mm_trace_pairs_free(&pairs);

@@ -51,7 +51,7 @@ static void check_records(const mm_trace_step *step) {
 static void compare_with_itself(const mm_trace_step *step) {
     mm_error error;
     mm_trace_pairs pairs;
-    fuzz_assert(mm_trace_step_compare(step, step, true, true, &pairs, &error) == MM_OK);
+    fuzz_assert(mm_trace_step_compare(step, step, NULL, true, true, &pairs, &error) == MM_OK);
     fuzz_assert(pairs.count == 0);
     mm_trace_pairs_free(&pairs);
     (void)mm_trace_step_level(step);

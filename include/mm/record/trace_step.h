@@ -46,16 +46,15 @@ typedef struct mm_trace_pairs {
     size_t compared; // places that both have
 } mm_trace_pairs;
 void mm_trace_pairs_free(mm_trace_pairs *pairs);
-// Takes out what no promise binds: bits are promised of finite numbers, and in the step of `row`, if that
-// ended its run, what was computed from others has NaNs, whose sign is the CPU's. Samples and missing records
-// stay.
-void mm_trace_pairs_promised(mm_trace_pairs *pairs, const mm_metrics_row *row);
 // The places whose records differ. Places that only one has are passed over (another level, other ranks), but
 // those of the model's passes that only `a` has count as differing where both have one level, and with
 // `whole` all that only `a` has. Without `leaves`, leaves and nodes below the root are passed over: they hold
-// other samples.
-MM_CHECKED mm_status mm_trace_step_compare(const mm_trace_step *a, const mm_trace_step *b, bool leaves,
-                                           bool whole, mm_trace_pairs *out, mm_error *error);
+// other samples. `row` (NULL: not known) is the step's line of the metrics: bits are promised of finite
+// numbers, so where it ended its run the contents of what came of others are passed over too, since a NaN's
+// sign is the CPU's.
+MM_CHECKED mm_status mm_trace_step_compare(const mm_trace_step *a, const mm_trace_step *b,
+                                           const mm_metrics_row *row, bool leaves, bool whole,
+                                           mm_trace_pairs *out, mm_error *error);
 // The record of a place that is the whole step's, as ("adamw", "model.norm.weight"); NULL if there is none.
 const mm_trace_record *mm_trace_step_find(const mm_trace_step *step, const char *operation,
                                           const char *tensor);

@@ -35,8 +35,8 @@ MM_CHECKED mm_status mm_replay_go(mm_replay *replay, int64_t step, mm_error *err
 // Is what was replayed what the run did? The first record of the run that the replay does not have, or has
 // otherwise, goes to *first (in `own`); where there is none, the first of the passes that at one level only
 // the replay has (in `replayed`, and *lacks is true: the run's trace has it not); else NULL. Where `row`, the
-// step's as replayed, is not finite, only what mm_trace_pairs_promised leaves; the caller compares the rows.
-// NULL: all.
+// step's as replayed, is not finite, only what mm_trace_step_compare compares then; the caller compares the
+// rows. NULL: all.
 MM_CHECKED mm_status mm_replay_compare(const mm_trace_step *own, const mm_trace_step *replayed,
                                        const mm_metrics_row *row, const mm_trace_record **first, bool *lacks,
                                        mm_error *error);
