@@ -45,8 +45,7 @@ static mm_status load_model(eval_session *e, const char *path, int64_t seq_len, 
 static mm_status load_data(eval_session *e, const mm_eval_request *r, int64_t seq_len, mm_error *error) {
     const char *path = r->data_path, *name = r->data_name ? r->data_name : path;
     mm_status status = mm_dataset_open(path, &e->dataset, error);
-    mm_packing packing = r->documents ? MM_PACKING_DOCUMENT : MM_PACKING_WINDOW;
-    if (!status) status = mm_plan_make(&e->plan, e->dataset, packing, seq_len, false, 0, error);
+    if (!status) status = mm_plan_make(&e->plan, e->dataset, r->packing, seq_len, false, 0, error);
     mm_tokenizer *tokenizer = NULL;
     if (!status) status = mm_tokenizer_open(path, &tokenizer, error);
     if (!status) status = mm_tokenizers_check_same(r->model_path, name, tokenizer, error);

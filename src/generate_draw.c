@@ -67,8 +67,7 @@ static mm_status check_finite(const float *logits, int vocab, int64_t position, 
                 error, MM_NONFINITE,
                 "the logit of token %d at position %lld is %g, expected a finite number; the model's weights "
                 "are spoilt",
-                id, (long long)position,
-                isnan(logits[id]) ? NAN : (double)logits[id]); // a NaN's sign is the CPU's
+                id, (long long)position, mm_told((double)logits[id]));
     return MM_OK;
 }
 

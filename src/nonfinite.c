@@ -3,6 +3,7 @@
 #include "trainer.h"
 #include <assert.h>
 #include <math.h>
+#include <mm/base/mathfn.h>
 #include <mm/base/text.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,16 +31,11 @@ static bool find_in_tensor(const mm_tensor *tensor, spot *out) {
     return find_spot(tensor->data, tensor->dims, mm_tensor_count(tensor) / columns, columns, columns, out);
 }
 
-// A NaN's sign differs between CPUs.
-static double shown(double value) {
-    return isnan(value) ? NAN : value;
-}
-
 // "TENSOR[1, 2] is nan".
 static void say_spot(mm_text *out, const char *tensor, const spot *at) {
     mm_text_format(out, "%s[", tensor);
     if (at->dims == 2) mm_text_format(out, "%lld, ", (long long)at->row);
-    mm_text_format(out, "%lld] is %g", (long long)at->column, shown(at->value));
+    mm_text_format(out, "%lld] is %g", (long long)at->column, mm_told(at->value));
 }
 
 // A tensor's name holds its layer; said as everywhere else.
@@ -137,7 +133,7 @@ static mm_status stop_in_leaf(const mm_trainer *t, int64_t leaf, const finding *
                        f->operation);
         say_spot(&said, f->tensor, &f->at);
     } else {
-        mm_text_format(&said, ", cross_entropy: the loss is %g", shown(loss));
+        mm_text_format(&said, ", cross_entropy: the loss is %g", mm_told(loss));
     }
     return stop(t, &said, true, error);
 }
@@ -171,7 +167,7 @@ mm_status mm_nonfinite_gradients(mm_trainer *t, const mm_partial *sum, mm_error 
     } else {
         mm_text_format(&said,
                        ": the loss of all leaves is %g, though each leaf's is finite when it runs again",
-                       shown(sum->loss));
+                       mm_told(sum->loss));
     }
     return stop(t, &said, true, error);
 }
@@ -200,7 +196,7 @@ mm_status mm_nonfinite_update(mm_trainer *t, mm_error *error) {
 mm_status mm_nonfinite_validation(const mm_trainer *t, double loss, mm_error *error) {
     mm_text said = {0};
     mm_text_format(&said, "step %lld: the validation loss is %g, though parameters and gradients are finite",
-                   (long long)t->step, shown(loss));
+                   (long long)t->step, mm_told(loss));
     say_way_out(&said, t);
     mm_status status =
         mm_fail(error, MM_NONFINITE, "%s", said.failed ? "the validation loss is not finite" : said.data);

@@ -70,8 +70,7 @@ static void warn_of_processes(const mm_trainer *t) {
         char sentence[256];
         snprintf(sentence, sizeof sentence,
                  "%ld processes were started (%s), and each trains a run of its own, since ranks are threads "
-                 "here; "
-                 "for one data-parallel run of them: one process with --ranks %ld",
+                 "here; for one data-parallel run of them: one process with --ranks %ld",
                  processes, sizes[i], processes);
         t->watch->warning(t->watch->self, sentence);
         return;

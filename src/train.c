@@ -144,7 +144,7 @@ static mm_status finish(mm_trainer *t, mm_train_result *result, mm_status status
                  mm_run_path(t->run));
         const mm_settings *s = &t->settings;
         result->seq_len = s->seq_len;
-        result->documents = s->packing == MM_PACKING_DOCUMENT;
+        result->packing = (mm_packing)s->packing;
         const char *data = s->val_data && s->val_every ? s->val_data : s->data;
         if (mm_is_folder(data)) snprintf(result->data_path, sizeof result->data_path, "%s", data);
     }

@@ -107,7 +107,6 @@ static void comes_back_at_any_level_and_size(void **state) {
     }
 }
 
-// Members that others made, appended, are the file that one writer makes.
 static void zcat_reads_it(void **state) {
     (void)state;
     if (system("command -v zcat >/dev/null 2>&1") != 0) skip();

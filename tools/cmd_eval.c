@@ -6,8 +6,8 @@
 #include <limits.h>
 #include <math.h>
 #include <mm/base/clock.h>
+#include <mm/base/mathfn.h>
 #include <mm/base/par.h>
-#include <mm/data/plan.h>
 #include <mm/data/tokenizer.h>
 #include <mm/files/json.h>
 #include <mm/files/publish.h>
@@ -40,9 +40,8 @@ static const option_row options[] = {
      .standard = "256"},
     {.name = "packing",
      .kind = OPTION_SETTING,
-     .help =
-         "window: documents one after another, cut every seq-len tokens; document: one a sample, of which "
-         "the first seq-len tokens count",
+     .help = "window: documents one after another, cut every seq-len tokens; document: one a sample, cut to "
+             "seq-len tokens",
      .standard = "window"},
     {.name = "workers",
      .kind = OPTION_INTEGER,
@@ -82,12 +81,12 @@ static mm_status read_request(const args *given, const volatile sig_atomic_t *st
                                  .data_path = args_text(given, "data"),
                                  .data_name = args_text(given, "data"),
                                  .seq_len = args_integer(given, "seq-len", 0),
-                                 .documents = settings.packing == MM_PACKING_DOCUMENT,
+                                 .packing = (mm_packing)settings.packing,
                                  .workers = (int)args_integer(given, "workers", mm_par_cores()),
                                  .logits_path = args_text(given, "logits"),
                                  .progress = show_evaluating,
                                  .stop = stop};
-    if (!status && request->documents && request->logits_path)
+    if (!status && request->packing == MM_PACKING_DOCUMENT && request->logits_path)
         status = mm_trouble(error,
                             "--logits with --packing document: expected windows, which hold every target of "
                             "the data once; leave one of them away");
@@ -153,26 +152,25 @@ static mm_status run_eval(const args *given, mm_error *error) {
     mm_text_free(&out);
     if (status || isfinite(result.loss)) return status;
     return mm_fail(error, MM_NONFINITE,
-                   "%s: its loss over %s is %s, expected a finite number; its weights are spoilt",
-                   args_text(given, "model"), data, isnan(result.loss) ? "nan" : "infinite");
+                   "%s: its loss over %s is %g, expected a finite number; its weights are spoilt",
+                   args_text(given, "model"), data, mm_told(result.loss));
 }
 
 const command cmd_eval = {
     .name = "eval",
     .summary = "Takes a model's loss over a dataset or a text",
     .options = options,
-    .about =
-        "Every token of the data but the first is a target once, in windows of --seq-len tokens: of each "
-        "document "
-        "its text and its eos, and its bos but for the first document's. Loss is the mean over the targets, "
-        "in "
-        "nats. With --packing document each document begins with its bos, and what is beyond --seq-len "
-        "tokens of it "
-        "is left out, as in a run with that option. Bits per byte are the targets' losses together, in bits, "
-        "over the bytes of the text that the "
-        "dataset was packed from, so that models with different tokenizers compare; a dataset that does not "
-        "know "
-        "them has none (null).",
+    .about = "Every token of the data but the first is a target once, in windows of --seq-len tokens: of "
+             "each document its "
+             "text and its eos, and its bos but for the first document's. Loss is the mean over the targets, "
+             "in nats. With "
+             "--packing document each document begins with its bos, and one that is longer than --seq-len "
+             "tokens is cut, as "
+             "in a run with that option. Bits per byte are the targets' losses together, in bits, over the "
+             "bytes of the text "
+             "that the dataset was packed from, so that models with different tokenizers compare; a dataset "
+             "that does not "
+             "know them has none (null), nor has one whose documents may be cut.",
     .examples = "mm eval --model runs/0001/model --data data/default/val\n"
                 "mm eval --model runs/0001/model --data held-out.txt --json\n",
     .run = run_eval,

@@ -84,9 +84,10 @@ static mm_status write_out(const char *path, mm_draft *draft, const mm_text *jso
     if (!draft) return mm_publish_file(path, json->data, json->size, error);
     mm_status status = mm_path_join(inside, sizeof inside, mm_draft_path(draft), "tokenizer.json", error);
     mm_error found = {0};
-    if (!status && mm_publish_file(inside, json->data, json->size, &found) != MM_OK)
-        status = mm_trouble(error, "--out %s%s", path,
-                            found.text + strcspn(found.text, ":")); // not the draft's name
+    if (!status && mm_publish_file(inside, json->data, json->size, &found) != MM_OK) {
+        size_t draft_name = strncmp(found.text, inside, strlen(inside)) ? 0 : strlen(inside);
+        status = mm_trouble(error, draft_name ? "--out %s%s" : "--out %s: %s", path, found.text + draft_name);
+    }
     if (!status) return mm_draft_commit_file(draft, "tokenizer.json", error);
     mm_draft_abandon(draft);
     return status;

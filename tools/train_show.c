@@ -8,8 +8,15 @@
 
 // --- the header
 
+// A line of the result, which is standard output's and has no colour.
+static void begin_result(mm_text *out, const char *label) {
+    mm_text_format(out, "  %-9s", label);
+}
+
 static void begin_line(mm_text *out, const char *label) {
-    mm_text_format(out, "%s  %-9s%s", progress_quiet(), label, progress_plain());
+    mm_text_add_string(out, progress_quiet());
+    begin_result(out, label);
+    mm_text_add_string(out, progress_plain());
 }
 
 static void model_line(mm_text *out, const mm_train_header *h) {
@@ -152,12 +159,7 @@ void train_step_text(mm_text *out, const mm_train_step *s, bool has_val, double 
 
 // --- the end
 
-// A line of the result, which is standard output's and has no colour.
-static void begin_result(mm_text *out, const char *label) {
-    mm_text_format(out, "  %-9s", label);
-}
-
-// The command that takes the validation loss again, where mm eval has its windows.
+// The command that evaluates the model as the run does.
 static void add_eval(mm_text *out, const mm_train_result *r, const char *program) {
     add_word(out, program);
     mm_text_add_string(out, " eval --model ");
@@ -165,7 +167,7 @@ static void add_eval(mm_text *out, const mm_train_result *r, const char *program
     mm_text_add_string(out, " --data ");
     add_path_word(out, r->data_path);
     mm_text_format(out, " --seq-len %lld", (long long)r->seq_len);
-    if (r->documents) mm_text_add_string(out, " --packing document");
+    if (r->packing == MM_PACKING_DOCUMENT) mm_text_add_string(out, " --packing document");
     mm_text_add_string(out, "\n");
     begin_result(out, "");
 }

@@ -32,8 +32,5 @@ if ! commit=$(git rev-parse --verify --short=12 HEAD 2>/dev/null); then
     exit
 fi
 git update-index -q --refresh >/dev/null 2>&1 || : # a file that was only touched is no edit
-if [ -n "$(edits | head -c 1)" ]; then
-    echo "$commit.changed-$(edits | first_digits)"
-else
-    echo "$commit"
-fi
+found=$(edits)
+echo "$commit${found:+.changed-$(printf %s "$found" | first_digits)}"

@@ -129,4 +129,9 @@ double mm_pow(double x, double y);   // x > 0: mm_exp(y * mm_log(x)), the relati
 double mm_powi(double x, int64_t n); // n >= 0, by repeated squaring
 void mm_sincos(double x, double *sine, double *cosine); // |x| <= 2^30
 
+// A number as people are told it: a NaN's sign differs between CPUs.
+static inline double mm_told(double x) {
+    return isnan(x) ? NAN : x;
+}
+
 #endif

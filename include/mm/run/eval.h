@@ -6,18 +6,18 @@
 #ifndef MM_RUN_EVAL_H
 #define MM_RUN_EVAL_H
 
+#include <mm/base/choices.h>
 #include <mm/base/status.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct mm_eval_request {
     const char *model_path, *data_path;
     const char *data_name; // what messages call the data; NULL: data_path
     int64_t seq_len;       // of a window; 0: 256
-    bool documents; // a document a sample, as --packing document has it: cut to seq_len targets of which the
-                    // last is eos
-    int workers;    // at least 1
+    // Of documents each is cut to seq_len targets, the last of which is eos.
+    mm_packing packing;
+    int workers; // at least 1
     // Of windows: if not NULL, a .safetensors file that is made: "targets" I32 {tokens} and "logits" F32
     // {tokens, vocabulary}, of each target in the data's order.
     const char *logits_path;

@@ -64,7 +64,7 @@ typedef struct mm_train_result {
     char model_path[4096]; // the newest checkpoint's link
     char data_path[4096];  // what to evaluate on: the validation data, else the data; empty if they are gone
     int64_t seq_len;       // and how, as mm_eval_request has it
-    bool documents;
+    mm_packing packing;
 } mm_train_result;
 
 // What the model of a step says to the prompt; valid during the call.
