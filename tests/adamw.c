@@ -38,6 +38,9 @@ static void scalars_are_functions_of_the_step(void **state) {
     assert_true(mm_adamw_at(&defaults, 3e-4, 0, 1, 1).decay == 1);
 }
 
+// Large enough to be seen in an update; 1e-8 would be lost in the roundings of these numbers.
+static const mm_adamw visible_eps = {.beta1 = 0.9, .beta2 = 0.999, .eps = 0.1};
+
 // Steps of torch.optim.AdamW on one weight, as its documentation has them.
 static void reference_step(double *w, double *m, double *v, double gradient, double lr, double decay,
                            double t) {
@@ -45,7 +48,7 @@ static void reference_step(double *w, double *m, double *v, double gradient, dou
     *m = 0.9 * *m + 0.1 * gradient;
     *v = 0.999 * *v + 0.001 * gradient * gradient;
     const double m_hat = *m / (1 - pow(0.9, t)), v_hat = *v / (1 - pow(0.999, t));
-    *w -= lr * m_hat / (sqrt(v_hat) + 1e-8);
+    *w -= lr * m_hat / (sqrt(v_hat) + visible_eps.eps);
 }
 
 static void kernels_are_the_reference(void **state) {
@@ -59,12 +62,12 @@ static void kernels_are_the_reference(void **state) {
             const double lr = 1e-3 * (double)t, scale = 1 / (double)t;
             float *g = numbers_new(N, 10 + (uint32_t)t, 2);
             g[5] = 0;
-            const mm_adamw_scalars k = mm_adamw_at(&defaults, lr, 0.01, scale, t);
+            const mm_adamw_scalars k = mm_adamw_at(&visible_eps, lr, 0.01, scale, t);
             mm_optim_kernels_for(isa)->adamw(w, m, v, g, N, &k);
             for (int i = 0; i < N; i++) {
                 reference_step(&rw[i], &rm[i], &rv[i], (double)g[i] * scale, lr, 0.01, (double)t);
                 m_size[i] = 0.9 * m_size[i] + 0.1 * fabs((double)g[i] * scale);
-                const double root = sqrt(rv[i] / (1 - pow(0.999, (double)t))) + 1e-8;
+                const double root = sqrt(rv[i] / (1 - pow(0.999, (double)t))) + visible_eps.eps;
                 updates[i] += lr * m_size[i] / (1 - pow(0.9, (double)t)) / root;
                 w_size[i] = fabs(rw[i]) + updates[i];
             }

@@ -231,6 +231,33 @@ static void a_stopped_step_ends(void **state) {
     mm_tree_close(j.tree);
 }
 
+enum { KEEPERS = 6 };
+
+// The first worker holds every buffer. The others wait for one, all of them, and a stop wakes them all.
+static void first_keeps_all(void *self, const mm_team *team, int worker) {
+    job *j = self;
+    float *gradient;
+    for (int64_t leaf = 0; worker == 0 && leaf < mm_tree_buffers(j->leaves, KEEPERS); leaf++)
+        assert_int_equal(mm_tree_take(j->tree, j->leaves, &gradient), leaf);
+    mm_team_wait(team);
+    if (worker > 0) {
+        assert_int_equal(mm_tree_take(j->tree, j->leaves, &gradient), -1);
+        return;
+    }
+    usleep(100000); // they wait by now; whoever comes later finds the step stopped
+    mm_tree_stop(j->tree);
+}
+
+static void a_stop_wakes_all_who_wait(void **state) {
+    (void)state;
+    mm_error error;
+    job j = {.leaves = 64};
+    assert_int_equal(mm_tree_open(&j.tree, j.leaves, KEEPERS, FLOATS, &error), MM_OK);
+    mm_tree_begin(j.tree);
+    mm_par_team(KEEPERS, first_keeps_all, &j);
+    mm_tree_close(j.tree);
+}
+
 // One more than the levels is the least that any order of time ends with; workers in turns need no more than
 // about one each beside it.
 static void buffers_grow_with_workers_not_leaves(void **state) {
@@ -266,6 +293,7 @@ int main(void) {
         cmocka_unit_test(waiting_for_buffers_ends),
         cmocka_unit_test(a_worker_without_a_buffer_sleeps),
         cmocka_unit_test(a_stopped_step_ends),
+        cmocka_unit_test(a_stop_wakes_all_who_wait),
         cmocka_unit_test(buffers_grow_with_workers_not_leaves),
         cmocka_unit_test(shape_of_the_tree),
     };
