@@ -270,6 +270,29 @@ static void put(const unsigned char *bytes, size_t size) {
     good(mm_publish_file(path, bytes, size, &error), &error);
 }
 
+// Headers and the end member as the SAM specification (4.1, 4.1.2) has them, in its numbers.
+static void members_are_as_specified(void **state) {
+    (void)state;
+    static const unsigned char header[] = {31, 139, 8, 4, 0, 0, 0, 0, 0, 255, 6, 0, 66, 67, 2, 0},
+                               end[] = {0x1f, 0x8b, 0x08, 0x04, 0x00, 0x00, 0x00, 0x00, 0x00, 0xff,
+                                        0x06, 0x00, 0x42, 0x43, 0x02, 0x00, 0x1b, 0x00, 0x03, 0x00,
+                                        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00};
+    unsigned char data[100];
+    size_t total;
+    make_data(data, sizeof data, TEXT);
+    write_file(data, 100, 50, 6);
+    unsigned char *bytes = slurp(&total);
+    for (size_t at = 0, blocks = 0; at < total - sizeof end; blocks++) {
+        assert_true(blocks < 2);
+        assert_memory_equal(bytes + at, header, sizeof header);
+        at += (size_t)bytes[at + 16] + 256u * bytes[at + 17] + 1; // BSIZE: the member's size less 1
+        assert_int_equal(bytes[at - 4], 50);                      // ISIZE
+        assert_true(at <= total - sizeof end);
+    }
+    assert_memory_equal(bytes + total - sizeof end, end, sizeof end);
+    free(bytes);
+}
+
 // Whole members in places where none may stand: gzip reads all of these.
 static void layout_is_checked(void **state) {
     (void)state;
@@ -537,6 +560,7 @@ int main(void) {
         EACH(threads_share_a_file),
         EACH(reading_allocates_nothing),
         EACH(no_damage_passes),
+        EACH(members_are_as_specified),
         EACH(layout_is_checked),
         EACH(members_are_compared_whole),
         EACH(failed_write_is_told),

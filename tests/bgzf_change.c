@@ -1,5 +1,5 @@
-// A BGZF file that changes while it is read: other data written over it is refused, another file in its place
-// does not matter.
+// A BGZF file that changes while it is read: other data written over it is refused and spoils no other block,
+// another file in its place does not matter.
 #include "fixture.h"
 
 #include <fcntl.h>
@@ -73,9 +73,29 @@ static void another_file_in_its_place_does_not_matter(void **state) {
     end(&r);
 }
 
+// What a cursor holds is not taken for another block's, nor for its own, after a read that failed.
+static void a_failed_read_leaves_nothing_behind(void **state) {
+    reader r;
+    size_t size;
+    begin(&r, *state);
+    unsigned char *bytes = (unsigned char *)fixture_read(r.path, &size);
+    off_t at = (off_t)bytes[16] + 1 + 30; // in the second block's data
+    int fd = open(r.path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "b", 1, at), 1);
+    for (int times = 0; times < 2; times++) {
+        assert_int_equal(mm_bgzf_read(r.cursor, BLOCK, r.out, BLOCK, &error), MM_TROUBLE);
+        good(mm_bgzf_read(r.cursor, 0, r.out, BLOCK, &error));
+        for (int i = 0; i < BLOCK; i++) assert_int_equal(r.out[i], 'a');
+    }
+    close(fd);
+    free(bytes);
+    end(&r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(data_written_over_it_is_refused, fixture_folder, fixture_remove),
+        cmocka_unit_test_setup_teardown(a_failed_read_leaves_nothing_behind, fixture_folder, fixture_remove),
         cmocka_unit_test_setup_teardown(another_file_in_its_place_does_not_matter, fixture_folder,
                                         fixture_remove),
     };

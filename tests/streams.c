@@ -61,11 +61,44 @@ static void draws_differ_where_they_must(void **state) {
     assert_int_not_equal(base, first_word(MM_SEED_POLICY_SAMPLE, 1, 3, 0, 0, 99 + (1ull << 32), 2));
 }
 
+// What run.json and mm seeds list: each stream once, with the key that it is drawn by.
+static void every_stream_is_listed_with_its_key(void **state) {
+    (void)state;
+    enum { RANKS = 3 };
+    static const char *const of_all[] = {"initial_weights", "sample_order"};
+    static const char *const of_ranks[] = {"embedding_dropout", "attention_dropout", "output_dropout",
+                                           "token_noise"};
+    for (int policy = MM_SEED_POLICY_RANK; policy <= MM_SEED_POLICY_SAMPLE; policy++) {
+        const int ranks = policy == MM_SEED_POLICY_SAMPLE ? 1 : RANKS;
+        mm_listed_stream listed;
+        size_t i = 0;
+        for (int p = 0; p < 2; p++) {
+            assert_true(mm_stream_listed((mm_seed_policy)policy, 1337, RANKS, i++, &listed));
+            assert_string_equal(listed.purpose, of_all[p]);
+            assert_int_equal(listed.rank, -1);
+            assert_true(listed.key == 1337);
+        }
+        for (int p = 0; p < 4; p++)
+            for (int rank = 0; rank < ranks; rank++) {
+                assert_true(mm_stream_listed((mm_seed_policy)policy, 1337, RANKS, i++, &listed));
+                assert_string_equal(listed.purpose, of_ranks[p]);
+                assert_int_equal(listed.rank, policy == MM_SEED_POLICY_SAMPLE ? -1 : rank);
+                assert_true(listed.key ==
+                            mm_rank_draw((mm_seed_policy)policy, 1337, rank, 1, 0, 0, (uint64_t)rank).key);
+            }
+        assert_true(mm_stream_listed((mm_seed_policy)policy, 1337, RANKS, i++, &listed));
+        assert_string_equal(listed.purpose, "samples");
+        assert_true(listed.rank == -1 && listed.key == 1337);
+        assert_false(mm_stream_listed((mm_seed_policy)policy, 1337, RANKS, i, &listed));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_by_policy),
         cmocka_unit_test(neighbouring_seeds),
         cmocka_unit_test(draws_differ_where_they_must),
+        cmocka_unit_test(every_stream_is_listed_with_its_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
