@@ -136,7 +136,7 @@ static void evaluation_reads_samples_in_their_own_order(void **state) {
 
 static void noise_is_its_streams_definition(void **state) {
     (void)state;
-    enum { SAMPLES = 4, T = 21, COUNT = 5 };
+    enum { SAMPLES = 4, T = 65, COUNT = 5 }; // a stream has room for a multiple of 64 words
     static const int32_t ordinary[COUNT] = {1003, 1005, 1017, 1100, 1299};
     mm_arena arena;
     mm_batch batch = open_batch(SAMPLES, T, &arena), before;
@@ -166,9 +166,9 @@ static void noise_is_its_streams_definition(void **state) {
                 changed += drawn;
             }
         }
-        // 84 rows or fewer: with 0.25 far from none and from all.
+        // 260 rows or fewer: with 0.25 far from none and from all.
         if (r == 0) assert_int_equal(changed, 0);
-        if (r == 1) assert_in_range(changed, 8, 40);
+        if (r == 1) assert_in_range(changed, 25, 110);
     }
     mm_arena_close(&arena);
 }
