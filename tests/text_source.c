@@ -31,36 +31,52 @@ static mm_text_source *open_all(const char *const *inputs, int count, const char
     return source;
 }
 
-// What is left, each document as "[text]".
-static void take_all(mm_text_source *source, mm_text *out) {
+// What is left, each document as "[text]", taken in pieces that may be cut at `most` bytes; how many pieces.
+static int take_pieces(mm_text_source *source, size_t most, mm_text *out) {
     mm_text_clear(out);
-    for (;;) {
+    bool ends = true;
+    for (int pieces = 0;; pieces++) {
         mm_error error;
         const char *text;
         size_t size;
         bool more;
-        if (next_whole(source, &text, &size, &more, &error)) fail_msg("%s", error.text);
-        if (!more) break;
-        mm_text_add_string(out, "[");
+        if (ends) mm_text_add_string(out, "[");
+        if (mm_text_next_piece(source, most, &text, &size, &ends, &more, &error)) fail_msg("%s", error.text);
+        if (!more) {
+            out->data[--out->size] = 0;
+            assert_false(out->failed);
+            return pieces;
+        }
         mm_text_add(out, text, size);
-        mm_text_add_string(out, "]");
+        if (ends) mm_text_add_string(out, "]");
     }
-    assert_false(out->failed);
 }
 
-static void check_file(const char *folder, const char *name, const char *content, size_t size,
-                       const char *split, const char *expected) {
+static void take_all(mm_text_source *source, mm_text *out) {
+    take_pieces(source, SIZE_MAX, out);
+}
+
+// Also in pieces of `most` bytes, 0: whole alone; returns how many those were.
+static int check_cut(const char *folder, const char *name, const char *content, size_t size,
+                     const char *split, size_t most, const char *expected) {
     char path[FIXTURE_PATH];
     fixture_write(fixture_path(path, folder, name), content, size);
     mm_text_source *source = open_all((const char *[]){path}, 1, split, NULL);
     mm_text found = {0};
-    for (int pass = 0; pass < 2; pass++) {
-        take_all(source, &found);
-        assert_string_equal(found.data ? found.data : "", expected);
+    int pieces = 0;
+    for (int pass = 0; pass < 3; pass++) {
+        pieces = take_pieces(source, pass < 2 || !most ? SIZE_MAX : most, &found);
+        assert_string_equal(found.data, expected);
         assert_int_equal(mm_text_rewind(source, NULL), MM_OK);
     }
     mm_text_free(&found);
     mm_text_close(source);
+    return pieces;
+}
+
+static void check_file(const char *folder, const char *name, const char *content, size_t size,
+                       const char *split, const char *expected) {
+    check_cut(folder, name, content, size, split, 0, expected);
 }
 
 static void a_split_line_ends_a_document(void **state) {
@@ -124,13 +140,18 @@ static void drawn_texts_split_as_a_model_of_lines_does(void **state) {
     uint64_t seed = 20240611;
     print_message("seed %llu\n", (unsigned long long)seed);
     mm_text expected = {0};
-    for (int i = 0; i < 600; i++) {
+    int pieces = 0, documents = 0;
+    for (int i = 0; i < 1200; i++) {
         char content[24];
+        const char *split = i % 2 ? "%" : "";
         size_t size = fixture_draw(&seed) % sizeof content;
         for (size_t c = 0; c < size; c++) content[c] = "%%\n\n\na\r\r"[fixture_draw(&seed) % 8];
-        naive_split(content, size, "%", &expected);
-        check_file(*state, "drawn.txt", content, size, "%", expected.data ? expected.data : "");
+        naive_split(content, size, split, &expected);
+        pieces += check_cut(*state, "drawn.txt", content, size, split, 1 + fixture_draw(&seed) % 6,
+                            expected.data ? expected.data : "");
+        for (size_t c = 0; c < expected.size; c++) documents += expected.data[c] == ']';
     }
+    assert_true(pieces > documents + 1200 / 10); // some were cut
     mm_text_free(&expected);
 }
 
