@@ -242,6 +242,24 @@ static void a_place_has_words(void **state) {
     }
 }
 
+// A record of an operation has its layer, one of a tensor names it.
+static void a_place_has_its_tensors_layer(void **state) {
+    (void)state;
+    static const struct {
+        const char *tensor;
+        int recorded, layer;
+    } cases[] = {{"model.layers.12.mlp.up_proj.weight", -1, 12},
+                 {"exp_avg_sq.model.layers.7.self_attn.q_norm.weight", -1, 7},
+                 {"model.layers.0.mlp.up_proj.weight", 3, 3},
+                 {"model.norm.weight", -1, -1},
+                 {"x", 5, 5}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const mm_trace_record r = {
+            .layer = cases[i].recorded, .operation = "adamw", .tensor = cases[i].tensor};
+        assert_int_equal(mm_place_of(&r).layer, cases[i].layer);
+    }
+}
+
 static mm_run_facts facts_of(mm_settings settings) {
     settings.batch = settings.micro_batch = settings.ranks = 1;
     return (mm_run_facts){.settings = settings,
@@ -353,6 +371,7 @@ int main(void) {
         cmocka_unit_test(many_records_of_one_place_take_no_square_of_time),
         cmocka_unit_test(many_places_alike_in_their_lower_bits_take_no_square_of_time),
         cmocka_unit_test(a_place_has_words),
+        cmocka_unit_test(a_place_has_its_tensors_layer),
         cmocka_unit_test(facts_know_what_may_change_bits),
         cmocka_unit_test(many_members_of_a_model_take_no_square_of_time),
         cmocka_unit_test(json_has_its_fields_and_nulls),

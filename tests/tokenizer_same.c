@@ -22,11 +22,17 @@ static mm_error error;
 #define ALONE(one) "{\"type\": \"Sequence\", \"pretokenizers\": [" one "]}"
 #define IN_TURN(one, two) ALONE(one ", " two)
 
+static mm_tokenizer *parsed(mm_text *json) {
+    mm_tokenizer *tokenizer;
+    if (mm_tokenizer_parse(json->data, json->size, "file", &tokenizer, &error)) fail_msg("%s", error.text);
+    mm_text_free(json);
+    return tokenizer;
+}
+
 // A small tokenizer; NULL: null.
 static mm_tokenizer *tokenizer_of(const char *pre, const char *normalizer, const char *model,
                                   const char *others, const char *added) {
     mm_text json = {0};
-    mm_tokenizer *tokenizer;
     mm_text_format(&json,
                    "{\"pre_tokenizer\": %s, \"normalizer\": %s, \"added_tokens\": %s, %s \"decoder\": "
                    "{\"type\": \"ByteLevel\"}, \"model\": {%s \"vocab\": {\"h\": 0, \"i\": 1, \"\u0120\": 2, "
@@ -34,9 +40,16 @@ static mm_tokenizer *tokenizer_of(const char *pre, const char *normalizer, const
                    "\"\u0120h i\"]}}",
                    pre ? pre : "null", normalizer ? normalizer : "null", added ? added : "[]",
                    others ? others : "", model ? model : "");
-    if (mm_tokenizer_parse(json.data, json.size, "file", &tokenizer, &error)) fail_msg("%s", error.text);
-    mm_text_free(&json);
-    return tokenizer;
+    return parsed(&json);
+}
+
+static mm_tokenizer *of_model(const char *vocab, const char *merges) {
+    mm_text json = {0};
+    mm_text_format(&json,
+                   "{\"pre_tokenizer\": null, \"normalizer\": null, \"added_tokens\": [], \"decoder\": "
+                   "{\"type\": \"ByteLevel\"}, \"model\": {\"vocab\": {%s}, \"merges\": [%s]}}",
+                   vocab, merges);
+    return parsed(&json);
 }
 
 static void check(mm_tokenizer *a, mm_tokenizer *b, const char *expected) {
@@ -69,6 +82,26 @@ static void what_changes_ids_differs(void **state) {
     check(nfc, tokenizer_of(NULL, NULL, NULL, NULL, NULL), "normalizer");
     mm_tokenizer *ignores = tokenizer_of(NULL, NULL, "\"ignore_merges\": true,", NULL, NULL);
     check(tokenizer_of(NULL, NULL, NULL, NULL, NULL), ignores, "ignore_merges");
+}
+
+static void one_token_or_merge_makes_another(void **state) {
+    (void)state;
+    static const char *const vocab[] = {
+        "\"a\": 0, \"b\": 1, \"c\": 2, \"ab\": 3, \"bc\": 4", // the last alone differs, in turn by length,
+        "\"a\": 0, \"b\": 1, \"c\": 2, \"ab\": 3, \"b\u00e9\": 4", // by bytes,
+        "\"a\": 0, \"b\": 1, \"c\": 2, \"ab\": 3, \"ba\": 4",
+        "\"a\": 0, \"b\": 1, \"c\": 2, \"ab\": 3, \"bc\": 5", // by its id,
+        "\"a\": 0, \"b\": 1, \"c\": 2, \"ab\": 3",            // by not being there
+        "\"b\": 0, \"a\": 1, \"c\": 2, \"ab\": 3, \"bc\": 4", // and two in each other's place
+    };
+    enum { COUNT = sizeof vocab / sizeof *vocab };
+    for (int i = 0; i < COUNT; i++)
+        for (int j = 0; j < COUNT; j++)
+            check(of_model(vocab[i], ""), of_model(vocab[j], ""), i == j ? NULL : "vocabulary");
+    static const char *const merges[] = {"", "\"a b\"", "\"b c\"", "\"a b\", \"b c\"", "\"b c\", \"a b\""};
+    for (int i = 0; i < 5; i++)
+        for (int j = 0; j < 5; j++)
+            check(of_model(vocab[0], merges[i]), of_model(vocab[0], merges[j]), i == j ? NULL : "merges");
 }
 
 // Versions of the library write the same in other words.
@@ -112,6 +145,7 @@ static void a_token_that_merging_makes_is_its_bytes_though_it_is_added(void **st
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_changes_ids_differs),
+        cmocka_unit_test(one_token_or_merge_makes_another),
         cmocka_unit_test(what_changes_no_id_is_the_same),
         cmocka_unit_test(a_token_that_merging_makes_is_its_bytes_though_it_is_added),
     };

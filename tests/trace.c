@@ -360,6 +360,33 @@ static void a_flood_of_headers_is_damage(void **state) {
     mm_trace_reader_close(r);
 }
 
+static void a_header_of_another_kind_is_refused(void **state) {
+    static const struct {
+        const char *header, *word;
+    } cases[] = {{"{\"format\":\"mm-trace\",\"version\":2,\"level\":\"step\"}\n", "\"version\""},
+                 {"{\"format\":\"mm-traces\",\"version\":1,\"level\":\"step\"}\n", "mm-traces"},
+                 {"{\"format\":\"mm-trace\",\"version\":1,\"level\":\"steps\"}\n", "\"level\""},
+                 {"{\"format\":\"mm-trace\",\"version\":1,\"level\":\"step\",\"after\":0}\n", "\"after\""},
+                 {"{\"version\":1,\"level\":\"step\"}\n", "\"format\""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[FIXTURE_PATH];
+        mm_error error = {""};
+        mm_trace_reader *r;
+        const char *line;
+        size_t length;
+        fixture_rewrite(fixture_path(path, *state, "trace.jsonl.gz"), cases[i].header,
+                        strlen(cases[i].header));
+        mm_status status = mm_trace_reader_open(*state, &r, &error);
+        if (!status) {
+            status = mm_trace_reader_line(r, &line, &length, &error);
+            mm_trace_reader_close(r);
+        }
+        assert_int_equal(status, MM_TROUBLE);
+        assert_non_null(strstr(error.text, "trace.jsonl.gz"));
+        assert_non_null(strstr(error.text, cases[i].word));
+    }
+}
+
 // Sums and JSON are right; a member of the record is not there, or of another kind.
 static void a_record_without_one_of_its_members_is_damage(void **state) {
     static const char head[] = "{\"format\":\"mm-trace\",\"version\":1,\"level\":\"step\"}\n",
@@ -511,6 +538,7 @@ int main(void) {
         IN_FOLDER(a_step_out_of_order_is_damage),
         IN_FOLDER(a_zero_byte_in_a_line_is_damage),
         IN_FOLDER(a_flood_of_headers_is_damage),
+        IN_FOLDER(a_header_of_another_kind_is_refused),
         IN_FOLDER(a_record_without_one_of_its_members_is_damage),
         IN_FOLDER(levels_change_where_a_run_goes_on),
         IN_FOLDER(a_trace_can_begin_with_a_later_step),
