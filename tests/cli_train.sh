@@ -32,6 +32,8 @@ has plain/run.json '"threads": 8,' '"ranks": 8,' '"batch": 32,' '"micro_batch": 
     '"seed_policy": "rank",' '"dropout": 0.1,' '"token_noise": 0.0,' '"order": "shuffled",' '"lr": 0.003,' '"schedule": "minimind",' \
     '"warmup": 20,' '"weight_decay": 0.01,' '"beta1": 0.9,' '"beta2": 0.999,' '"eps": 1e-08,' '"clip": 1.0,' '"preset": "tiny",' \
     '"val_every": 50,' '"save_every": 100,' '"keep": 3,' '"sample_every": 0,' '"trace": "step"'
+cpu=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)
+[ -z "$cpu" ] || has plain/run.json "\"cpu\": \"$cpu\","
 expect 0 --data data --model plain/model --steps 1 --ranks 3 --out thirds
 has thirds/run.json '"threads": 3,' '"batch": 48,' '"seq_len": 256,' '"lr": 0.0005,' '"warmup": 0,'
 first_core=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')

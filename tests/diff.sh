@@ -64,6 +64,7 @@ cp -r base/model/ model && sed -i 's/"rope_theta": 1000000.0/"rope_theta": 10000
 train from --model base/model
 train theta --model model
 parts configuration 1 "in the forward pass of layer 0's rope on rank 0 (leaf 0)|model.rope_theta 10000 (run A: 1000000)" from theta
+grep '"key": "command"' out >line && has line '"may_change_bits": false' ' --model base/model' ' --model model' ' --out from' ' --out theta'
 
 # --- seeds, weights, data
 train shared --seed-policy shared
@@ -215,6 +216,8 @@ copy base && rm B/trace.jsonl.gz
 damaged trace.jsonl.gz diff base B --json
 copy base && sed -i '$d' B/metrics.jsonl
 damaged metrics.jsonl diff base B --json
+copy base && back && sed -i '3,$d' B/metrics.jsonl
+damaged "B/metrics.jsonl: ends before step 3, the trace goes on to step 4" diff base B --json
 copy base && rm B/metrics.jsonl
 damaged metrics.jsonl diff base B --json
 copy base && rm -r B/checkpoints/step-000004
