@@ -275,6 +275,29 @@ static mm_run_facts facts_of(mm_settings settings) {
                           .program.cores = 1};
 }
 
+// A member of the model's configuration differs by its value, its kind, or by not being there.
+static void values_of_other_kinds_differ(void **state) {
+    (void)state;
+    static const char *const values[] = {"1",     "2",    "0",    "0.0", "1.0", "\"1\"",
+                                         "\"0\"", "true", "null", "[1]", "{}",  NULL};
+    enum { COUNT = sizeof values / sizeof *values };
+    for (int i = 0; i < COUNT; i++)
+        for (int j = 0; j < COUNT; j++) {
+            char models[2][64];
+            for (int k = 0; k < 2; k++) {
+                const char *value = values[k ? j : i];
+                snprintf(models[k], sizeof models[k], value ? "{\"a\": %s}" : "{}", value);
+            }
+            mm_run_facts a = facts_of((mm_settings){0}), b = a;
+            a.model_config = models[0];
+            b.model_config = models[1];
+            mm_facts_diff diff;
+            assert_int_equal(mm_facts_compare(&a, &b, &diff, NULL), MM_OK);
+            if (!mm_facts_find(&diff, "model.a") != (i == j)) fail_msg("%s and %s", models[0], models[1]);
+            mm_facts_diff_free(&diff);
+        }
+}
+
 static void facts_know_what_may_change_bits(void **state) {
     (void)state;
     mm_run_facts a = facts_of((mm_settings){.dropout = 0, .workers = 1}),
@@ -372,6 +395,7 @@ int main(void) {
         cmocka_unit_test(many_places_alike_in_their_lower_bits_take_no_square_of_time),
         cmocka_unit_test(a_place_has_words),
         cmocka_unit_test(a_place_has_its_tensors_layer),
+        cmocka_unit_test(values_of_other_kinds_differ),
         cmocka_unit_test(facts_know_what_may_change_bits),
         cmocka_unit_test(many_members_of_a_model_take_no_square_of_time),
         cmocka_unit_test(json_has_its_fields_and_nulls),
