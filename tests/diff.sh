@@ -64,7 +64,8 @@ cp -r base/model/ model && sed -i 's/"rope_theta": 1000000.0/"rope_theta": 10000
 train from --model base/model
 train theta --model model
 parts configuration 1 "in the forward pass of layer 0's rope on rank 0 (leaf 0)|model.rope_theta 10000 (run A: 1000000)" from theta
-grep '"key": "command"' out >line && has line '"may_change_bits": false' ' --model base/model' ' --model model' ' --out from' ' --out theta'
+grep '"key": "command"' out >line
+has line '"may_change_bits": false' ' --model base/model' ' --model model' ' --out from' ' --out theta'
 
 # --- seeds, weights, data
 train shared --seed-policy shared

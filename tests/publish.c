@@ -157,8 +157,9 @@ static void bad_places_are_named(void **state) {
     path = in_root("folder");
     assert_trouble(mm_publish_file(path, "x", 1, &error), &error, path, strerror(EISDIR));
     assert_trouble(mm_publish_file("", "x", 1, &error), &error, "", "expected");
-    for (int dots = 1; dots <= 2; dots++) {
-        path = in_root(dots == 1 ? "folder/." : "folder/..");
+    static const char *const nameless[] = {"folder/.", "folder/.."};
+    for (int i = 0; i < 2; i++) {
+        path = in_root(nameless[i]);
         assert_trouble(mm_publish_file(path, "x", 1, &error), &error, path, "no name");
     }
     assert_int_equal(entries_of(root), 1);

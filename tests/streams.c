@@ -64,32 +64,28 @@ static void draws_differ_where_they_must(void **state) {
 // What run.json and mm seeds list: each stream once, with the key that it is drawn by.
 static void every_stream_is_listed_with_its_key(void **state) {
     (void)state;
-    enum { RANKS = 3 };
-    static const char *const of_all[] = {"initial_weights", "sample_order"};
-    static const char *const of_ranks[] = {"embedding_dropout", "attention_dropout", "output_dropout",
-                                           "token_noise"};
-    for (int policy = MM_SEED_POLICY_RANK; policy <= MM_SEED_POLICY_SAMPLE; policy++) {
-        const int ranks = policy == MM_SEED_POLICY_SAMPLE ? 1 : RANKS;
+    enum { RANKS = 3, PURPOSES = 7 };
+    static const struct {
+        const char *name;
+        bool of_rank;
+    } purposes[PURPOSES] = {{"initial_weights", false},  {"sample_order", false},
+                            {"embedding_dropout", true}, {"attention_dropout", true},
+                            {"output_dropout", true},    {"token_noise", true},
+                            {"samples", false}};
+    for (mm_seed_policy policy = MM_SEED_POLICY_RANK; policy <= MM_SEED_POLICY_SAMPLE; policy++) {
         mm_listed_stream listed;
         size_t i = 0;
-        for (int p = 0; p < 2; p++) {
-            assert_true(mm_stream_listed((mm_seed_policy)policy, 1337, RANKS, i++, &listed));
-            assert_string_equal(listed.purpose, of_all[p]);
-            assert_int_equal(listed.rank, -1);
-            assert_true(listed.key == 1337);
-        }
-        for (int p = 0; p < 4; p++)
-            for (int rank = 0; rank < ranks; rank++) {
-                assert_true(mm_stream_listed((mm_seed_policy)policy, 1337, RANKS, i++, &listed));
-                assert_string_equal(listed.purpose, of_ranks[p]);
-                assert_int_equal(listed.rank, policy == MM_SEED_POLICY_SAMPLE ? -1 : rank);
-                assert_true(listed.key ==
-                            mm_rank_draw((mm_seed_policy)policy, 1337, rank, 1, 0, 0, (uint64_t)rank).key);
+        for (int p = 0; p < PURPOSES; p++) {
+            const bool of_rank = purposes[p].of_rank && policy != MM_SEED_POLICY_SAMPLE;
+            for (int rank = 0; rank < (of_rank ? RANKS : 1); rank++) {
+                assert_true(mm_stream_listed(policy, 1337, RANKS, i++, &listed));
+                assert_string_equal(listed.purpose, purposes[p].name);
+                assert_int_equal(listed.rank, of_rank ? rank : -1);
+                const mm_draw draw = mm_rank_draw(policy, 1337, rank, 1, 0, 0, 0);
+                assert_true(listed.key == (purposes[p].of_rank ? draw.key : 1337));
             }
-        assert_true(mm_stream_listed((mm_seed_policy)policy, 1337, RANKS, i++, &listed));
-        assert_string_equal(listed.purpose, "samples");
-        assert_true(listed.rank == -1 && listed.key == 1337);
-        assert_false(mm_stream_listed((mm_seed_policy)policy, 1337, RANKS, i, &listed));
+        }
+        assert_false(mm_stream_listed(policy, 1337, RANKS, i, &listed));
     }
 }
 

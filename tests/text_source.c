@@ -34,29 +34,30 @@ static mm_text_source *open_all(const char *const *inputs, int count, const char
 // What is left, each document as "[text]", taken in pieces that may be cut at `most` bytes; how many pieces.
 static int take_pieces(mm_text_source *source, size_t most, mm_text *out) {
     mm_text_clear(out);
-    bool ends = true;
-    for (int pieces = 0;; pieces++) {
+    int pieces = 0;
+    for (bool within = false, ends;; within = !ends, pieces++) {
         mm_error error;
         const char *text;
         size_t size;
         bool more;
-        if (ends) mm_text_add_string(out, "[");
         if (mm_text_next_piece(source, most, &text, &size, &ends, &more, &error)) fail_msg("%s", error.text);
         if (!more) {
-            out->data[--out->size] = 0;
-            assert_false(out->failed);
-            return pieces;
+            assert_false(within);
+            break;
         }
+        if (!within) mm_text_add_string(out, "[");
         mm_text_add(out, text, size);
         if (ends) mm_text_add_string(out, "]");
     }
+    assert_false(out->failed);
+    return pieces;
 }
 
 static void take_all(mm_text_source *source, mm_text *out) {
     take_pieces(source, SIZE_MAX, out);
 }
 
-// Also in pieces of `most` bytes, 0: whole alone; returns how many those were.
+// Whole, then in pieces of `most` bytes; returns how many those were.
 static int check_cut(const char *folder, const char *name, const char *content, size_t size,
                      const char *split, size_t most, const char *expected) {
     char path[FIXTURE_PATH];
@@ -64,9 +65,9 @@ static int check_cut(const char *folder, const char *name, const char *content, 
     mm_text_source *source = open_all((const char *[]){path}, 1, split, NULL);
     mm_text found = {0};
     int pieces = 0;
-    for (int pass = 0; pass < 3; pass++) {
-        pieces = take_pieces(source, pass < 2 || !most ? SIZE_MAX : most, &found);
-        assert_string_equal(found.data, expected);
+    for (int pass = 0; pass < 2; pass++) {
+        pieces = take_pieces(source, pass ? most : SIZE_MAX, &found);
+        assert_string_equal(found.data ? found.data : "", expected);
         assert_int_equal(mm_text_rewind(source, NULL), MM_OK);
     }
     mm_text_free(&found);
@@ -76,7 +77,7 @@ static int check_cut(const char *folder, const char *name, const char *content, 
 
 static void check_file(const char *folder, const char *name, const char *content, size_t size,
                        const char *split, const char *expected) {
-    check_cut(folder, name, content, size, split, 0, expected);
+    check_cut(folder, name, content, size, split, SIZE_MAX, expected);
 }
 
 static void a_split_line_ends_a_document(void **state) {

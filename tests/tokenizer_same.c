@@ -22,34 +22,31 @@ static mm_error error;
 #define ALONE(one) "{\"type\": \"Sequence\", \"pretokenizers\": [" one "]}"
 #define IN_TURN(one, two) ALONE(one ", " two)
 
-static mm_tokenizer *parsed(mm_text *json) {
+// A small tokenizer; NULL: null.
+static mm_tokenizer *tokenizer_with(const char *pre, const char *normalizer, const char *model,
+                                    const char *others, const char *added, const char *vocab,
+                                    const char *merges) {
+    mm_text json = {0};
     mm_tokenizer *tokenizer;
-    if (mm_tokenizer_parse(json->data, json->size, "file", &tokenizer, &error)) fail_msg("%s", error.text);
-    mm_text_free(json);
+    mm_text_format(&json,
+                   "{\"pre_tokenizer\": %s, \"normalizer\": %s, \"added_tokens\": %s, %s \"decoder\": "
+                   "{\"type\": \"ByteLevel\"}, \"model\": {%s \"vocab\": {%s}, \"merges\": [%s]}}",
+                   pre ? pre : "null", normalizer ? normalizer : "null", added ? added : "[]",
+                   others ? others : "", model ? model : "", vocab, merges);
+    if (mm_tokenizer_parse(json.data, json.size, "file", &tokenizer, &error)) fail_msg("%s", error.text);
+    mm_text_free(&json);
     return tokenizer;
 }
 
-// A small tokenizer; NULL: null.
 static mm_tokenizer *tokenizer_of(const char *pre, const char *normalizer, const char *model,
                                   const char *others, const char *added) {
-    mm_text json = {0};
-    mm_text_format(&json,
-                   "{\"pre_tokenizer\": %s, \"normalizer\": %s, \"added_tokens\": %s, %s \"decoder\": "
-                   "{\"type\": \"ByteLevel\"}, \"model\": {%s \"vocab\": {\"h\": 0, \"i\": 1, \"\u0120\": 2, "
-                   "\"\u0120h\": 3, \"\u0120hi\": 4, \"\u00e9\": 5}, \"merges\": [\"\u0120 h\", "
-                   "\"\u0120h i\"]}}",
-                   pre ? pre : "null", normalizer ? normalizer : "null", added ? added : "[]",
-                   others ? others : "", model ? model : "");
-    return parsed(&json);
+    return tokenizer_with(pre, normalizer, model, others, added,
+                          "\"h\": 0, \"i\": 1, \"\u0120\": 2, \"\u0120h\": 3, \"\u0120hi\": 4, \"\u00e9\": 5",
+                          "\"\u0120 h\", \"\u0120h i\"");
 }
 
 static mm_tokenizer *of_model(const char *vocab, const char *merges) {
-    mm_text json = {0};
-    mm_text_format(&json,
-                   "{\"pre_tokenizer\": null, \"normalizer\": null, \"added_tokens\": [], \"decoder\": "
-                   "{\"type\": \"ByteLevel\"}, \"model\": {\"vocab\": {%s}, \"merges\": [%s]}}",
-                   vocab, merges);
-    return parsed(&json);
+    return tokenizer_with(NULL, NULL, NULL, NULL, NULL, vocab, merges);
 }
 
 static void check(mm_tokenizer *a, mm_tokenizer *b, const char *expected) {
@@ -87,12 +84,12 @@ static void what_changes_ids_differs(void **state) {
 static void one_token_or_merge_makes_another(void **state) {
     (void)state;
     static const char *const vocab[] = {
-        "\"a\": 0, \"b\": 1, \"c\": 2, \"ab\": 3, \"bc\": 4", // the last alone differs, in turn by length,
-        "\"a\": 0, \"b\": 1, \"c\": 2, \"ab\": 3, \"b\u00e9\": 4", // by bytes,
-        "\"a\": 0, \"b\": 1, \"c\": 2, \"ab\": 3, \"ba\": 4",
-        "\"a\": 0, \"b\": 1, \"c\": 2, \"ab\": 3, \"bc\": 5", // by its id,
-        "\"a\": 0, \"b\": 1, \"c\": 2, \"ab\": 3",            // by not being there
-        "\"b\": 0, \"a\": 1, \"c\": 2, \"ab\": 3, \"bc\": 4", // and two in each other's place
+        "\"a\": 0, \"b\": 1, \"c\": 2, \"ab\": 3, \"bc\": 4",
+        "\"a\": 0, \"b\": 1, \"c\": 2, \"ab\": 3, \"ba\": 4",      // the last has another letter,
+        "\"a\": 0, \"b\": 1, \"c\": 2, \"ab\": 3, \"b\u00e9\": 4", // another length,
+        "\"a\": 0, \"b\": 1, \"c\": 2, \"ab\": 3, \"bc\": 5",      // another id,
+        "\"a\": 0, \"b\": 1, \"c\": 2, \"ab\": 3",                 // is not there
+        "\"b\": 0, \"a\": 1, \"c\": 2, \"ab\": 3, \"bc\": 4",      // two in each other's place
     };
     enum { COUNT = sizeof vocab / sizeof *vocab };
     for (int i = 0; i < COUNT; i++)
