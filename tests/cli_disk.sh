@@ -24,7 +24,7 @@ changes() {
         sleep 0.05
     done
     "$name" copy/tokens-00000.gz
-    for _ in $(seq 200); do
+    for _ in $(seq 1200); do
         kill -0 "$trainer" 2>/dev/null || break
         sleep 0.05
     done

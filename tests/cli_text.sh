@@ -54,7 +54,7 @@ trouble 'text.txt|cannot make the folder' tokenizer train --vocab-size 900000 --
 "$mm" "${pack[@]}" --out killed - <pipe >/dev/null 2>&1 &
 packing=$!
 exec 7>pipe
-for _ in {1..100}; do
+for _ in {1..1200}; do
     compgen -G '.killed.tmp-*' >/dev/null && break
     sleep 0.05
 done

@@ -324,7 +324,7 @@ stop() {
     shift 2
     "$mm" "$@" >out 2>err </dev/null &
     local work=$!
-    for ((i = 0; i < 1000; i++)); do
+    for ((i = 0; i < 6000; i++)); do
         compgen -G ".$name.tmp-*/*.safetensors" >found && break
         sleep 0.01
     done
