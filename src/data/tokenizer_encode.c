@@ -5,6 +5,7 @@
 #include "normalize.h"
 #include "tokenizer_utf8.h"
 
+#include <mm/base/arena.h>
 #include <mm/base/utf8.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,7 @@ struct mm_encoder {
     mm_pretokenizer_state *words;
     mm_matcher *matcher;
     mm_added_finder added, normalized;
+    mm_arena pages;     // of the cache, huge ones if there are: words fall all over it
     cached_word *cache; // CACHE_SETS * CACHE_WAYS
     int32_t *symbols;   // of the word at hand
     size_t symbol_room;
@@ -77,10 +79,12 @@ mm_status mm_encoder_new(const mm_tokenizer *tokenizer, mm_encoder **encoder, mm
     made->added = (mm_added_finder){.set = &tokenizer->added, .word = word, .matcher = made->matcher};
     made->normalized =
         (mm_added_finder){.set = &tokenizer->normalized, .word = word, .matcher = made->matcher};
-    made->cache = calloc((size_t)CACHE_SETS * CACHE_WAYS, sizeof *made->cache);
     mm_status status = mm_pretokenizer_state_new(tokenizer->pretokenizer, &made->words, error);
-    if (status == MM_OK && (!made->matcher || !made->cache))
+    if (status == MM_OK && !made->matcher)
         status = mm_trouble(error, "encoding with %s: out of memory", tokenizer->name);
+    const size_t words = (size_t)CACHE_SETS * CACHE_WAYS;
+    if (status == MM_OK) status = mm_arena_open(&made->pages, words * sizeof *made->cache, error);
+    if (status == MM_OK) made->cache = mm_arena_take(&made->pages, words, sizeof *made->cache);
     if (status != MM_OK) {
         mm_encoder_free(made);
         return status;
@@ -95,7 +99,7 @@ void mm_encoder_free(mm_encoder *encoder) {
     mm_matcher_free(encoder->matcher);
     mm_added_finder_free(&encoder->added);
     mm_added_finder_free(&encoder->normalized);
-    free(encoder->cache);
+    mm_arena_close(&encoder->pages);
     free(encoder->symbols);
     mm_bpe_room_free(&encoder->room);
     mm_bpe_tail_free(&encoder->tail);
