@@ -108,10 +108,7 @@ sh -c 'exec "$0" pack --tokenizer tokenizer.json --out cut.set - <pipe >out 2>er
 packing=$!
 exec 7>pipe
 head -n 100 text.txt >&7
-for ((i = 0; i < 1200; i++)); do
-    compgen -G '.cut.set.tmp-*' >/dev/null && break
-    sleep 0.05
-done
+wait_until compgen -G '.cut.set.tmp-*' >/dev/null
 kill -INT "$packing"
 wait "$packing"
 [ $? = 130 ] || fail "an interrupted pack: not exit 130: $(cat err)"

@@ -12,6 +12,8 @@ small=(--seq-len 16 --batch 8 --micro-batch 1 --threads 2 --save-every 5)
 
 # --- a dataset that changes under training: what is read before is as it was, a run goes on once it is whole again
 
+ended() { ! kill -0 "$1" 2>/dev/null; }
+
 # changes NAME TEXT: a run of $copy from which CHANGE, a function, takes something at step 5.
 changes() {
     local name=$1
@@ -19,15 +21,9 @@ changes() {
     cp -r data copy
     "$mm" train --data copy "${small[@]}" --steps 100000 --out "$name" >out 2>err </dev/null &
     trainer=$!
-    for _ in $(seq 600); do
-        [ -e "$name/checkpoints/step-000005" ] && break
-        sleep 0.05
-    done
+    wait_until test -e "$name/checkpoints/step-000005"
     "$name" copy/tokens-00000.gz
-    for _ in $(seq 1200); do
-        kill -0 "$trainer" 2>/dev/null || break
-        sleep 0.05
-    done
+    wait_until ended "$trainer"
     kill -KILL "$trainer" 2>/dev/null && fail "$name: training did not see it"
     wait "$trainer"
     [ $? = 2 ] || fail "$name: not exit 2: $(tail -n 2 err)"
@@ -45,10 +41,8 @@ cp -r data copy
 at=$(wc -l <cut_short/metrics.jsonl)
 "$mm" --resume cut_short >out 2>err </dev/null &
 trainer=$!
-for _ in $(seq 600); do
-    [ "$(wc -l <cut_short/metrics.jsonl)" -gt $((at + 5)) ] && break
-    sleep 0.05
-done
+went_on() { [ "$(wc -l <cut_short/metrics.jsonl)" -gt $((at + 5)) ]; }
+wait_until went_on
 kill -INT "$trainer"
 wait "$trainer"
 [ $? = 130 ] || fail "a run does not go on with its dataset whole again: $(tail -n 1 err)"
@@ -109,10 +103,7 @@ done
 "$mm" train --data copy "${small[@]}" --steps 20 --out alone >/dev/null 2>&1 || fail "training"
 "$mm" train --data copy "${small[@]}" --steps 20 --out replaced >out 2>err </dev/null &
 trainer=$!
-for _ in $(seq 600); do
-    [ -s replaced/metrics.jsonl ] && break
-    sleep 0.02
-done
+wait_until test -s replaced/metrics.jsonl
 echo other >other && mv other copy/tokens-00000.gz
 wait "$trainer"
 [ $? = 0 ] || fail "a dataset replaced under a run: $(tail -n 1 err)"

@@ -77,14 +77,21 @@ make_text() {
     }'
 }
 
+# wait_until COMMAND...: until it succeeds, at most a minute.
+wait_until() {
+    local tries=0
+    until "$@"; do
+        tries=$((tries + 1))
+        [ "$tries" -gt 6000 ] && return 1
+        sleep 0.01
+    done
+}
+
 # wait_for FILE TEXT: until it stands there.
 wait_for() {
-    local tries=0
-    until grep -qF -- "$2" "$1" 2>/dev/null; do
-        tries=$((tries + 1))
-        [ "$tries" -gt 1200 ] && fail "$1 never said \"$2\": $(head -c 600 "$1")" && return 1
-        sleep 0.05
-    done
+    wait_until grep -qsF -- "$2" "$1" && return
+    fail "$1 never said \"$2\": $(head -c 600 "$1")"
+    return 1
 }
 
 finish() {

@@ -54,10 +54,7 @@ trouble 'text.txt|cannot make the folder' tokenizer train --vocab-size 900000 --
 "$mm" "${pack[@]}" --out killed - <pipe >/dev/null 2>&1 &
 packing=$!
 exec 7>pipe
-for _ in {1..1200}; do
-    compgen -G '.killed.tmp-*' >/dev/null && break
-    sleep 0.05
-done
+wait_until compgen -G '.killed.tmp-*' >/dev/null
 kill -KILL "$packing"
 wait "$packing" 2>/dev/null
 exec 7>&-

@@ -355,10 +355,7 @@ cmp -s full/model/model.safetensors roomy/model/model.safetensors || fail "what 
     exec "$mm" --data data "${small[@]}" --trace off --save-every 0 --steps 100000 --out unsaved >out 2>err </dev/null
 ) &
 trainer=$!
-for _ in $(seq 600); do
-    [ -s unsaved/metrics.jsonl ] && break
-    sleep 0.02
-done
+wait_until test -s unsaved/metrics.jsonl
 kill -INT "$trainer"
 wait "$trainer"
 [ $? = 2 ] || fail "Ctrl-C with a save that fails: not exit 2: $(tail -n 1 err)"

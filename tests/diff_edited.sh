@@ -87,10 +87,7 @@ trouble "B/trace.jsonl.gz line 40|zero byte" verify B
 "$mm" --data data --steps 100000 --seq-len 21 --batch 8 --micro-batch 1 --ranks 4 --save-every 2 --keep 1 --out live \
     >log 2>&1 &
 trainer=$!
-for ((i = 0; i < 300; i++)); do
-    [ -e live/model ] && break
-    sleep 0.1
-done
+wait_until test -e live/model
 kill -STOP $trainer
 trouble "live: is being trained; compare it when it ends" diff base live
 trouble "live: is being trained; compare it when it ends" diff live base

@@ -320,14 +320,11 @@ trouble "none/|No such file" eval --model run/model --data held --logits none/lo
 
 # stop SIGNAL NAME ARGUMENT...: a command that is to make NAME gets the signal when it has begun to.
 stop() {
-    local signal=$1 name=$2 i
+    local signal=$1 name=$2
     shift 2
     "$mm" "$@" >out 2>err </dev/null &
     local work=$!
-    for ((i = 0; i < 6000; i++)); do
-        compgen -G ".$name.tmp-*/*.safetensors" >found && break
-        sleep 0.01
-    done
+    wait_until compgen -G ".$name.tmp-*/*.safetensors" >found
     kill "-$signal" $work
     { wait $work; } 2>said
     status=$?

@@ -98,10 +98,7 @@ sed 's/"eos_token_id": [0-9]*/"eos_token_id": null/' run/model/config.json >copy
 cp tokenizer.json copy
 "$mm" generate --model copy --prompt 'bado' --max-tokens 30000 >out 2>err &
 child=$!
-for _ in $(seq 1200); do
-    [ -s out ] && break
-    sleep 0.05
-done
+wait_until test -s out
 kill -TERM $child
 wait $child
 [ $? = 130 ] || fail "stopped: exit $?, expected 130"
